@@ -1,0 +1,2 @@
+//! The binary `jensen`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Readers, embedded and downloadable data sets, splits and batches.

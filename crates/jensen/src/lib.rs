@@ -1,0 +1,1 @@
+//! The library's face: every verb as a typed function.

@@ -1,0 +1,1 @@
+//! Fused CPU operations for burn, each with its plain burn composition as oracle.

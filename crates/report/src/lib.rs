@@ -1,0 +1,1 @@
+//! Run folder to PNG, GIF, SVG and HTML; one section per file.

@@ -1,0 +1,1 @@
+//! Contract of long work: observer, run folder, atomic files, metrics, checkpoints.

@@ -1,0 +1,29 @@
+//! For tests only: finite differences, quadrature, and the folder of larger data.
+
+mod finite_difference;
+mod quadrature;
+
+pub use finite_difference::gradient;
+pub use quadrature::{integrate, integrate_line};
+
+use std::path::PathBuf;
+
+/// The folder `name` among the larger data sets, or `None` after saying "skipped: no data".
+///
+/// Looked for under the environment variable `JENSEN_TEST_DATA`, else `../shared/data` beside the
+/// workspace. A test that gets `None` returns at once.
+pub fn larger_data(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("JENSEN_TEST_DATA").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
+        PathBuf::from,
+    );
+    let folder = root.join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    #[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+    {
+        eprintln!("skipped: no data ({name})");
+    }
+    None
+}

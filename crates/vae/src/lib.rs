@@ -1,0 +1,1 @@
+//! The network family: parts, ledger, assembly, one trainer, metrics.
