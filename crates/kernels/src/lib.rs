@@ -1,1 +1,24 @@
-//! Fused CPU operations for burn, each with its plain burn composition as oracle.
+//! Fused CPU operations for burn, each beside its plain burn composition.
+//!
+//! A network layer or loss term written in plain burn is a chain of small operations: each one reads
+//! and writes whole tensors on one thread. Here the hot chains are single operations with hand-written
+//! backward passes for the CPU backend `flex`; on every other device the same functions run as the
+//! plain composition, which is also the oracle of their tests.
+//!
+//! - Layers: [`linear`], [`conv2d`], [`conv_transpose2d`].
+//! - Terms in nats: [`bernoulli_log_prob`], [`gaussian_log_prob`], [`kl_standard_normal`].
+//! - Noise: [`reparameterize`].
+//! - Optimizer: [`Adam`], in place behind burn's `Optimizer`.
+
+mod adam;
+mod ops;
+
+pub use adam::{Adam, AdamState};
+pub use ops::activation::Activation;
+pub use ops::bernoulli::bernoulli_log_prob;
+pub use ops::conv_transpose2d::conv_transpose2d;
+pub use ops::conv2d::conv2d;
+pub use ops::gaussian::gaussian_log_prob;
+pub use ops::kl::kl_standard_normal;
+pub use ops::linear::linear;
+pub use ops::reparameterize::reparameterize;

@@ -1,0 +1,10 @@
+//! The operations, one file each: the function, the plain composition, the kernel, its backward pass.
+
+pub(crate) mod activation;
+pub(crate) mod bernoulli;
+pub(crate) mod conv2d;
+pub(crate) mod conv_transpose2d;
+pub(crate) mod gaussian;
+pub(crate) mod kl;
+pub(crate) mod linear;
+pub(crate) mod reparameterize;
