@@ -224,10 +224,10 @@ mod tests {
         assert_eq!(root.child("p", 0).permutation(8), GOLDEN_PERMUTATION);
     }
 
-    const GOLDEN_WORD: u64 = 0;
-    const GOLDEN_UNIFORM: f64 = 0.0;
-    const GOLDEN_NORMAL: f64 = 0.0;
-    const GOLDEN_PERMUTATION: [usize; 8] = [0; 8];
+    const GOLDEN_WORD: u64 = 15_676_716_171_457_657_345;
+    const GOLDEN_UNIFORM: f64 = 0.766_093_991_817_781_8;
+    const GOLDEN_NORMAL: f64 = -1.949_883_491_497_888_9;
+    const GOLDEN_PERMUTATION: [usize; 8] = [7, 1, 3, 2, 5, 4, 0, 6];
 
     #[test]
     fn bounded_integers_are_uniform() {
