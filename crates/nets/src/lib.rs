@@ -1,1 +1,35 @@
 //! Network blocks on burn, one per file.
+//!
+//! A block is built once by a [`Builder`], which draws its initial weights from a labelled stream and
+//! registers them by name in [`Params`]; its `forward` is then a pure function of the parameters and
+//! the input. So a moving average, a snapshot to roll back to, and a copy without gradients are simply
+//! other [`Params`] for the same network.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use jensen_nets::{Activation, Builder, Linear};
+//! use jensen_rng::Stream;
+//!
+//! let device = Device::flex();
+//! let mut builder = Builder::new(Stream::from_seed(1), &device);
+//! let layer = Linear::new(&mut builder, "fc1", 3, 2, Activation::Relu);
+//! let params = builder.finish();
+//! let y = layer.forward(&params, Tensor::zeros([5, 3], &device));
+//! assert_eq!(y.dims(), [5, 2]);
+//! ```
+
+mod activation;
+mod conv;
+mod linear;
+mod mlp;
+mod norm;
+mod params;
+mod residual;
+
+pub use activation::Activation;
+pub use conv::{Conv2d, ConvShape, ConvTranspose2d};
+pub use linear::Linear;
+pub use mlp::Mlp;
+pub use norm::{Norm, NormKind};
+pub use params::{Builder, Entry, Handle, HostTensor, Init, Params, ParamsError};
+pub use residual::Residual;

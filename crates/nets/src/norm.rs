@@ -1,0 +1,82 @@
+//! Normalisation over channel groups or over a whole layer: no running statistics, so training and
+//! evaluation compute the same function.
+//!
+//! y = (x - mean) / sqrt(var + eps) * gain + shift, mean and variance over each group of channels and
+//! all pixels of one example. Source: Wu & He 2018 (group normalisation); Ba et al. 2016 (layer
+//! normalisation, here one group).
+
+use crate::{Builder, Handle, Init, Params};
+use burn::tensor::Tensor;
+
+/// Added to the variance; the value of both papers' code.
+const EPSILON: f64 = 1e-5;
+
+/// Which values share a mean and a variance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormKind {
+    /// No normalisation.
+    None,
+    /// Groups of channels: 8 groups, or as many as divide the channels.
+    Group,
+    /// All channels together.
+    Layer,
+}
+
+impl NormKind {
+    /// Every kind with its name in recipes.
+    pub const NAMES: [(&'static str, Self); 3] = [
+        ("none", Self::None),
+        ("group", Self::Group),
+        ("layer", Self::Layer),
+    ];
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES
+            .into_iter()
+            .find_map(|(known, kind)| (known == name).then_some(kind))
+    }
+}
+
+/// A normalisation layer for images `[B, C, H, W]`.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    affine: Option<(Handle<1>, Handle<1>)>,
+    groups: usize,
+}
+
+impl Norm {
+    /// A layer for `channels` channels, or the identity for [`NormKind::None`].
+    pub fn new(builder: &mut Builder, name: &str, channels: usize, kind: NormKind) -> Self {
+        let groups = match kind {
+            NormKind::None => return Self { affine: None, groups: 1 },
+            NormKind::Layer => 1,
+            NormKind::Group => (1..=8).rev().find(|g| channels % g == 0).unwrap_or(1),
+        };
+        let (_, affine) = builder.within(name, |b| {
+            (
+                b.register("gain", [channels], Init::Constant(1.0)),
+                b.register("shift", [channels], Init::Constant(0.0)),
+            )
+        });
+        Self {
+            affine: Some(affine),
+            groups,
+        }
+    }
+
+    /// The normalised images, same shape.
+    pub fn forward(&self, params: &Params, x: Tensor<4>) -> Tensor<4> {
+        let Some((gain, shift)) = self.affine else {
+            return x;
+        };
+        let [batch, channels, height, width] = x.dims();
+        let grouped = x.reshape([batch, self.groups, channels / self.groups * height * width]);
+        let mean = grouped.clone().mean_dim(2);
+        let centered = grouped - mean;
+        let var = centered.clone().square().mean_dim(2);
+        let unit = centered / (var + EPSILON).sqrt();
+        let per_channel = |handle| params.get::<1>(handle).reshape([1, channels, 1, 1]);
+        unit.reshape([batch, channels, height, width]) * per_channel(gain) + per_channel(shift)
+    }
+}

@@ -1,0 +1,64 @@
+//! The evidence lower bound E_q[log p(x|z)] - KL(q(z|x) || p(z)), the first part by reparameterised
+//! samples, the second in closed form where there is one.
+//!
+//! Source: Kingma & Welling 2014, equation 7 (estimator B).
+
+use super::{Bound, LOG_LIKELIHOOD, check_samples};
+use crate::draw::Draw;
+use crate::ledger::{Ledger, Role};
+use crate::model::Model;
+use crate::part::{self, Entry};
+use crate::rows;
+use burn::tensor::Tensor;
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Options of the bound.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// Samples of z per example, at least 1.
+    pub samples: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { samples: 1 }
+    }
+}
+
+struct Elbo {
+    n_samples: usize,
+}
+
+pub(super) const ENTRY: Entry<super::Build> = Entry {
+    kind: "elbo",
+    about: "evidence lower bound, reparameterised",
+    defaults: part::defaults::<Options>,
+    build: |table| {
+        let options: Options = part::options(table, "bound")?;
+        Ok(Box::new(Elbo {
+            n_samples: check_samples(options.samples)?,
+        }))
+    },
+};
+
+impl Bound for Elbo {
+    fn add(
+        &self,
+        model: &Model,
+        params: &Params,
+        x: Tensor<2>,
+        stream: &Stream,
+        ledger: &mut Ledger,
+    ) -> Draw {
+        let draw = model.draw(params, x, self.n_samples, stream);
+        let mean = rows::mean_of_samples(draw.log_likelihood.clone(), self.n_samples);
+        ledger.push(LOG_LIKELIHOOD, mean, Role::LogLikelihood, -1.0);
+        draw
+    }
+
+    fn includes_rate(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,123 @@
+//! The importance-weighted bound log 1/K sum_k w_k, w_k = p(x, z_k) / q(z_k|x), with three gradients.
+//!
+//! - `plain`: the gradient of the bound (Burda et al. 2016, equation 14).
+//! - `sticking`: the score of q is dropped, so the gradient vanishes where q is exact (Roeder et al.
+//!   2017). For K = 1 this is an unbiased gradient of the ELBO; for K > 1 it is biased.
+//! - `doubly`: the encoder's gradient sums squared normalised weights (Tucker et al. 2019, equation 8):
+//!   unbiased, and its signal-to-noise ratio does not fall with K.
+//!
+//! For `doubly` the weights are computed first without gradients; then each z passes its gradient
+//! scaled by its weight, so one backward pass gives the decoder w and the encoder w^2. With a prior that
+//! contains the encoder (VampPrior) the prior's parameters get the decoder's form.
+
+use super::{Bound, LOG_LIKELIHOOD, check_samples};
+use crate::draw::Draw;
+use crate::ledger::{Ledger, Role};
+use crate::model::{DrawOptions, Model};
+use crate::part::{self, Entry};
+use crate::recipe::RecipeError;
+use crate::rows;
+use burn::tensor::{Tensor, activation};
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Options of the bound.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// Samples K of z per example, at least 1.
+    pub samples: usize,
+    /// `"plain"`, `"sticking"` or `"doubly"`.
+    pub gradient: Gradient,
+}
+
+/// How the gradient of the bound is estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gradient {
+    /// Through everything.
+    Plain,
+    /// Without the score of q (sticking the landing).
+    Sticking,
+    /// Doubly reparameterised.
+    Doubly,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            samples: 50,
+            gradient: Gradient::Doubly,
+        }
+    }
+}
+
+struct Importance {
+    n_samples: usize,
+    gradient: Gradient,
+}
+
+pub(super) const ENTRY: Entry<super::Build> = Entry {
+    kind: "importance",
+    about: "importance-weighted bound with K samples (IWAE)",
+    defaults: part::defaults::<Options>,
+    build: |table| {
+        let options: Options = part::options(table, "bound")?;
+        Ok(Box::new(Importance {
+            n_samples: check_samples(options.samples)?,
+            gradient: options.gradient,
+        })) as Result<_, RecipeError>
+    },
+};
+
+impl Bound for Importance {
+    fn add(
+        &self,
+        model: &Model,
+        params: &Params,
+        x: Tensor<2>,
+        stream: &Stream,
+        ledger: &mut Ledger,
+    ) -> Draw {
+        let k = self.n_samples;
+        let [batch, _] = x.dims();
+        let mut options = DrawOptions {
+            n_samples: k,
+            detach_posterior: self.gradient != Gradient::Plain,
+            gradient_scale: None,
+        };
+        if self.gradient == Gradient::Doubly {
+            let (_, log_weights) = model.draw_weighted(&params.untracked(), x.clone(), &options, stream);
+            options.gradient_scale = Some(normalized(log_weights, batch, k).reshape([batch * k, 1]));
+        }
+        let (draw, log_weights) = model.draw_weighted(params, x, &options, stream);
+
+        let log_likelihood = rows::mean_of_samples(draw.log_likelihood.clone(), k);
+        ledger.push(LOG_LIKELIHOOD, log_likelihood.detach(), Role::LogLikelihood, 0.0);
+        for (name, latent) in model.latent_names().zip(&draw.latents) {
+            ledger.push(format!("kl.{name}"), latent.rate().detach(), Role::Rate, 0.0);
+        }
+        let log_weights = log_weights.reshape([batch, k]);
+        let bound = rows::log_sum_exp(log_weights.clone(), 1).reshape([batch]) - (k as f64).ln();
+        let name = format!("iwae_{k}");
+        if self.gradient == Gradient::Doubly {
+            // Value of the bound, gradient of sum_k w_k log w_k with constant w_k.
+            let weights = normalized(log_weights.clone().reshape([batch * k]), batch, k);
+            let surrogate = rows::sum(weights.detach() * log_weights);
+            let bound = surrogate.clone() + (bound - surrogate).detach();
+            ledger.push(name, bound, Role::Bound, -1.0);
+        } else {
+            ledger.push(name, bound, Role::Bound, -1.0);
+        }
+        draw
+    }
+
+    fn includes_rate(&self) -> bool {
+        true
+    }
+}
+
+/// Weights that sum to one over the K samples, `[B, K]`.
+fn normalized(log_weights: Tensor<1>, batch: usize, k: usize) -> Tensor<2> {
+    activation::softmax(log_weights.reshape([batch, k]), 1)
+}

@@ -1,0 +1,55 @@
+//! Bounds on log p(x): how they are estimated from samples and how their gradient is taken.
+
+pub mod elbo;
+pub mod importance;
+
+use crate::draw::Draw;
+use crate::ledger::Ledger;
+use crate::model::Model;
+use crate::part::{self, Entry};
+use crate::recipe::RecipeError;
+use burn::tensor::Tensor;
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use toml::Table;
+
+/// A bound on log p(x).
+pub trait Bound: Send + Sync {
+    /// Draws for the batch x `[B, P]`, writes the bound's terms into the ledger, and returns the draw
+    /// for the terms of the objective.
+    fn add(
+        &self,
+        model: &Model,
+        params: &Params,
+        x: Tensor<2>,
+        stream: &Stream,
+        ledger: &mut Ledger,
+    ) -> Draw;
+
+    /// Whether the rate is inside the bound, so that no separate rate term is trained.
+    fn includes_rate(&self) -> bool;
+}
+
+/// Builds a bound from its options.
+pub type Build = fn(&Table) -> Result<Box<dyn Bound>, RecipeError>;
+
+/// The known bounds.
+pub const CATALOGUE: &[Entry<Build>] = &[elbo::ENTRY, importance::ENTRY];
+
+/// Name of the log-likelihood in the ledger.
+pub const LOG_LIKELIHOOD: &str = "log_likelihood";
+
+pub(crate) fn build(table: &Table) -> Result<Box<dyn Bound>, RecipeError> {
+    (part::find(CATALOGUE, part::kind(table), "bound")?.build)(table)
+}
+
+pub(crate) fn includes_rate(table: &Table) -> Result<bool, RecipeError> {
+    Ok(build(table)?.includes_rate())
+}
+
+fn check_samples(samples: usize) -> Result<usize, RecipeError> {
+    match samples {
+        0 => Err(RecipeError::value("bound", "samples = 0: a bound needs a sample")),
+        n => Ok(n),
+    }
+}

@@ -1,0 +1,105 @@
+//! Convolutional decoder: the mirror image of the convolutional encoder with the same options.
+
+use super::{Decoder, DecoderSite};
+use crate::encoder::BOTTOM;
+use crate::encoder::conv::Options;
+use crate::part::{self, Entry};
+use crate::recipe::RecipeError;
+use burn::tensor::Tensor;
+use jensen_nets::{Activation, ConvTranspose2d, Linear, Norm, NormKind, Params, Residual};
+
+struct Stage {
+    residuals: Vec<Residual>,
+    conv: ConvTranspose2d,
+    norm: Norm,
+    activation: Activation,
+}
+
+struct ConvDecoder {
+    fc: [Linear; 2],
+    /// `[channels, height, width]` of the smallest image.
+    smallest: [usize; 3],
+    stages: Vec<Stage>,
+}
+
+pub(super) const ENTRY: Entry<super::Build> = Entry {
+    kind: "conv",
+    about: "transposed convolutions, the mirror image of the encoder of this name",
+    defaults: part::defaults::<Options>,
+    build: |table, site, builder| {
+        let options: Options = part::options(table, "decoder")?;
+        let (activation, norm) = options.parse("decoder")?;
+        if let Some((port, _)) = site.inputs.get(1) {
+            return Err(RecipeError::Port {
+                place: "decoder".to_owned(),
+                port: port.clone(),
+                offered: vec![BOTTOM.to_owned()],
+            });
+        }
+        let mut sizes = options.stages("decoder", site.layout)?;
+        let shape = options.shape();
+        let smallest = sizes[sizes.len() - 1];
+        let flat = smallest.iter().product();
+        let fc = [
+            Linear::new(builder, "fc1", site.inputs[0].1, options.fc, activation),
+            Linear::new(builder, "fc2", options.fc, flat, activation),
+        ];
+        sizes.reverse();
+        let mut stages = Vec::new();
+        for (i, pair) in sizes.windows(2).enumerate() {
+            let is_last = i + 2 == sizes.len();
+            let ([n_in, ..], [n_out, height, width]) = (pair[0], pair[1]);
+            // The last stage gives the likelihood's parameters: no activation, no normalisation.
+            let (n_out, norm_here, in_conv, after) = match (is_last, norm) {
+                (true, _) => (
+                    n_out * site.n_params,
+                    NormKind::None,
+                    Activation::Identity,
+                    Activation::Identity,
+                ),
+                (false, NormKind::None) => (n_out, norm, activation, Activation::Identity),
+                (false, _) => (n_out, norm, Activation::Identity, activation),
+            };
+            let padding = [height, width].map(|n| {
+                shape
+                    .output_padding(n)
+                    .expect("internal error: a stage that does not fit")
+            });
+            let name = format!("stage{}", i + 1);
+            let (_, stage) = builder.within(&name, |b| Stage {
+                residuals: (0..options.residual)
+                    .map(|r| {
+                        Residual::new(b, &format!("residual{}", r + 1), n_in, norm, activation)
+                    })
+                    .collect(),
+                conv: ConvTranspose2d::new(b, "conv", n_in, n_out, shape, padding, in_conv),
+                norm: Norm::new(b, "norm", n_out, norm_here),
+                activation: after,
+            });
+            stages.push(stage);
+        }
+        Ok(Box::new(ConvDecoder {
+            fc,
+            smallest,
+            stages,
+        }))
+    },
+};
+
+impl Decoder for ConvDecoder {
+    fn forward(&self, params: &Params, latents: &[Tensor<2>]) -> Tensor<2> {
+        let [rows, _] = latents[0].dims();
+        let flat = self.fc.iter().fold(latents[0].clone(), |h, layer| layer.forward(params, h));
+        let [channels, height, width] = self.smallest;
+        let mut h = flat.reshape([rows, channels, height, width]);
+        for stage in &self.stages {
+            for residual in &stage.residuals {
+                h = residual.forward(params, h);
+            }
+            h = stage.conv.forward(params, h);
+            h = stage.activation.apply(stage.norm.forward(params, h));
+        }
+        let n_out = h.dims()[1..].iter().product::<usize>();
+        h.reshape([rows, n_out])
+    }
+}

@@ -1,0 +1,33 @@
+//! Decoders: from latents at their ports to the parameters of the likelihood.
+
+pub mod conv;
+pub mod mlp;
+
+use crate::part::Entry;
+use crate::recipe::RecipeError;
+use burn::tensor::Tensor;
+use jensen_data::Layout;
+use jensen_nets::{Builder, Params};
+use toml::Table;
+
+/// Where latents enter and what comes out.
+pub struct DecoderSite {
+    /// Layout of the data.
+    pub layout: Layout,
+    /// Numbers per data value that the likelihood takes.
+    pub n_params: usize,
+    /// Port and total dimension of the latents, `bottom` first; ports of one name are joined.
+    pub inputs: Vec<(String, usize)>,
+}
+
+/// A network from latents to likelihood parameters.
+pub trait Decoder: Send + Sync {
+    /// Outputs `[R, n P]` in planes from one joined latent `[R, d]` per port of the site.
+    fn forward(&self, params: &Params, latents: &[Tensor<2>]) -> Tensor<2>;
+}
+
+/// Builds a decoder for its site.
+pub type Build = fn(&Table, &DecoderSite, &mut Builder) -> Result<Box<dyn Decoder>, RecipeError>;
+
+/// The known decoders.
+pub const CATALOGUE: &[Entry<Build>] = &[conv::ENTRY, mlp::ENTRY];

@@ -1,0 +1,65 @@
+//! Fully connected encoder: x through hidden layers; every hidden layer is a port.
+
+use super::{BOTTOM, Encoder, Port, activation, check_widths};
+use crate::part::{self, Entry};
+use burn::tensor::Tensor;
+use jensen_nets::{Mlp, Params};
+use serde::{Deserialize, Serialize};
+
+/// Options of the fully connected encoder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// Widths of the hidden layers, from the data on; empty for a linear encoder.
+    pub hidden: Vec<usize>,
+    /// Nonlinearity after each hidden layer.
+    pub activation: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hidden: vec![400],
+            activation: "relu".to_owned(),
+        }
+    }
+}
+
+struct MlpEncoder {
+    net: Mlp,
+    ports: Vec<Port>,
+}
+
+pub(super) const ENTRY: Entry<super::Build> = Entry {
+    kind: "mlp",
+    about: "fully connected layers",
+    defaults: part::defaults::<Options>,
+    build: |table, layout, builder| {
+        let options: Options = part::options(table, "encoder")?;
+        let activation = activation("encoder", &options.activation)?;
+        check_widths("encoder", "hidden", &options.hidden)?;
+        let n_values = layout.n_values();
+        let net = Mlp::new(builder, n_values, &options.hidden, &[], activation);
+        let bottom = Port {
+            name: BOTTOM.to_owned(),
+            width: options.hidden.last().copied().unwrap_or(n_values),
+        };
+        let layers = options.hidden.iter().enumerate().map(|(i, &width)| Port {
+            name: format!("h{}", i + 1),
+            width,
+        });
+        let ports = std::iter::once(bottom).chain(layers).collect();
+        Ok(Box::new(MlpEncoder { net, ports }))
+    },
+};
+
+impl Encoder for MlpEncoder {
+    fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    fn forward(&self, params: &Params, x: Tensor<2>) -> Vec<Tensor<2>> {
+        let layers = self.net.forward(params, x.clone());
+        let bottom = layers.last().cloned().unwrap_or(x);
+        std::iter::once(bottom).chain(layers).collect()
+    }
+}

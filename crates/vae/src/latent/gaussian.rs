@@ -1,0 +1,123 @@
+//! Gaussian with diagonal covariance: q(z|x) = N(m(x), diag(s(x)^2)), z = m + s eps.
+//!
+//! One linear layer gives the mean and the log variance, which is bounded smoothly. KL to N(0, I) per
+//! coordinate: (m^2 + s^2 - 1 - log s^2) / 2. Source: Kingma & Welling 2014, equation 10.
+
+use super::{LN_TAU, Latent, Posterior, bounded, check, default_bound};
+use crate::part::{self, Entry};
+use crate::rows;
+use burn::tensor::Tensor;
+use jensen_kernels as kernels;
+use jensen_nets::{Activation, Linear, Params};
+use serde::{Deserialize, Serialize};
+
+/// Options of the diagonal Gaussian.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// Dimension of z, at least 1.
+    pub dim: usize,
+    /// Where the features come from: `bottom` (the encoder's last layer) or a layer such as `h1`.
+    pub port: String,
+    /// Bound of |log variance|, in (0, 60].
+    pub log_var_bound: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            dim: 20,
+            port: "bottom".to_owned(),
+            log_var_bound: default_bound(),
+        }
+    }
+}
+
+struct Gaussian {
+    head: Linear,
+    dim: usize,
+    bound: f64,
+}
+
+pub(super) const ENTRY: Entry<super::Build> = Entry {
+    kind: "gaussian",
+    about: "Gaussian with diagonal covariance",
+    defaults: part::defaults::<Options>,
+    build: |table, place, n_features, builder| {
+        let options: Options = part::options(table, place)?;
+        check(place, options.dim, options.log_var_bound)?;
+        let head = Linear::new(builder, "head", n_features, 2 * options.dim, Activation::Identity);
+        Ok(Box::new(Gaussian {
+            head,
+            dim: options.dim,
+            bound: options.log_var_bound,
+        }))
+    },
+};
+
+impl Latent for Gaussian {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn posterior(&self, params: &Params, features: Tensor<2>) -> Box<dyn Posterior> {
+        let both = self.head.forward(params, features);
+        Box::new(Diagonal {
+            mean: both.clone().narrow(1, 0, self.dim),
+            log_var: bounded(both.narrow(1, self.dim, self.dim), self.bound),
+        })
+    }
+}
+
+/// N(mean, diag(exp(log_var))) for a batch.
+pub(crate) struct Diagonal {
+    pub(crate) mean: Tensor<2>,
+    pub(crate) log_var: Tensor<2>,
+}
+
+impl Posterior for Diagonal {
+    fn mean(&self) -> Tensor<2> {
+        self.mean.clone()
+    }
+
+    fn log_var(&self) -> Tensor<2> {
+        self.log_var.clone()
+    }
+
+    fn sample(&self, noise: Tensor<2>) -> Tensor<2> {
+        kernels::reparameterize(self.mean.clone(), self.log_var.clone(), noise)
+    }
+
+    fn log_prob(&self, z: Tensor<2>) -> Tensor<1> {
+        let k = z.dims()[0] / self.mean.dims()[0];
+        rows::sum(log_density_per_dim(
+            z,
+            rows::repeat(self.mean.clone(), k),
+            rows::repeat(self.log_var.clone(), k),
+        ))
+    }
+
+    fn kl_standard_normal(&self) -> Tensor<2> {
+        kernels::kl_standard_normal(self.mean.clone(), self.log_var.clone())
+    }
+
+    fn detached(&self) -> Box<dyn Posterior> {
+        Box::new(Self {
+            mean: self.mean.clone().detach(),
+            log_var: self.log_var.clone().detach(),
+        })
+    }
+
+    fn is_factorized(&self) -> bool {
+        true
+    }
+}
+
+/// log N(z; mean, diag(exp(log_var))) with gradients to all three arguments, per coordinate.
+pub(crate) fn log_density_per_dim<const D: usize>(
+    z: Tensor<D>,
+    mean: Tensor<D>,
+    log_var: Tensor<D>,
+) -> Tensor<D> {
+    let distance = (z - mean).square() * log_var.clone().neg().exp();
+    (distance + log_var + LN_TAU) * -0.5
+}

@@ -1,0 +1,125 @@
+//! Likelihoods: what the decoder's outputs mean as a normalised density of the data.
+//!
+//! A likelihood takes `n_params` numbers per data value, in planes: the outputs `[R, n P]` are n blocks
+//! of P values. Rows belong to examples in groups: row r of R = B K is a sample for example r / K.
+
+pub mod bernoulli;
+pub mod categorical;
+pub mod continuous_bernoulli;
+pub mod gaussian;
+pub mod laplace;
+pub mod logistic_mixture;
+mod scale;
+
+use crate::part::Entry;
+use crate::recipe::RecipeError;
+use burn::tensor::{Tensor, TensorData};
+use jensen_nets::{Builder, Params};
+use jensen_rng::Stream;
+use toml::Table;
+
+/// What is known of the data when a likelihood is chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataFacts {
+    /// Smallest value after the recipe's transformation.
+    pub min: f32,
+    /// Largest value after the recipe's transformation.
+    pub max: f32,
+    /// Number of equally spaced values, if the data are discrete.
+    pub levels: Option<u32>,
+}
+
+/// A density p(x | outputs) that factorises over the values of x.
+pub trait Likelihood: Send + Sync {
+    /// Decoder outputs per data value.
+    fn n_params(&self) -> usize;
+
+    /// Whether data like these can come from this density; the error says why not and what to take.
+    fn accepts(&self, facts: &DataFacts) -> Result<(), RecipeError>;
+
+    /// log p(x | outputs) `[R]` in nats, summed over the P values; outputs `[R, n P]`, x `[B, P]`.
+    fn log_prob(&self, params: &Params, outputs: Tensor<2>, x: Tensor<2>) -> Tensor<1>;
+
+    /// E[x | outputs] `[R, P]`.
+    fn mean(&self, params: &Params, outputs: Tensor<2>) -> Tensor<2>;
+
+    /// A draw x ~ p(x | outputs), `[R, P]`.
+    fn sample(&self, params: &Params, outputs: Tensor<2>, stream: &mut Stream) -> Tensor<2>;
+}
+
+/// Builds a likelihood from its options for data of P values.
+pub type Build =
+    fn(&Table, &DataFacts, &mut Builder) -> Result<Box<dyn Likelihood>, RecipeError>;
+
+/// The known likelihoods.
+pub const CATALOGUE: &[Entry<Build>] = &[
+    bernoulli::ENTRY,
+    categorical::ENTRY,
+    continuous_bernoulli::ENTRY,
+    gaussian::ENTRY,
+    laplace::ENTRY,
+    logistic_mixture::ENTRY,
+];
+
+/// The blocks of outputs `[R, n P]` as n tensors `[R, P]`.
+fn planes(outputs: Tensor<2>, n: usize) -> Vec<Tensor<2>> {
+    let [_, width] = outputs.dims();
+    outputs.split(width / n, 1)
+}
+
+/// Draws every value on the host from its n parameters.
+fn sample_on_host(
+    outputs: Tensor<2>,
+    n: usize,
+    mut draw: impl FnMut(&[f64]) -> f64,
+) -> Tensor<2> {
+    let device = outputs.device().inner();
+    let [rows, width] = outputs.dims();
+    let n_values = width / n;
+    let host = crate::ledger::to_f64(outputs);
+    let mut at = vec![0.0; n];
+    let mut drawn = Vec::with_capacity(rows * n_values);
+    for row in host.chunks_exact(width) {
+        for value in 0..n_values {
+            for (plane, slot) in at.iter_mut().enumerate() {
+                *slot = row[plane * n_values + value];
+            }
+            drawn.push(draw(&at) as f32);
+        }
+    }
+    Tensor::from_data(TensorData::new(drawn, [rows, n_values]), &device)
+}
+
+/// Refuses data outside [low, high], with a hint.
+fn within(
+    name: &str,
+    facts: &DataFacts,
+    low: f32,
+    high: f32,
+    hint: &str,
+) -> Result<(), RecipeError> {
+    if facts.min >= low && facts.max <= high {
+        return Ok(());
+    }
+    Err(RecipeError::LikelihoodRange {
+        likelihood: name.to_owned(),
+        low,
+        high,
+        min: facts.min,
+        max: facts.max,
+        hint: hint.to_owned(),
+    })
+}
+
+/// The number of levels of discrete data, or an error that says what to take instead.
+fn levels_of(name: &str, facts: &DataFacts) -> Result<u32, RecipeError> {
+    facts.levels.ok_or_else(|| {
+        RecipeError::value(
+            "likelihood",
+            format!(
+                "`{name}` needs data with a known number of levels, such as 8-bit images; \
+                 these are real numbers: use `gaussian` or `laplace`"
+            ),
+        )
+    })
+}

@@ -1,0 +1,380 @@
+//! A model assembled from its parts: encoder, latents at ports, priors, decoder, likelihood, bound,
+//! objective.
+//!
+//! The model is structure only; values live in [`Params`] and are passed in, so that training weights,
+//! their moving average and a snapshot all run through the same model.
+
+use crate::bound::{self, Bound};
+use crate::decoder::{self, Decoder, DecoderSite};
+use crate::draw::{Draw, LatentDraw};
+use crate::encoder::{self, BOTTOM, Encoder};
+use crate::latent::{self, Latent, Posterior};
+use crate::ledger::Ledger;
+use crate::likelihood::{self, DataFacts, Likelihood};
+use crate::objective::{self, ObjectiveTerm, TermContext};
+use crate::prior::{self, Prior, PriorContext, PriorSite};
+use crate::recipe::{Recipe, RecipeError};
+use crate::{noise, part, rows};
+use burn::tensor::{Device, Tensor};
+use jensen_data::Layout;
+use jensen_nets::{Builder, Params};
+use jensen_rng::Stream;
+
+/// What a model must know of its data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSite {
+    /// Shape of an example.
+    pub layout: Layout,
+    /// Range and levels after the recipe's transformation.
+    pub facts: DataFacts,
+    /// Mean of the training part, `[P]`.
+    pub mean: Vec<f32>,
+    /// Number of training examples.
+    pub n_train: usize,
+}
+
+/// An assembled model.
+pub struct Model {
+    site: DataSite,
+    encoder: Box<dyn Encoder>,
+    latents: Vec<Slot>,
+    decoder: Box<dyn Decoder>,
+    /// For each input of the decoder, the latents that are joined there.
+    decoder_inputs: Vec<Vec<usize>>,
+    likelihood: Box<dyn Likelihood>,
+    bound: Box<dyn Bound>,
+    /// Terms with the index of their latent.
+    terms: Vec<(usize, Box<dyn ObjectiveTerm>)>,
+}
+
+struct Slot {
+    name: String,
+    /// Index of the encoder's port.
+    port: usize,
+    latent: Box<dyn Latent>,
+    prior: Box<dyn Prior>,
+}
+
+/// How a pass is drawn.
+#[derive(Clone)]
+pub struct DrawOptions {
+    /// Samples per example.
+    pub n_samples: usize,
+    /// Whether log q passes no gradient to the parameters of q.
+    pub detach_posterior: bool,
+    /// Factor of the gradient through each sample, `[B K, 1]`.
+    pub gradient_scale: Option<Tensor<2>>,
+}
+
+impl Model {
+    /// Assembles the parts of a recipe for some data and draws the first parameters from the recipe's
+    /// seed. Errors name the part that does not fit.
+    pub fn assemble(
+        recipe: &Recipe,
+        site: &DataSite,
+        device: &Device,
+    ) -> Result<(Self, Params), RecipeError> {
+        let mut b = Builder::new(Stream::from_seed(recipe.train.seed).child("init", 0), device);
+
+        let build = part::find(encoder::CATALOGUE, part::kind(&recipe.encoder), "encoder")?.build;
+        let encoder = b.within("encoder", |b| build(&recipe.encoder, site.layout, b)).1?;
+
+        let mut latents = Vec::new();
+        for (name, table) in &recipe.latent {
+            latents.push(slot(recipe, name, table, encoder.as_ref(), site, &mut b)?);
+        }
+
+        let build =
+            part::find(likelihood::CATALOGUE, part::kind(&recipe.likelihood), "likelihood")?.build;
+        let likelihood = build(&recipe.likelihood, &site.facts, &mut b)?;
+        likelihood.accepts(&site.facts)?;
+
+        // The bottom port first, then the others in the encoder's order.
+        let mut inputs = Vec::new();
+        let mut decoder_inputs = Vec::new();
+        for (port_idx, port) in encoder.ports().iter().enumerate() {
+            let here: Vec<usize> = (0..latents.len()).filter(|&i| latents[i].port == port_idx).collect();
+            if port.name == BOTTOM && here.is_empty() {
+                return Err(RecipeError::value(
+                    "latent",
+                    format!("no latent sits at the port `{BOTTOM}`, where the decoder starts"),
+                ));
+            }
+            if !here.is_empty() {
+                inputs.push((port.name.clone(), here.iter().map(|&i| latents[i].latent.dim()).sum()));
+                decoder_inputs.push(here);
+            }
+        }
+        let decoder_site = DecoderSite {
+            layout: site.layout,
+            n_params: likelihood.n_params(),
+            inputs,
+        };
+        let build = part::find(decoder::CATALOGUE, part::kind(&recipe.decoder), "decoder")?.build;
+        let decoder = b.within("decoder", |b| build(&recipe.decoder, &decoder_site, b)).1?;
+
+        let mut terms = Vec::new();
+        for (kind, tables) in &recipe.objective {
+            let build = part::find(objective::CATALOGUE, kind, "objective")?.build;
+            for (name, table) in tables {
+                let place = format!("objective.{kind}.{name}");
+                let idx = latents.iter().position(|slot| &slot.name == name).ok_or_else(|| {
+                    RecipeError::unknown_key("objective", name, recipe.latent.keys())
+                })?;
+                terms.push((idx, build(table, &place)?));
+            }
+        }
+        let model = Self {
+            site: site.clone(),
+            encoder,
+            latents,
+            decoder,
+            decoder_inputs,
+            likelihood,
+            bound: bound::build(&recipe.bound)?,
+            terms,
+        };
+        Ok((model, b.finish()))
+    }
+
+    /// What the model knows of its data.
+    pub fn site(&self) -> &DataSite {
+        &self.site
+    }
+
+    /// The likelihood.
+    pub fn likelihood(&self) -> &dyn Likelihood {
+        self.likelihood.as_ref()
+    }
+
+    /// Names of the latents in the model's order.
+    pub fn latent_names(&self) -> impl Iterator<Item = &str> {
+        self.latents.iter().map(|slot| slot.name.as_str())
+    }
+
+    /// Dimensions of the latents in the model's order.
+    pub fn latent_dims(&self) -> Vec<usize> {
+        self.latents.iter().map(|slot| slot.latent.dim()).collect()
+    }
+
+    /// q(z|x) of every latent for x `[B, P]`.
+    pub fn posteriors(&self, params: &Params, x: Tensor<2>) -> Vec<Box<dyn Posterior>> {
+        let features = self.encoder.forward(params, x);
+        let posterior = |slot: &Slot| slot.latent.posterior(params, features[slot.port].clone());
+        self.latents.iter().map(posterior).collect()
+    }
+
+    /// The likelihood's parameters `[R, n P]` for one z `[R, d]` per latent.
+    pub fn decode(&self, params: &Params, z: &[Tensor<2>]) -> Tensor<2> {
+        let join = |latents: &Vec<usize>| match latents.as_slice() {
+            [only] => z[*only].clone(),
+            several => Tensor::cat(several.iter().map(|&i| z[i].clone()).collect(), 1),
+        };
+        let inputs: Vec<Tensor<2>> = self.decoder_inputs.iter().map(join).collect();
+        self.decoder.forward(params, &inputs)
+    }
+
+    /// n draws of every latent from its prior, each `[n, d]`.
+    pub fn prior_sample(&self, params: &Params, n: usize, stream: &Stream) -> Vec<Tensor<2>> {
+        (0..self.latents.len())
+            .map(|i| self.prior_sample_of(params, i, n, &mut stream.child("prior", i as u64)))
+            .collect()
+    }
+
+    fn prior_sample_of(
+        &self,
+        params: &Params,
+        latent: usize,
+        n: usize,
+        stream: &mut Stream,
+    ) -> Tensor<2> {
+        self.with_prior(params, latent, |prior, context| prior.sample(context, n, stream))
+    }
+
+    /// log p(z) `[R]` in nats of one z `[R, d]` per latent.
+    pub fn prior_log_prob(&self, params: &Params, z: &[Tensor<2>]) -> Tensor<1> {
+        (0..self.latents.len())
+            .map(|i| {
+                self.with_prior(params, i, |prior, context| prior.log_prob(context, z[i].clone()))
+            })
+            .reduce(|sum, next| sum + next)
+            .expect("internal error: a model without latents")
+    }
+
+    fn with_prior<T>(
+        &self,
+        params: &Params,
+        latent: usize,
+        use_it: impl FnOnce(&dyn Prior, &PriorContext<'_>) -> T,
+    ) -> T {
+        let slot = &self.latents[latent];
+        let posterior = |inputs: Tensor<2>| {
+            let features = self.encoder.forward(params, inputs);
+            slot.latent.posterior(params, features[slot.port].clone())
+        };
+        let context = PriorContext {
+            params,
+            posterior: &posterior,
+        };
+        use_it(slot.prior.as_ref(), &context)
+    }
+
+    /// Fits post-hoc priors to codes drawn from the aggregated posterior, one row-major `[n, d]` list a
+    /// latent. Returns the names of the latents whose prior was fitted.
+    pub fn fit_priors(&self, params: &mut Params, codes: &[Vec<f64>], stream: &Stream) -> Vec<String> {
+        let mut fitted = Vec::new();
+        for (i, slot) in self.latents.iter().enumerate() {
+            if slot.prior.fit(params, &codes[i], &mut stream.child("fit", i as u64)) {
+                fitted.push(slot.name.clone());
+            }
+        }
+        fitted
+    }
+
+    /// A pass with K samples per example for x `[B, P]`.
+    pub fn draw(&self, params: &Params, x: Tensor<2>, k: usize, stream: &Stream) -> Draw {
+        let options = DrawOptions {
+            n_samples: k,
+            detach_posterior: false,
+            gradient_scale: None,
+        };
+        self.pass(params, x, &options, stream, true).0
+    }
+
+    /// A pass with the log importance weights log p(x, z) - log q(z|x) `[B K]` of its samples.
+    pub fn draw_weighted(
+        &self,
+        params: &Params,
+        x: Tensor<2>,
+        options: &DrawOptions,
+        stream: &Stream,
+    ) -> (Draw, Tensor<1>) {
+        let (draw, log_ratio) = self.pass(params, x, options, stream, false);
+        let log_ratio = log_ratio.expect("internal error: a model without latents");
+        let log_weights = draw.log_likelihood.clone() - log_ratio;
+        (draw, log_weights)
+    }
+
+    /// The pass and, unless every rate is in closed form, the sum over latents of log q - log p `[B K]`.
+    fn pass(
+        &self,
+        params: &Params,
+        x: Tensor<2>,
+        options: &DrawOptions,
+        stream: &Stream,
+        closed: bool,
+    ) -> (Draw, Option<Tensor<1>>) {
+        let [batch, _] = x.dims();
+        let k = options.n_samples;
+        let device = x.device().inner();
+        let mut latents = Vec::new();
+        let mut log_ratio: Option<Tensor<1>> = None;
+        for (i, posterior) in self.posteriors(params, x.clone()).into_iter().enumerate() {
+            let d = self.latents[i].latent.dim();
+            let mut noise = stream.child("latent", i as u64);
+            let mut z = posterior.sample(noise::normal(&mut noise, batch * k, d, &device));
+            if let Some(scale) = &options.gradient_scale {
+                let constant = z.clone().detach();
+                z = z * scale.clone() + constant * (scale.clone() * -1.0 + 1.0);
+            }
+            let kl = self.with_prior(params, i, |prior, context| {
+                closed.then(|| prior.kl(context, posterior.as_ref())).flatten()
+            });
+            let rate_per_dim = match kl {
+                Some(kl) => kl,
+                None => {
+                    let log_q = match options.detach_posterior {
+                        true => posterior.detached().log_prob(z.clone()),
+                        false => posterior.log_prob(z.clone()),
+                    };
+                    let log_p = self.with_prior(params, i, |prior, context| {
+                        prior.log_prob(context, z.clone())
+                    });
+                    let ratio = log_q - log_p;
+                    log_ratio = Some(match log_ratio {
+                        Some(sum) => sum + ratio.clone(),
+                        None => ratio.clone(),
+                    });
+                    rows::mean_of_samples(ratio, k).reshape([batch, 1])
+                }
+            };
+            latents.push(LatentDraw {
+                posterior,
+                z,
+                rate_per_dim,
+            });
+        }
+        let z: Vec<Tensor<2>> = latents.iter().map(|draw| draw.z.clone()).collect();
+        let outputs = self.decode(params, &z);
+        let draw = Draw {
+            latents,
+            log_likelihood: self.likelihood.log_prob(params, outputs, x),
+            n_samples: k,
+        };
+        (draw, log_ratio)
+    }
+
+    /// All terms of the objective for a batch x `[B, P]` at a point of training, with the pass.
+    pub fn ledger(
+        &self,
+        params: &Params,
+        x: Tensor<2>,
+        progress: f64,
+        stream: &Stream,
+    ) -> (Ledger, Draw) {
+        let mut ledger = Ledger::default();
+        let draw = self.bound.add(self, params, x, stream, &mut ledger);
+        for (idx, term) in &self.terms {
+            let prior_sample = |n: usize, stream: &mut Stream| {
+                self.prior_sample_of(params, *idx, n, stream)
+            };
+            let context = TermContext {
+                draw: &draw.latents[*idx],
+                prior_sample: &prior_sample,
+                progress,
+                n_train: self.site.n_train,
+                stream,
+                device: params.device(),
+            };
+            term.add(&context, &self.latents[*idx].name, &mut ledger);
+        }
+        (ledger, draw)
+    }
+}
+
+fn slot(
+    recipe: &Recipe,
+    name: &str,
+    table: &toml::Table,
+    encoder: &dyn Encoder,
+    site: &DataSite,
+    b: &mut Builder,
+) -> Result<Slot, RecipeError> {
+    let place = format!("latent.{name}");
+    let port_name = table.get("port").and_then(toml::Value::as_str).unwrap_or(BOTTOM);
+    let Some(port) = encoder.ports().iter().position(|port| port.name == port_name) else {
+        return Err(RecipeError::Port {
+            place: "encoder".to_owned(),
+            port: port_name.to_owned(),
+            offered: encoder.ports().iter().map(|port| port.name.clone()).collect(),
+        });
+    };
+    let build = part::find(latent::CATALOGUE, part::kind(table), &place)?.build;
+    let width = encoder.ports()[port].width;
+    let latent = b.within(&place, |b| build(table, &place, width, b)).1?;
+
+    let place = format!("prior.{name}");
+    let prior_site = PriorSite {
+        dim: latent.dim(),
+        n_values: site.layout.n_values(),
+        data_mean: site.mean.clone(),
+    };
+    let build = part::find(prior::CATALOGUE, part::kind(&recipe.prior[name]), &place)?.build;
+    let prior = b.within(&place, |b| build(&recipe.prior[name], &place, &prior_site, b)).1?;
+    Ok(Slot {
+        name: name.to_owned(),
+        port,
+        latent,
+        prior,
+    })
+}

@@ -1,0 +1,147 @@
+//! Maximum mean discrepancy between the aggregated posterior and the prior, the penalty of WAE and
+//! InfoVAE.
+//!
+//! Unbiased estimate over a batch of n codes z and n prior draws y:
+//! MMD = [sum_{i != j} k(z_i, z_j) + k(y_i, y_j)] / (n (n - 1)) - 2 sum_{i, j} k(z_i, y_j) / n^2.
+//! Kernels: inverse multiquadratic, a sum over scales s of C / (C + |a - b|^2) with C = 2 d s, or
+//! radial, exp(-|a - b|^2 / d). Sources: Tolstikhin et al. 2018, equation 4 and section 4 (IMQ);
+//! Zhao et al. 2019 (InfoVAE, radial). Being unbiased, the estimate can be slightly negative.
+
+use super::{ObjectiveTerm, TermContext, spread};
+use crate::ledger::{Ledger, Role};
+use crate::part::{self, Entry};
+use crate::recipe::RecipeError;
+use crate::schedule::Schedule;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Scales of the inverse multiquadratic kernel, as in the authors' code.
+const IMQ_SCALES: [f64; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// Options of the penalty.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// Factor of the discrepancy in the loss.
+    pub weight: Schedule,
+    /// `"imq"` or `"radial"`.
+    pub kernel: Kernel,
+}
+
+/// The kernel of the discrepancy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kernel {
+    /// Inverse multiquadratic at seven scales.
+    Imq,
+    /// Gaussian radial basis function.
+    Radial,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            weight: Schedule::Constant(10.0),
+            kernel: Kernel::Imq,
+        }
+    }
+}
+
+struct Mmd {
+    options: Options,
+}
+
+pub(super) const ENTRY: Entry<super::Build> = Entry {
+    kind: "mmd",
+    about: "maximum mean discrepancy to the prior (WAE, InfoVAE)",
+    defaults: part::defaults::<Options>,
+    build: |table, place| {
+        let options: Options = part::options(table, place)?;
+        match options.weight.fault() {
+            Some(fault) => Err(RecipeError::value(place, format!("weight: {fault}"))),
+            None => Ok(Box::new(Mmd { options })),
+        }
+    },
+};
+
+/// Squared distances `[n, m]` of the rows of a `[n, d]` and b `[m, d]`.
+fn squared_distances(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    let norms = a.clone().square().sum_dim(1) + b.clone().square().sum_dim(1).transpose();
+    (norms - a.matmul(b.transpose()) * 2.0).clamp_min(0.0)
+}
+
+impl Kernel {
+    fn apply(self, squared: Tensor<2>, d: f64) -> Tensor<2> {
+        match self {
+            Self::Radial => (squared * (-1.0 / d)).exp(),
+            Self::Imq => IMQ_SCALES
+                .into_iter()
+                .map(|scale| {
+                    let c = 2.0 * d * scale;
+                    (squared.clone() + c).recip() * c
+                })
+                .reduce(|sum, next| sum + next)
+                .expect("internal error: no scales"),
+        }
+    }
+
+    /// The sum of the kernel of a point with itself, for n points.
+    fn diagonal(self, n: f64) -> f64 {
+        match self {
+            Self::Radial => n,
+            Self::Imq => n * IMQ_SCALES.len() as f64,
+        }
+    }
+}
+
+/// The unbiased estimate `[1]` for z and y `[n, d]`, n at least 2.
+fn discrepancy(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> Tensor<1> {
+    let [n, d] = z.dims();
+    let (n, d) = (n as f64, d as f64);
+    let sum = |a: Tensor<2>, b: Tensor<2>| kernel.apply(squared_distances(a, b), d).sum();
+    let within = sum(z.clone(), z.clone()) + sum(y.clone(), y.clone()) - 2.0 * kernel.diagonal(n);
+    within * (1.0 / (n * (n - 1.0))) - sum(z, y) * (2.0 / (n * n))
+}
+
+impl ObjectiveTerm for Mmd {
+    fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {
+        let [batch, d] = context.draw.posterior.mean().dims();
+        let k = context.draw.z.dims()[0] / batch;
+        let z = context.draw.z.clone().reshape([batch, k * d]).narrow(1, 0, d);
+        // One code has no pairs: a last batch of one example adds nothing.
+        if batch < 2 {
+            return;
+        }
+        let mut stream = context.stream.child("mmd", 0);
+        let y = (context.prior_sample)(batch, &mut stream);
+        let mmd = discrepancy(z, y, self.options.kernel);
+        let weight = self.options.weight.at(context.progress);
+        ledger.push(format!("mmd.{latent}"), spread(mmd, batch), Role::Penalty, weight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise;
+    use burn::tensor::Device;
+    use jensen_rng::Stream;
+
+    #[test]
+    fn zero_in_mean_for_equal_laws_and_positive_for_others() {
+        let device = Device::flex();
+        let mut stream = Stream::from_seed(1);
+        let mut draw = || noise::normal(&mut stream, 64, 3, &device);
+        for kernel in [Kernel::Imq, Kernel::Radial] {
+            let n_runs = 200;
+            let mut same = Vec::new();
+            for _ in 0..n_runs {
+                same.push(f64::from(discrepancy(draw(), draw(), kernel).into_scalar::<f32>()));
+            }
+            let mean = same.iter().sum::<f64>() / f64::from(n_runs);
+            let var = same.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / f64::from(n_runs - 1);
+            assert!(mean.abs() < 5.0 * (var / f64::from(n_runs)).sqrt(), "{kernel:?}: {mean}");
+            let shifted = discrepancy(draw() + 2.0, draw(), kernel).into_scalar::<f32>();
+            assert!(f64::from(shifted) > 10.0 * var.sqrt(), "{kernel:?}: {shifted}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Priors p(z): fixed, trained with the network, or fitted to the codes after training.
+
+pub mod mixture;
+pub mod normal;
+pub mod vamp;
+
+use crate::latent::Posterior;
+use crate::part::Entry;
+use crate::recipe::RecipeError;
+use burn::tensor::Tensor;
+use jensen_nets::{Builder, Params};
+use jensen_rng::Stream;
+use toml::Table;
+
+/// What a prior may ask of the model around it.
+pub struct PriorContext<'a> {
+    /// The parameters in use.
+    pub params: &'a Params,
+    /// q(z|u) of this prior's latent for inputs u `[K, P]`.
+    pub posterior: &'a dyn Fn(Tensor<2>) -> Box<dyn Posterior>,
+}
+
+/// A normalised density on latents of dimension d.
+pub trait Prior: Send + Sync {
+    /// KL(q || p) in closed form, `[B, d]` or `[B, 1]` nats, where there is one.
+    fn kl(&self, _context: &PriorContext<'_>, _posterior: &dyn Posterior) -> Option<Tensor<2>> {
+        None
+    }
+
+    /// log p(z) `[R]` in nats for z `[R, d]`.
+    fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1>;
+
+    /// n draws `[n, d]`.
+    fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2>;
+
+    /// Fits a post-hoc prior to codes drawn from the aggregated posterior, row-major `[n, d]`.
+    /// Returns whether there was anything to fit.
+    fn fit(&self, _params: &mut Params, _codes: &[f64], _stream: &mut Stream) -> bool {
+        false
+    }
+}
+
+/// What a prior is built for.
+pub struct PriorSite {
+    /// Dimension of the latent.
+    pub dim: usize,
+    /// Number of data values P, for priors made of pseudo-inputs.
+    pub n_values: usize,
+    /// Mean of the training data, `[P]`, where pseudo-inputs start.
+    pub data_mean: Vec<f32>,
+}
+
+/// Builds a prior from its options.
+pub type Build = fn(&Table, &str, &PriorSite, &mut Builder) -> Result<Box<dyn Prior>, RecipeError>;
+
+/// The known priors.
+pub const CATALOGUE: &[Entry<Build>] = &[mixture::ENTRY, normal::ENTRY, vamp::ENTRY];

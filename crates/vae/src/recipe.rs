@@ -1,0 +1,593 @@
+//! Recipes: a model, its data, its training and the numbers it must reach, as ten lines of TOML.
+//!
+//! A recipe is read strictly: an unknown key is refused with the nearest valid one. Resolution fills in
+//! every default, so the `config.toml` of a run says all there is to say.
+
+use crate::objective::TermTable;
+use crate::{bound, decoder, encoder, latent, likelihood, objective, optimizer, part, prior};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use toml::{Table, Value};
+
+/// A resolved recipe: every option has its value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Name of the recipe.
+    pub name: String,
+    /// One line for listings.
+    pub about: String,
+    /// Where the data come from and how they are prepared.
+    pub data: DataOptions,
+    /// The encoder's options, with its `kind`.
+    pub encoder: Table,
+    /// Latents by name.
+    pub latent: BTreeMap<String, Table>,
+    /// The prior of each latent.
+    pub prior: BTreeMap<String, Table>,
+    /// The decoder's options.
+    pub decoder: Table,
+    /// The likelihood's options.
+    pub likelihood: Table,
+    /// How the bound is estimated.
+    pub bound: Table,
+    /// Terms of the objective by kind, then by latent.
+    pub objective: TermTable,
+    /// Training.
+    pub train: TrainOptions,
+    /// What `reproduce` checks: the allowed range of each metric.
+    pub expect: BTreeMap<String, Expectation>,
+}
+
+/// Options of the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataOptions {
+    /// A known name, a file or a folder.
+    pub source: String,
+    /// Examples per step.
+    pub batch: usize,
+    /// `"none"`, `"dynamic"` (each value drawn anew as Bernoulli) or `"threshold"` (at one half).
+    pub binarize: Binarize,
+    /// `"unit"` for [0, 1] or `"symmetric"` for [-1, 1]; real-valued data are left as they are.
+    pub range: Range,
+    /// Fraction of the training part held out for validation, in [0, 1).
+    pub validation: f64,
+    /// Side to which image folders are resized, pixels; 0 keeps the size.
+    pub resize: usize,
+    /// Whether images of folders are read as grey.
+    pub grey: bool,
+    /// Use only the first n training examples; 0 for all.
+    pub limit: usize,
+}
+
+/// How grey values become binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binarize {
+    /// Grey values as they are.
+    None,
+    /// A new Bernoulli draw with the grey value as mean each time an example is used.
+    Dynamic,
+    /// One if above one half.
+    Threshold,
+}
+
+/// The range to which stored levels are mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Range {
+    /// [0, 1]
+    Unit,
+    /// [-1, 1]
+    Symmetric,
+}
+
+impl Default for DataOptions {
+    fn default() -> Self {
+        Self {
+            source: "digits".to_owned(),
+            batch: 128,
+            binarize: Binarize::None,
+            range: Range::Unit,
+            validation: 0.05,
+            resize: 0,
+            grey: false,
+            limit: 0,
+        }
+    }
+}
+
+/// Options of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// Seed of all randomness.
+    pub seed: u64,
+    /// Passes over the training part.
+    pub epochs: usize,
+    /// The optimiser of all parameters that no group claims.
+    pub optimizer: Table,
+    /// Parameter groups with their own optimiser, by name.
+    pub groups: BTreeMap<String, GroupOptions>,
+    /// Decay of the moving average of the weights, in [0, 1); 0 turns it off.
+    pub ema: f64,
+    /// Largest norm of the gradient of a group, beyond which it is scaled down; 0 turns it off.
+    pub clip: f64,
+    /// Norm of the gradient beyond which a step is skipped; 0 turns it off.
+    pub skip: f64,
+    /// Stop after this many epochs without a better validation bound; 0 never stops early.
+    pub patience: usize,
+    /// Seconds between checkpoints.
+    pub checkpoint_seconds: f64,
+    /// Checkpoints kept.
+    pub keep: usize,
+    /// Steps between lines of `metrics.jsonl`.
+    pub log_every: usize,
+    /// Worker threads; 0 takes all cores. Results do not depend on it.
+    pub threads: usize,
+    /// `"cpu"` or `"gpu"` (a build with the feature `vulkan` or `cuda`).
+    pub device: String,
+}
+
+/// A parameter group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupOptions {
+    /// Parameters whose name starts with this, such as `prior.`.
+    pub prefix: String,
+    /// The group's optimiser.
+    pub optimizer: Table,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            epochs: 10,
+            optimizer: Table::new(),
+            groups: BTreeMap::new(),
+            ema: 0.0,
+            clip: 0.0,
+            skip: 0.0,
+            patience: 0,
+            checkpoint_seconds: 30.0,
+            keep: 2,
+            log_every: 50,
+            threads: 0,
+            device: "cpu".to_owned(),
+        }
+    }
+}
+
+/// The allowed range of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// Smallest allowed value.
+    #[serde(default = "lowest")]
+    pub min: f64,
+    /// Largest allowed value.
+    #[serde(default = "highest")]
+    pub max: f64,
+}
+
+fn lowest() -> f64 {
+    f64::NEG_INFINITY
+}
+
+fn highest() -> f64 {
+    f64::INFINITY
+}
+
+/// What is wrong with a recipe or with how it meets the data.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RecipeError {
+    /// The text is not TOML.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// Name of the recipe or file.
+        place: String,
+        /// What the parser says, with line and column.
+        message: String,
+    },
+    /// A key that does not exist.
+    #[error("{place}: unknown key `{key}`{}", suggestion(.nearest, .known))]
+    UnknownKey {
+        /// Table in which it stands.
+        place: String,
+        /// The key.
+        key: String,
+        /// The most similar valid key.
+        nearest: Option<String>,
+        /// The valid keys.
+        known: Vec<String>,
+    },
+    /// A kind of part that does not exist.
+    #[error("{place}: unknown kind \"{kind}\"; there are {}", .known.join(", "))]
+    UnknownKind {
+        /// Table in which it stands.
+        place: String,
+        /// The kind.
+        kind: String,
+        /// The known kinds.
+        known: Vec<String>,
+    },
+    /// A value that does not fit.
+    #[error("{place}: {message}")]
+    Value {
+        /// Table in which it stands.
+        place: String,
+        /// What is wrong and what is expected.
+        message: String,
+    },
+    /// Data outside the support of the likelihood.
+    #[error(
+        "likelihood `{likelihood}` expects data in [{low}, {high}], and these are in [{min}, {max}]: {hint}"
+    )]
+    LikelihoodRange {
+        /// The likelihood.
+        likelihood: String,
+        /// Smallest value of its support.
+        low: f32,
+        /// Largest value of its support.
+        high: f32,
+        /// Smallest value of the data.
+        min: f32,
+        /// Largest value of the data.
+        max: f32,
+        /// Why, and what to do.
+        hint: String,
+    },
+    /// A latent at a port that a network does not have.
+    #[error("{place}: no port `{port}`; this {place} offers {}", .offered.join(", "))]
+    Port {
+        /// `encoder` or `decoder`.
+        place: String,
+        /// The port that the latent names.
+        port: String,
+        /// The ports there are.
+        offered: Vec<String>,
+    },
+}
+
+fn suggestion(nearest: &Option<String>, known: &[String]) -> String {
+    match nearest {
+        Some(nearest) => format!("; did you mean `{nearest}`?"),
+        None => format!("; the keys here are {}", known.join(", ")),
+    }
+}
+
+/// Similarity from which a name is offered as a correction, Jaro-Winkler in [0, 1].
+const SIMILAR: f64 = 0.75;
+
+/// The most similar of the known names, if any is similar.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    known
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known.clone())
+}
+
+impl RecipeError {
+    pub(crate) fn value(place: &str, message: impl Into<String>) -> Self {
+        Self::Value {
+            place: place.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn choice(place: &str, key: &str, found: &str, known: &[&str]) -> Self {
+        Self::value(
+            place,
+            format!("{key} = \"{found}\"; expected one of {}", known.join(", ")),
+        )
+    }
+
+    pub(crate) fn unknown_key<'a>(
+        place: &str,
+        key: &str,
+        known: impl Iterator<Item = &'a String>,
+    ) -> Self {
+        let known: Vec<String> = known.cloned().collect();
+        Self::UnknownKey {
+            place: place.to_owned(),
+            key: key.to_owned(),
+            nearest: nearest(key, known.iter()),
+            known,
+        }
+    }
+}
+
+const SECTIONS: [&str; 12] = [
+    "name",
+    "about",
+    "data",
+    "encoder",
+    "latent",
+    "prior",
+    "decoder",
+    "likelihood",
+    "bound",
+    "objective",
+    "train",
+    "expect",
+];
+
+impl Recipe {
+    /// Reads a recipe and fills in all defaults. `place` names it in errors; `overrides` are
+    /// `key=value` pairs with dotted keys, as on the command line.
+    pub fn parse(text: &str, place: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+            RecipeError::Syntax {
+                place: place.to_owned(),
+                message: error.to_string().trim_end().to_owned(),
+            }
+        })?;
+        for pair in overrides {
+            set(&mut table, pair)?;
+        }
+        Self::resolve(&table)
+    }
+
+    /// Fills in all defaults.
+    pub fn resolve(table: &Table) -> Result<Self, RecipeError> {
+        let known: Vec<String> = SECTIONS.iter().map(|&s| s.to_owned()).collect();
+        if let Some(key) = table.keys().find(|key| !known.contains(key)) {
+            return Err(RecipeError::unknown_key("recipe", key, known.iter()));
+        }
+        let latent = resolve_each(latent::CATALOGUE, table, "latent", "gaussian")?;
+        let latent = if latent.is_empty() {
+            let plain = part::resolve(latent::CATALOGUE, &Table::new(), "gaussian", "latent.z")?;
+            BTreeMap::from([("z".to_owned(), plain)])
+        } else {
+            latent
+        };
+        let mut prior = resolve_each(prior::CATALOGUE, table, "prior", "normal")?;
+        if let Some(stray) = prior.keys().find(|name| !latent.contains_key(*name)) {
+            return Err(RecipeError::unknown_key("prior", stray, latent.keys()));
+        }
+        for name in latent.keys().filter(|name| !prior.contains_key(*name)).cloned().collect::<Vec<_>>() {
+            let place = format!("prior.{name}");
+            let normal = part::resolve(prior::CATALOGUE, &Table::new(), "normal", &place)?;
+            prior.insert(name, normal);
+        }
+        let bound = resolve_one(bound::CATALOGUE, table, "bound", "elbo")?;
+        let objective = objective::resolve(section(table, "objective")?, latent.keys(), &bound)?;
+        let recipe = Self {
+            name: text(table, "name", "unnamed")?,
+            about: text(table, "about", "")?,
+            data: plain(section(table, "data")?, "data")?,
+            encoder: resolve_one(encoder::CATALOGUE, table, "encoder", "mlp")?,
+            decoder: resolve_one(decoder::CATALOGUE, table, "decoder", "mlp")?,
+            likelihood: resolve_one(likelihood::CATALOGUE, table, "likelihood", "bernoulli")?,
+            latent,
+            prior,
+            bound,
+            objective,
+            train: resolve_train(section(table, "train")?)?,
+            expect: part::options(&section(table, "expect")?, "expect")?,
+        };
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The resolved recipe as TOML, readable by [`Recipe::parse`].
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("internal error: a recipe does not serialise")
+    }
+
+    /// The resolved recipe as a table.
+    pub fn to_table(&self) -> Table {
+        Table::try_from(self).expect("internal error: a recipe does not serialise")
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        let refuse = |place: &str, message: &str| Err(RecipeError::value(place, message));
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        if self.data.batch == 0 {
+            return refuse("data", "batch = 0: a step needs an example");
+        }
+        if !share(self.data.validation) {
+            return refuse("data", "validation is a fraction in [0, 1)");
+        }
+        if self.train.epochs == 0 {
+            return refuse("train", "epochs = 0: nothing to train");
+        }
+        if !share(self.train.ema) {
+            return refuse("train", "ema is a decay in [0, 1); 0 turns it off");
+        }
+        if self.train.clip < 0.0 || self.train.skip < 0.0 {
+            return refuse("train", "clip and skip are norms; 0 turns them off");
+        }
+        if self.train.patience > 0 && self.data.validation == 0.0 {
+            return refuse(
+                "train",
+                "patience needs a validation part: set data.validation, for example to 0.1",
+            );
+        }
+        if self.train.keep == 0 || self.train.log_every == 0 {
+            return refuse("train", "keep and log_every are at least 1");
+        }
+        if !["cpu", "gpu"].contains(&self.train.device.as_str()) {
+            let error = RecipeError::choice("train", "device", &self.train.device, &["cpu", "gpu"]);
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+/// Applies one `key=value` override with a dotted key; the value is TOML, or else a string.
+fn set(table: &mut Table, pair: &str) -> Result<(), RecipeError> {
+    let Some((path, text)) = pair.split_once('=') else {
+        return Err(RecipeError::value(
+            "--set",
+            format!("`{pair}` is not of the form key=value, for example train.epochs=5"),
+        ));
+    };
+    let (path, text) = (path.trim(), text.trim());
+    let value = format!("v = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| Value::String(text.to_owned()));
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().unwrap_or_default();
+    let mut here = table;
+    for key in keys {
+        let entry = here.entry(key).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::String(kind) = entry {
+            // `likelihood = "gaussian"` is short for `likelihood = { kind = "gaussian" }`.
+            *entry = Value::Table(Table::from_iter([(
+                "kind".to_owned(),
+                Value::String(kind.clone()),
+            )]));
+        }
+        let Value::Table(inner) = entry else {
+            return Err(RecipeError::value("--set", format!("`{key}` in `{path}` is not a table")));
+        };
+        here = inner;
+    }
+    // A new kind of part brings its own options: those of the old kind would not fit.
+    if last == "kind" {
+        here.clear();
+    }
+    here.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn text(table: &Table, key: &str, fallback: &str) -> Result<String, RecipeError> {
+    match table.get(key) {
+        None => Ok(fallback.to_owned()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(other) => Err(RecipeError::value("recipe", format!("{key} = {other} is not a string"))),
+    }
+}
+
+/// A section as a table; a string is short for its `kind`.
+fn section(table: &Table, key: &str) -> Result<Table, RecipeError> {
+    match table.get(key) {
+        None => Ok(Table::new()),
+        Some(Value::Table(section)) => Ok(section.clone()),
+        Some(Value::String(kind)) => Ok(Table::from_iter([(
+            "kind".to_owned(),
+            Value::String(kind.clone()),
+        )])),
+        Some(other) => Err(RecipeError::value(key, format!("expected a table, found {other}"))),
+    }
+}
+
+fn resolve_one<B>(
+    catalogue: &[part::Entry<B>],
+    table: &Table,
+    key: &str,
+    fallback: &str,
+) -> Result<Table, RecipeError> {
+    part::resolve(catalogue, &section(table, key)?, fallback, key)
+}
+
+/// Resolves every named table in a section.
+fn resolve_each<B>(
+    catalogue: &[part::Entry<B>],
+    table: &Table,
+    key: &str,
+    fallback: &str,
+) -> Result<BTreeMap<String, Table>, RecipeError> {
+    let section = section(table, key)?;
+    let mut resolved = BTreeMap::new();
+    for name in section.keys() {
+        let place = format!("{key}.{name}");
+        let Value::Table(_) | Value::String(_) = &section[name] else {
+            return Err(RecipeError::value(
+                key,
+                format!("`{name}` stands directly in [{key}]; name the latent: [{key}.z]"),
+            ));
+        };
+        if name == "kind" {
+            return Err(RecipeError::value(
+                key,
+                format!("`kind` stands directly in [{key}]; name the latent: [{key}.z]"),
+            ));
+        }
+        let table = part::resolve(catalogue, &self::section(&section, name)?, fallback, &place)?;
+        resolved.insert(name.clone(), table);
+    }
+    Ok(resolved)
+}
+
+/// Options without kinds: defaults under the user's values.
+fn plain<T: Default + Serialize + serde::de::DeserializeOwned>(
+    user: Table,
+    place: &str,
+) -> Result<T, RecipeError> {
+    let mut resolved = part::defaults::<T>();
+    part::overlay(&mut resolved, &user, place)?;
+    part::options(&resolved, place)
+}
+
+fn resolve_train(user: Table) -> Result<TrainOptions, RecipeError> {
+    let mut train: TrainOptions = plain(user, "train")?;
+    let complete = |table: &Table, place: &str| {
+        part::resolve(optimizer::CATALOGUE, table, "adam", place)
+    };
+    train.optimizer = complete(&train.optimizer, "train.optimizer")?;
+    for (name, group) in &mut train.groups {
+        group.optimizer = complete(&group.optimizer, &format!("train.groups.{name}.optimizer"))?;
+    }
+    Ok(train)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str, overrides: &[&str]) -> String {
+        let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
+        Recipe::parse(text, "test", &overrides).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_short_recipe_resolves_and_reads_back() {
+        let text = "
+            name = 'x'
+            likelihood = 'gaussian'
+            [latent.z]
+            dim = 3
+            [objective.rate.z]
+            weight = { kind = 'linear', from = 0.0, to = 1.0, until = 0.5 }
+            [expect]
+            test_neg_elbo = { max = 106.0 }
+        ";
+        let recipe = Recipe::parse(text, "x", &["train.epochs=3".to_owned()]).unwrap();
+        assert_eq!(recipe.train.epochs, 3);
+        assert_eq!(part::kind(&recipe.encoder), "mlp");
+        assert_eq!(part::kind(&recipe.prior["z"]), "normal");
+        assert_eq!(recipe.expect["test_neg_elbo"].max, 106.0);
+        let again = Recipe::parse(&recipe.to_toml(), "again", &[]).unwrap();
+        assert_eq!(again, recipe);
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest() {
+        assert_eq!(
+            message("", &["train.epoch=3"]),
+            "train: unknown key `epoch`; did you mean `epochs`?"
+        );
+        assert_eq!(
+            message("[encodr]\nkind='mlp'", &[]),
+            "recipe: unknown key `encodr`; did you mean `encoder`?"
+        );
+        assert!(message("[latent.z]\ndimension=3", &[]).contains("did you mean `dim`?"));
+        assert!(message("[prior.y]\nkind='vamp'", &[]).contains("unknown key `y`"));
+        assert!(message("likelihood='bernouli'", &[]).contains("there are bernoulli"));
+    }
+
+    #[test]
+    fn wrong_values_are_refused_in_words() {
+        assert!(message("", &["train.epochs"]).contains("key=value"));
+        assert!(message("", &["train.epochs=0"]).contains("nothing to train"));
+        assert!(message("", &["train.epochs=many"]).contains("expected usize"));
+        assert!(message("", &["train.patience=2", "data.validation=0.0"]).contains("validation"));
+        assert!(message("[latent]\ndim=3", &[]).contains("[latent.z]"));
+        assert!(message("name = ", &[]).contains("test: TOML parse error at line 1"));
+        assert!(message("[objective.rate.z]\nweight='high'", &[]).contains("objective.rate.z"));
+    }
+}
