@@ -43,19 +43,8 @@ pub enum DataError {
     },
 
     /// A file does not hold what its format promises.
-    #[error("{}{place}: expected {expected}, found {found}{}", file.display(), Hint(hint))]
-    Malformed {
-        /// The file.
-        file: PathBuf,
-        /// Where in the file.
-        place: Place,
-        /// What should stand there.
-        expected: String,
-        /// What stands there.
-        found: String,
-        /// What to do about it.
-        hint: Option<String>,
-    },
+    #[error(transparent)]
+    Malformed(Box<Malformed>),
 
     /// Images and labels are not equally many.
     #[error("{}: expected {n_examples} labels, one for each example of {}, found {n_labels}\n  hint: the two files may belong to different parts or sets", labels.display(), examples.display())]
@@ -150,6 +139,28 @@ pub enum DataError {
         /// Size of the whole file, bytes.
         bytes: u64,
     },
+}
+
+/// Something in a file that should not be there, or is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{place}: expected {expected}, found {found}{}", file.display(), Hint(hint))]
+pub struct Malformed {
+    /// The file.
+    pub file: PathBuf,
+    /// Where in the file.
+    pub place: Place,
+    /// What should stand there.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl From<Malformed> for DataError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(Box::new(malformed))
+    }
 }
 
 /// A place in a file.

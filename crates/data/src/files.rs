@@ -1,6 +1,6 @@
 //! Files whole in memory: gzip undone where the bytes say so, errors that name file and offset, atomic writes.
 
-use crate::{DataError, Place};
+use crate::{DataError, Malformed, Place};
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -48,7 +48,7 @@ impl Loaded {
                 } else {
                     error.to_string()
                 };
-                Err(DataError::Malformed {
+                Err(DataError::from(Malformed {
                     place: Place::Byte {
                         offset: (packed.len() - decoder.get_ref().len()) as u64,
                         unpacked: false,
@@ -59,7 +59,7 @@ impl Loaded {
                     hint: Some(
                         "the file is incomplete or damaged; copy or download it again".into(),
                     ),
-                })
+                }))
             }
         }
     }
@@ -72,7 +72,7 @@ impl Loaded {
         found: impl Into<String>,
         hint: Option<&str>,
     ) -> DataError {
-        DataError::Malformed {
+        DataError::from(Malformed {
             file: self.path.clone(),
             place: Place::Byte {
                 offset: offset as u64,
@@ -81,7 +81,7 @@ impl Loaded {
             expected: expected.into(),
             found: found.into(),
             hint: hint.map(Into::into),
-        }
+        })
     }
 }
 
@@ -204,27 +204,26 @@ mod tests {
         bad[middle] ^= 0x55;
         let damaged = load(bad).unwrap_err();
         let cut = load(good[..middle].to_vec()).unwrap_err();
+        let DataError::Malformed(damaged) = &damaged else {
+            panic!("{damaged}")
+        };
         assert!(matches!(
-            &damaged,
-            DataError::Malformed {
-                place: Place::Byte {
-                    unpacked: false,
-                    ..
-                },
+            damaged.place,
+            Place::Byte {
+                unpacked: false,
                 ..
             }
         ));
-        let DataError::Malformed { place, found, .. } = &cut else {
+        let DataError::Malformed(at_end) = &cut else {
             panic!("{cut}")
         };
         assert_eq!(
-            *place,
+            at_end.place,
             Place::Byte {
                 offset: middle as u64,
                 unpacked: false
             }
         );
-        assert_eq!(found, "the end of the file");
         let message = format!("x.gz, byte {middle}: expected gzip data, found the end of the file");
         assert!(cut.to_string().starts_with(&message), "{cut}");
     }

@@ -33,6 +33,6 @@ pub use cache::cache_folder;
 pub use catalogue::{Availability, Entry, catalogue};
 pub use dataset::Dataset;
 pub use download::Progress;
-pub use error::{Attempt, DataError, Failure, Place};
+pub use error::{Attempt, DataError, Failure, Malformed, Place};
 pub use examples::{Examples, Layout, ValueRange, Values};
 pub use open::{OpenOptions, open, open_with_progress};

@@ -14,7 +14,7 @@
 //! ```
 
 use crate::files::{Loaded, hex_start, io_error, write_atomic};
-use crate::{DataError, Place};
+use crate::{DataError, Malformed, Place};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -126,14 +126,15 @@ pub fn read_npy(path: &Path) -> Result<Array, DataError> {
 /// Reads all arrays of an archive, in its order.
 pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
     let file = File::open(path).map_err(|e| io_error(path, "open", e))?;
-    let malformed =
-        |place, expected: &str, found: String, hint: Option<&str>| DataError::Malformed {
+    let malformed = |place, expected: &str, found: String, hint: Option<&str>| {
+        DataError::from(Malformed {
             file: path.to_path_buf(),
             place,
             expected: expected.into(),
             found,
             hint: hint.map(Into::into),
-        };
+        })
+    };
     const AGAIN: Option<&str> = Some("the file is incomplete or damaged; copy or write it again");
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| match error {
         ZipError::Io(e) => io_error(path, "read", e),
@@ -598,7 +599,7 @@ mod tests {
         std::fs::write(&path, flipped).unwrap();
         let error = read_npz(&path).unwrap_err();
         assert!(
-            matches!(&error, DataError::Malformed { place: Place::Array { name, .. }, .. } if name == "mean"),
+            matches!(&error, DataError::Malformed(m) if matches!(&m.place, Place::Array { name, .. } if name == "mean")),
             "{error}"
         );
         std::fs::write(&path, &good[..good.len() / 2]).unwrap();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub struct OpenOptions {
     /// Brings images to this height and width, pixels; the aspect ratio is not kept.
     pub resize: Option<(usize, usize)>,
-    /// Turns colour images to grey.
+    /// Turns color images to grey.
     pub grey: bool,
     /// Reads vectors as images of these channels, height, width (stored by channel, row, column).
     pub shape: Option<(usize, usize, usize)>,
@@ -141,5 +141,91 @@ fn missing(source: &str) -> DataError {
         name: source.into(),
         known,
         nearest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_fit_no_data_are_refused() {
+        let plain = OpenOptions::default;
+        let cases = [
+            (
+                "test_fraction",
+                OpenOptions {
+                    test_fraction: 1.0,
+                    ..plain()
+                },
+            ),
+            (
+                "test_fraction",
+                OpenOptions {
+                    test_fraction: f64::NAN,
+                    ..plain()
+                },
+            ),
+            (
+                "max_value",
+                OpenOptions {
+                    max_value: Some(0.0),
+                    ..plain()
+                },
+            ),
+            (
+                "resize",
+                OpenOptions {
+                    resize: Some((0, 8)),
+                    ..plain()
+                },
+            ),
+            (
+                "shape",
+                OpenOptions {
+                    shape: Some((1, 0, 8)),
+                    ..plain()
+                },
+            ),
+        ];
+        for (name, options) in cases {
+            let error = open("digits", &options).unwrap_err();
+            assert!(
+                matches!(error, DataError::Option { option, .. } if option == name),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn options_reach_a_named_set() {
+        let options = OpenOptions {
+            resize: Some((4, 4)),
+            ..OpenOptions::default()
+        };
+        let digits = open("digits", &options).unwrap();
+        assert_eq!(digits.layout().n_values(), 16);
+        assert_eq!(digits.discrete, Some(17));
+    }
+
+    #[test]
+    fn a_table_of_pixels_becomes_the_digits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pixels.csv.gz");
+        std::fs::write(&path, include_bytes!("../assets/digits.csv.gz")).unwrap();
+        let options = OpenOptions {
+            shape: Some((1, 8, 8)),
+            max_value: Some(16.0),
+            label: Some("65".into()),
+            ..OpenOptions::default()
+        };
+        let pixels = open(&path.to_string_lossy(), &options).unwrap();
+        let digits = open("digits", &OpenOptions::default()).unwrap();
+        assert_eq!(
+            (pixels.name.as_str(), pixels.discrete),
+            ("pixels", Some(17))
+        );
+        assert_eq!(pixels.layout(), digits.layout());
+        assert_eq!(pixels.train.len() + pixels.test.len(), 1797);
     }
 }

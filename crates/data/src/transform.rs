@@ -262,9 +262,9 @@ mod tests {
 
     #[test]
     fn grey_weighs_the_channels() {
-        let colour = image(3, 1, 1, &[1.0, 0.0, 0.0]);
-        assert_eq!(numbers(&grey(&colour).unwrap()), [0.2126]);
-        assert_eq!(grey(&colour).unwrap().layout.n_values(), 1);
+        let color = image(3, 1, 1, &[1.0, 0.0, 0.0]);
+        assert_eq!(numbers(&grey(&color).unwrap()), [0.2126]);
+        assert_eq!(grey(&color).unwrap().layout.n_values(), 1);
     }
 
     #[test]

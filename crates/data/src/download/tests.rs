@@ -294,6 +294,40 @@ fn a_stop_keeps_what_has_come() {
 }
 
 #[test]
+fn two_at_once_download_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(&[Act::Serve]);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| fetch(&[&server.base], folder.path()).unwrap());
+        }
+    });
+    check_fetched(folder.path());
+    assert_eq!(server.ranges.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn https_is_spoken_and_a_server_that_does_not_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("https://{}/data/", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut first = [0; 1];
+        socket.read_exact(&mut first).unwrap();
+        socket.write_all(b"no tls here").unwrap();
+        first[0]
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let failed = failures(fetch(&[&base], folder.path()));
+    assert!(
+        matches!(&failed[..], [Failure::Connection(_)]),
+        "{failed:?}"
+    );
+    // 22 opens a TLS handshake record.
+    assert_eq!(server.join().unwrap(), 22);
+}
+
+#[test]
 fn only_this_machine_goes_without_https() {
     for local in [
         "http://127.0.0.1:8/x",

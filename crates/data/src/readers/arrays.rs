@@ -7,7 +7,7 @@
 
 use super::{Parts, check_finite, levels};
 use crate::npy::{self, Array, Numbers};
-use crate::{DataError, Examples, Layout, Place, Values};
+use crate::{DataError, Examples, Layout, Malformed, Place, Values};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(crate) fn read_npz(path: &Path) -> Result<Parts, DataError> {
         ([only], None) => only,
         _ => {
             let found: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(DataError::Malformed {
+            return Err(DataError::from(Malformed {
                 file: path.to_path_buf(),
                 place: Place::Whole,
                 expected: format!("an array called {}", TRAIN.join(", ")),
@@ -48,7 +48,7 @@ pub(crate) fn read_npz(path: &Path) -> Result<Parts, DataError> {
                     _ => format!("arrays {}", found.join(", ")),
                 },
                 hint: Some("rename the array of examples, or save it alone".into()),
-            });
+            }));
         }
     };
     let part = |(name, array): &(String, Array), labels| examples(path, name, array, labels);
@@ -68,18 +68,20 @@ fn examples(
     array: &Array,
     labels: Option<&(String, Array)>,
 ) -> Result<Examples, DataError> {
-    let malformed = |expected: &str, found: String| DataError::Malformed {
-        file: path.to_path_buf(),
-        place: match name {
-            "" => Place::Whole,
-            name => Place::Array {
-                name: name.into(),
-                offset: None,
+    let malformed = |expected: &str, found: String| {
+        DataError::from(Malformed {
+            file: path.to_path_buf(),
+            place: match name {
+                "" => Place::Whole,
+                name => Place::Array {
+                    name: name.into(),
+                    offset: None,
+                },
             },
-        },
-        expected: expected.into(),
-        found,
-        hint: None,
+            expected: expected.into(),
+            found,
+            hint: None,
+        })
     };
     if array.shape.contains(&0) {
         return Err(malformed(
@@ -151,7 +153,7 @@ fn read_labels(path: &Path, name: &str, array: &Array) -> Result<Arc<[u32]>, Dat
             if x.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&x) {
                 return Ok(x as u32);
             }
-            Err(DataError::Malformed {
+            Err(DataError::from(Malformed {
                 file: path.to_path_buf(),
                 place: Place::Element {
                     array: name.into(),
@@ -160,7 +162,7 @@ fn read_labels(path: &Path, name: &str, array: &Array) -> Result<Arc<[u32]>, Dat
                 expected: "a label: a whole number from 0".into(),
                 found: x.to_string(),
                 hint: None,
-            })
+            }))
         })
         .collect()
 }

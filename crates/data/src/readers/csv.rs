@@ -6,7 +6,7 @@
 
 use super::Parts;
 use crate::files::Loaded;
-use crate::{DataError, Examples, Layout, Place, Values};
+use crate::{DataError, Examples, Layout, Malformed, Place, Values};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,14 +74,15 @@ struct Table {
 
 impl Table {
     fn parse(file: &Loaded, label: Option<&str>) -> Result<Self, DataError> {
-        let malformed =
-            |place, expected: String, found: String, hint: Option<&str>| DataError::Malformed {
+        let malformed = |place, expected: String, found: String, hint: Option<&str>| {
+            DataError::from(Malformed {
                 file: file.path.clone(),
                 place,
                 expected,
                 found,
                 hint: hint.map(Into::into),
-            };
+            })
+        };
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)

@@ -294,7 +294,7 @@ impl Header {
 mod tests {
     use super::*;
     use crate::files::gzip;
-    use crate::{Place, open};
+    use crate::{Malformed, Place, open};
     use std::fs;
     use tempfile::{TempDir, tempdir};
 
@@ -426,16 +426,16 @@ mod tests {
                 let bytes = if packed { gzip(&bytes) } else { bytes.clone() };
                 fs::write(&path, bytes).unwrap();
                 let error = error_of(&folder);
-                let DataError::Malformed {
+                let DataError::Malformed(malformed) = &error else {
+                    panic!("{error}")
+                };
+                let Malformed {
                     file,
                     place,
                     expected,
                     found,
                     ..
-                } = &error
-                else {
-                    panic!("{error}")
-                };
+                } = &**malformed;
                 assert_eq!(*file, path);
                 assert_eq!(
                     *place,

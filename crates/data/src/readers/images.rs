@@ -5,7 +5,7 @@
 
 use super::{Parts, names_in};
 use crate::files::{io_error, list_folder};
-use crate::{DataError, Examples, Layout, OpenOptions, Place, Values, transform};
+use crate::{DataError, Examples, Layout, Malformed, OpenOptions, Place, Values, transform};
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, ImageResult};
 use std::fs;
 use std::io::Cursor;
@@ -29,11 +29,11 @@ pub(crate) fn read(folder: &Path, options: &OpenOptions) -> Result<Parts, DataEr
         .collect();
     names.sort();
     names.dedup();
-    let colour = !options.grey && any_colour(&parts)?;
+    let color = !options.grey && any_color(&parts)?;
     let mut first = None;
     let mut examples = parts
         .iter()
-        .map(|part| load(part, &names, colour, options, &mut first))
+        .map(|part| load(part, &names, color, options, &mut first))
         .collect::<Result<Vec<_>, _>>()?;
     let test = (examples.len() == 2).then(|| examples.remove(1));
     Ok(Parts {
@@ -81,13 +81,13 @@ fn find(folder: &Path) -> Result<Vec<Found>, DataError> {
             found: names_in(folder)?,
             hint: Some("other folders that can be read hold the four IDX files of MNIST, or train.csv, train.npy or train.npz".into()),
         }),
-        (false, false) => Err(DataError::Malformed {
+        (false, false) => Err(DataError::from(Malformed {
             file: folder.to_path_buf(),
             place: Place::Whole,
             expected: "images, or one subfolder of images for each class".into(),
             found: format!("{} images and {} more in subfolders", flat.len(), classes.len()),
             hint: Some("move them so that every image has a class or none has".into()),
-        }),
+        })),
     }
 }
 
@@ -99,8 +99,8 @@ fn is_image(path: &Path) -> bool {
     })
 }
 
-/// Whether any image has colour, by its header.
-fn any_colour(parts: &[Vec<Found>]) -> Result<bool, DataError> {
+/// Whether any image has color, by its header.
+fn any_color(parts: &[Vec<Found>]) -> Result<bool, DataError> {
     for found in parts.iter().flatten() {
         if with_reader(&found.path, |reader| {
             Ok(reader.into_decoder()?.color_type())
@@ -128,33 +128,35 @@ fn with_reader<T>(
         .with_guessed_format()
         .map_err(ImageError::IoError)
         .and_then(run);
-    result.map_err(|error| DataError::Malformed {
-        file: path.to_path_buf(),
-        place: Place::Byte {
-            offset: cursor.position(),
-            unpacked: false,
-        },
-        expected: "a PNG or JPEG image".into(),
-        found: error.to_string(),
-        hint: Some("remove the file, or copy it again".into()),
+    result.map_err(|error| {
+        DataError::from(Malformed {
+            file: path.to_path_buf(),
+            place: Place::Byte {
+                offset: cursor.position(),
+                unpacked: false,
+            },
+            expected: "a PNG or JPEG image".into(),
+            found: error.to_string(),
+            hint: Some("remove the file, or copy it again".into()),
+        })
     })
 }
 
 fn load(
     part: &[Found],
     names: &[String],
-    colour: bool,
+    color: bool,
     options: &OpenOptions,
     first: &mut Option<(PathBuf, (usize, usize))>,
 ) -> Result<Examples, DataError> {
-    let channels = if colour { 3 } else { 1 };
+    let channels = if color { 3 } else { 1 };
     let mut all: Vec<u8> = Vec::new();
     let mut size = (0, 0);
     for found in part {
         let image = decode(&found.path)?;
         let is_grey = !image.color().has_color();
         let (height, width) = (image.height() as usize, image.width() as usize);
-        // Grey images go as one channel and become three at the end, if others have colour.
+        // Grey images go as one channel and become three at the end, if others have color.
         let (stored, bytes) = if is_grey {
             (1, image.into_luma8().into_raw())
         } else {
@@ -172,7 +174,7 @@ fn load(
             },
             None,
         );
-        if !colour {
+        if !color {
             example = transform::grey(&example)?;
         }
         size = match options.resize {
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn one_colour_image_makes_all_colour_unless_grey_is_asked_for() {
+    fn one_color_image_makes_all_color_unless_grey_is_asked_for() {
         let folder = tempdir().unwrap();
         put(&folder, "a.png", grey(2, 1, 50));
         let mut red = RgbImage::new(2, 1);
@@ -356,11 +358,11 @@ mod tests {
         for (content, name) in [(&whole[..whole.len() / 2], "cut"), (b"<html>", "page")] {
             fs::write(&path, content).unwrap();
             let error = read(folder.path(), &OpenOptions::default()).err().unwrap();
-            let DataError::Malformed { file, place, .. } = &error else {
+            let DataError::Malformed(malformed) = &error else {
                 panic!("{name}: {error}")
             };
-            assert!(file.ends_with("a.png"), "{name}");
-            assert!(matches!(place, Place::Byte { .. }), "{name}");
+            assert!(malformed.file.ends_with("a.png"), "{name}");
+            assert!(matches!(malformed.place, Place::Byte { .. }), "{name}");
             assert!(
                 error.to_string().contains("expected a PNG or JPEG image"),
                 "{name}: {error}"

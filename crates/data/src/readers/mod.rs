@@ -6,7 +6,7 @@ pub(crate) mod idx;
 mod images;
 
 use crate::files::{Loaded, hex_start, list_folder};
-use crate::{DataError, Examples, OpenOptions, Place, Values};
+use crate::{DataError, Examples, Malformed, OpenOptions, Place, Values};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ fn levels(bytes: Arc<[u8]>) -> Values {
 fn check_finite(path: &Path, array: &str, numbers: &[f32]) -> Result<(), DataError> {
     match numbers.iter().position(|number| !number.is_finite()) {
         None => Ok(()),
-        Some(index) => Err(DataError::Malformed {
+        Some(index) => Err(DataError::from(Malformed {
             file: PathBuf::from(path),
             place: Place::Element {
                 array: array.into(),
@@ -139,6 +139,39 @@ fn check_finite(path: &Path, array: &str, numbers: &[f32]) -> Result<(), DataErr
             expected: "a finite number".into(),
             found: numbers[index].to_string(),
             hint: Some("remove or fill in missing values".into()),
-        }),
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open;
+    use std::fs;
+
+    #[test]
+    fn the_format_is_told_by_name_or_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            open(&path.to_string_lossy(), &OpenOptions::default()).map(|set| set.train.len())
+        };
+        let idx = [0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 1, 7, 8, 9];
+        assert_eq!(check("unnamed", &idx).unwrap(), 2);
+        assert_eq!(check("a.CSV", b"1\n2\n3\n").unwrap(), 2);
+        let error = check("picture.png", b"\x89PNG\r\n").unwrap_err();
+        assert!(
+            error.to_string().contains(
+                "picture.png, byte 0: expected IDX, .npy, .npz or CSV data, found bytes 89 50 4e 47"
+            ),
+            "{error}"
+        );
+        assert!(error.to_string().contains("folder of PNG or JPEG"));
+        let error = check("a.npz", b"1\n2\n").unwrap_err();
+        assert!(
+            error.to_string().contains("expected a zip archive"),
+            "{error}"
+        );
     }
 }
