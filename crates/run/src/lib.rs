@@ -4,7 +4,7 @@
 //! - [`RunFolder`] is where a run lives; one process writes it, any number read it.
 //! - [`MetricsLog`] is `metrics.jsonl`, one [`Record`] a line.
 //! - [`tensors`] reads and writes safetensors files, [`Checkpoints`] keeps a run's states.
-
+//! - [`tfevents`] writes the event files that TensorBoard reads.
 //!
 //! Whole files are replaced atomically ([`AtomicFile`]): a reader sees the old content or the new,
 //! never a part, and a crash leaves the old. Logs are appended to, and a half-written last line is
@@ -18,6 +18,7 @@ mod folder;
 mod metrics;
 mod observer;
 pub mod tensors;
+pub mod tfevents;
 
 pub use atomic::{AtomicFile, write_atomic};
 pub use checkpoints::{Checkpoint, CheckpointEntry, Checkpoints, Recovered};
