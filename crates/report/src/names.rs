@@ -1,0 +1,219 @@
+//! What the metrics are called in full, their units, and what they say; the order to show them in.
+
+/// A metric for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Metric {
+    /// Full name, with the part of the data.
+    pub(crate) label: String,
+    /// Unit; empty for a plain number.
+    pub(crate) unit: &'static str,
+    /// One sentence; empty for a metric that is not known here.
+    pub(crate) meaning: &'static str,
+    /// Place in the order to show, the most important first.
+    pub(crate) rank: usize,
+}
+
+/// Describes a metric by its name in `metrics.jsonl` or `evaluation.json`.
+///
+/// Parts of the data stand before the name (`test_`), numbers of samples behind (`_5000`).
+pub(crate) fn describe(name: &str) -> Metric {
+    let (part, base) = PARTS
+        .iter()
+        .find_map(|(prefix, part)| Some((*part, name.strip_prefix(prefix)?)))
+        .unwrap_or(("", name));
+    let (base, count) = match base.rsplit_once('_') {
+        Some((base, digits)) if digits.parse::<u64>().is_ok() => (base, Some(digits)),
+        _ => (base, None),
+    };
+    let found = KNOWN.iter().position(|known| known.0 == base);
+    let (mut label, unit, meaning) = match found {
+        Some(rank) => {
+            let (_, label, unit, meaning) = KNOWN[rank];
+            (label.to_owned(), unit, meaning)
+        }
+        None => (base.replace(['_', '/'], " "), "", ""),
+    };
+    if let Some(count) = count {
+        label = format!("{label}, {count} samples");
+    }
+    if !part.is_empty() {
+        label = format!("{label}, {part}");
+    }
+    Metric {
+        label,
+        unit,
+        meaning,
+        rank: found.unwrap_or(KNOWN.len()),
+    }
+}
+
+const PARTS: [(&str, &str); 4] = [
+    ("test_", "test"),
+    ("validation_", "validation"),
+    ("val_", "validation"),
+    ("train_", "train"),
+];
+
+const NATS: &str = "nats per example";
+
+/// Name, label, unit, meaning; in the order to show.
+const KNOWN: [(&str, &str, &str, &str); 27] = [
+    (
+        "neg_elbo",
+        "Negative ELBO",
+        NATS,
+        "Upper bound on the negative log-likelihood; lower is better.",
+    ),
+    (
+        "elbo",
+        "ELBO",
+        NATS,
+        "Lower bound on the log-likelihood; higher is better.",
+    ),
+    (
+        "nll_iwae",
+        "Negative log-likelihood",
+        NATS,
+        "Importance-weighted estimate; tighter with more samples.",
+    ),
+    (
+        "iwae",
+        "Importance-weighted bound",
+        NATS,
+        "Lower bound, tighter than the ELBO.",
+    ),
+    (
+        "bits_per_dim",
+        "Bits per dimension",
+        "bits",
+        "The negative ELBO as code length for one value of an example.",
+    ),
+    (
+        "log_likelihood",
+        "Log-likelihood",
+        NATS,
+        "How well latent codes explain their example; higher is better.",
+    ),
+    (
+        "reconstruction",
+        "Reconstruction",
+        NATS,
+        "Negative log-likelihood of an example given its code.",
+    ),
+    (
+        "distortion",
+        "Distortion",
+        NATS,
+        "Negative log-likelihood of an example given its code.",
+    ),
+    (
+        "kl",
+        "KL",
+        NATS,
+        "Divergence of the codes from the prior: the information a code carries.",
+    ),
+    (
+        "rate",
+        "Rate",
+        NATS,
+        "Divergence of the codes from the prior: the information a code carries.",
+    ),
+    (
+        "mutual_information",
+        "Mutual information",
+        "nats",
+        "Between example and code.",
+    ),
+    (
+        "marginal_kl",
+        "Marginal KL",
+        "nats",
+        "Divergence of all codes together from the prior.",
+    ),
+    (
+        "active_units",
+        "Active units",
+        "",
+        "Latent dimensions that carry information.",
+    ),
+    ("loss", "Loss", NATS, "What is minimized, with all weights."),
+    (
+        "total_correlation",
+        "Total correlation",
+        NATS,
+        "Dependence between the latent dimensions.",
+    ),
+    (
+        "tc",
+        "Total correlation",
+        NATS,
+        "Dependence between the latent dimensions.",
+    ),
+    (
+        "mmd",
+        "MMD",
+        "",
+        "Maximum mean discrepancy of the codes from the prior.",
+    ),
+    (
+        "mse",
+        "Squared error",
+        "",
+        "Mean over the values of an example.",
+    ),
+    (
+        "neg_elbo_binarized",
+        "Negative ELBO, binarized",
+        NATS,
+        "With pixels drawn as zeros and ones.",
+    ),
+    ("beta", "Weight of the KL", "", "Schedule of the objective."),
+    (
+        "kl_weight",
+        "Weight of the KL",
+        "",
+        "Schedule of the objective.",
+    ),
+    ("learning_rate", "Learning rate", "", "Of the optimizer."),
+    (
+        "grad_norm",
+        "Gradient norm",
+        "nats per unit",
+        "Before clipping.",
+    ),
+    (
+        "skipped",
+        "Skipped steps",
+        "",
+        "Steps whose gradient was not finite or too large.",
+    ),
+    ("per_second", "Speed", "examples per second", ""),
+    ("samples_per_second", "Speed", "examples per second", ""),
+    ("examples_per_second", "Speed", "examples per second", ""),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        for (name, label, unit) in [
+            ("elbo", "ELBO", NATS),
+            ("test_neg_elbo", "Negative ELBO, test", NATS),
+            (
+                "test_nll_iwae_5000",
+                "Negative log-likelihood, 5000 samples, test",
+                NATS,
+            ),
+            ("val_kl", "KL, validation", NATS),
+            ("codebook_usage", "codebook usage", ""),
+            ("kl/group", "kl group", ""),
+        ] {
+            let metric = describe(name);
+            assert_eq!((&*metric.label, metric.unit), (label, unit), "{name}");
+        }
+        assert!(describe("elbo").rank < describe("kl").rank);
+        assert!(describe("kl").rank < describe("codebook_usage").rank);
+    }
+}
