@@ -128,21 +128,26 @@ impl ConvTranspose2d {
 
     /// The output `[B, out, H', W']`.
     pub fn forward(&self, params: &Params, x: Tensor<4>) -> Tensor<4> {
+        let [rows, columns] = self.output_padding;
+        let padded = rows.max(columns);
         let y = kernels::conv_transpose2d(
             x,
             params.get(self.weight),
             Some(params.get(self.bias)),
             self.shape.stride,
             self.shape.padding,
-            self.output_padding,
+            padded,
             self.activation.fused(),
         );
+        // Output padding only adds rows below and columns on the right: cut what is too much.
+        let [_, _, height, width] = y.dims();
+        let y = match rows == columns {
+            true => y,
+            false => y
+                .narrow(2, 0, height - (padded - rows))
+                .narrow(3, 0, width - (padded - columns)),
+        };
         params.observe(&self.name, self.activation.rest(y))
-    }
-
-    /// The bias, `[out]`, for initialisation from data.
-    pub fn bias(&self) -> Handle<1> {
-        self.bias
     }
 }
 

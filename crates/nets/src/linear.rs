@@ -49,9 +49,4 @@ impl Linear {
         );
         params.observe(&self.name, self.activation.rest(y))
     }
-
-    /// The bias, `[out]`, for initialisation from data.
-    pub fn bias(&self) -> Handle<1> {
-        self.bias
-    }
 }

@@ -99,6 +99,22 @@ impl Params {
         self.entries[index].value = change(Tensor::from_dispatch(value)).into_dispatch();
     }
 
+    /// Moves every value towards that of `target` by this share in [0, 1].
+    pub fn approach(&mut self, target: &Self, share: f64) {
+        for index in 0..self.entries.len() {
+            match self.entries[index].shape.len() {
+                1 => self.approach_one::<1>(index, target, share),
+                2 => self.approach_one::<2>(index, target, share),
+                _ => self.approach_one::<4>(index, target, share),
+            }
+        }
+    }
+
+    fn approach_one<const D: usize>(&mut self, index: usize, target: &Self, share: f64) {
+        let goal = target.at::<D>(index);
+        self.replace::<D>(index, |value| value * (1.0 - share) + goal * share);
+    }
+
     /// Sets a parameter from host values, row-major.
     pub fn set<const D: usize>(&mut self, handle: Handle<D>, values: Vec<f32>) {
         let shape = self.entries[handle.index].shape.clone();
@@ -129,6 +145,19 @@ impl Params {
                 1 => track::<1>(entry),
                 2 => track::<2>(entry),
                 _ => track::<4>(entry),
+            };
+        }
+        copy
+    }
+
+    /// The same values outside any autodiff graph.
+    pub fn untracked(&self) -> Self {
+        let mut copy = self.clone();
+        for entry in &mut copy.entries {
+            entry.value = match entry.shape.len() {
+                1 => plain::<1>(entry),
+                2 => plain::<2>(entry),
+                _ => plain::<4>(entry),
             };
         }
         copy
@@ -320,6 +349,11 @@ fn track<const D: usize>(entry: &Entry) -> DispatchTensor {
     }
 }
 
+fn plain<const D: usize>(entry: &Entry) -> DispatchTensor {
+    let value = Tensor::<D>::from_dispatch(entry.value.clone());
+    value.without_autodiff().into_dispatch()
+}
+
 fn upload(values: Vec<f32>, shape: &[usize], device: &Device) -> DispatchTensor {
     let data = TensorData::new(values, Shape::from(shape.to_vec()));
     match shape.len() {
@@ -333,7 +367,7 @@ fn upload(values: Vec<f32>, shape: &[usize], device: &Device) -> DispatchTensor 
 fn download<const D: usize>(value: &DispatchTensor) -> Vec<f32> {
     Tensor::<D>::from_dispatch(value.clone())
         .into_data()
-        .into_vec::<f32>()
+        .try_into_vec::<f32>()
         .expect("internal error: a parameter is not f32")
 }
 

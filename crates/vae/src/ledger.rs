@@ -147,7 +147,7 @@ pub fn to_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor
         .inner()
         .into_data()
-        .into_vec::<f32>()
+        .try_into_vec::<f32>()
         .expect("internal error: a network tensor is not f32")
 }
 

@@ -380,6 +380,11 @@ impl Recipe {
         Table::try_from(self).expect("internal error: a recipe does not serialise")
     }
 
+    /// Whether the bound trains the rate inside it, so that the loss and not the ELBO is maximised.
+    pub fn bound_includes_rate(&self) -> bool {
+        !self.objective.contains_key(objective::RATE)
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         let refuse = |place: &str, message: &str| Err(RecipeError::value(place, message));
         let share = |value: f64| (0.0..1.0).contains(&value);
@@ -495,7 +500,7 @@ fn resolve_each<B>(
     let mut resolved = BTreeMap::new();
     for name in section.keys() {
         let place = format!("{key}.{name}");
-        let Value::Table(_) | Value::String(_) = &section[name] else {
+        let (Value::Table(_) | Value::String(_)) = &section[name] else {
             return Err(RecipeError::value(
                 key,
                 format!("`{name}` stands directly in [{key}]; name the latent: [{key}.z]"),

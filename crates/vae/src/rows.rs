@@ -46,14 +46,14 @@ mod tests {
     fn rows_by_hand() {
         let device = Device::flex();
         let x = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device);
-        let twice = repeat(x.clone(), 2).into_data().into_vec::<f32>().unwrap();
+        let twice = repeat(x.clone(), 2).into_data().try_into_vec::<f32>().unwrap();
         assert_eq!(twice, [1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0]);
-        assert_eq!(sum(x.clone()).into_data().into_vec::<f32>().unwrap(), [3.0, 7.0]);
+        assert_eq!(sum(x.clone()).into_data().try_into_vec::<f32>().unwrap(), [3.0, 7.0]);
         let extreme = Tensor::<2>::from_floats([[1000.0, 1000.0], [f32::NEG_INFINITY; 2]], &device);
-        let lse = log_sum_exp(extreme, 1).into_data().into_vec::<f32>().unwrap();
+        let lse = log_sum_exp(extreme, 1).into_data().try_into_vec::<f32>().unwrap();
         assert!((lse[0] - 1000.693_1).abs() < 1e-3);
         assert!(lse[1] < -1e38);
         let flat = Tensor::<1>::from_floats([1.0, 3.0, 5.0, 9.0], &device);
-        assert_eq!(mean_of_samples(flat, 2).into_data().into_vec::<f32>().unwrap(), [2.0, 7.0]);
+        assert_eq!(mean_of_samples(flat, 2).into_data().try_into_vec::<f32>().unwrap(), [2.0, 7.0]);
     }
 }

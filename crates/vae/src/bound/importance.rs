@@ -15,7 +15,6 @@ use crate::draw::Draw;
 use crate::ledger::{Ledger, Role};
 use crate::model::{DrawOptions, Model};
 use crate::part::{self, Entry};
-use crate::recipe::RecipeError;
 use crate::rows;
 use burn::tensor::{Tensor, activation};
 use jensen_nets::Params;
@@ -66,7 +65,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         Ok(Box::new(Importance {
             n_samples: check_samples(options.samples)?,
             gradient: options.gradient,
-        })) as Result<_, RecipeError>
+        }))
     },
 };
 

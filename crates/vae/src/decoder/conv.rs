@@ -1,6 +1,6 @@
 //! Convolutional decoder: the mirror image of the convolutional encoder with the same options.
 
-use super::{Decoder, DecoderSite};
+use super::Decoder;
 use crate::encoder::BOTTOM;
 use crate::encoder::conv::Options;
 use crate::part::{self, Entry};

@@ -3,7 +3,7 @@
 //! With n hidden layers, a latent at the encoder's layer `h<i>` enters beside hidden layer n - i + 1 of
 //! the decoder, its mirror image. `hidden` is listed from the latent to the data.
 
-use super::{Decoder, DecoderSite};
+use super::Decoder;
 use crate::encoder::{BOTTOM, activation, check_widths};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;

@@ -1,0 +1,150 @@
+//! Statistics of the codes of many examples: KL per dimension, active units, mutual information.
+
+use super::batches;
+use crate::feed::Feed;
+use crate::latent::LN_TAU;
+use crate::ledger::to_f64;
+use crate::model::Model;
+use jensen_nets::Params;
+use jensen_rng::Stream;
+
+/// A unit is active if the variance of its mean over examples exceeds this, [burda2016], section 5.
+pub const ACTIVE_VARIANCE: f64 = 0.01;
+/// Examples per pass.
+const BATCH: usize = 500;
+
+/// Codes and posteriors of n examples for one latent of dimension d.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Codes {
+    /// Dimension d.
+    pub dim: usize,
+    /// E[z|x], row-major `[n, d]`.
+    pub mean: Vec<f64>,
+    /// log Var[z|x], row-major `[n, d]`.
+    pub log_var: Vec<f64>,
+    /// One draw z ~ q(z|x), row-major `[n, d]`.
+    pub sample: Vec<f64>,
+    /// Sum over examples of the KL per dimension, `[d]`, or `[1]` where it does not split.
+    kl_sums: Vec<f64>,
+}
+
+/// Encodes the examples of a feed: the codes of every latent.
+pub fn encode(model: &Model, params: &Params, feed: &Feed, stream: &Stream) -> Vec<Codes> {
+    let dims = model.latent_dims();
+    let mut codes: Vec<Codes> = dims
+        .iter()
+        .map(|&dim| Codes {
+            dim,
+            ..Codes::default()
+        })
+        .collect();
+    for indices in batches(feed.len(), BATCH) {
+        let stream = stream.child("batch", indices[0] as u64);
+        let draw = model.draw(params, feed.batch(&indices, &stream), 1, &stream);
+        for (codes, latent) in codes.iter_mut().zip(draw.latents) {
+            codes.mean.extend(to_f64(latent.posterior.mean()));
+            codes.log_var.extend(to_f64(latent.posterior.log_var()));
+            codes.sample.extend(to_f64(latent.z));
+            let width = latent.rate_per_dim.dims()[1];
+            codes.kl_sums.resize(width, 0.0);
+            for row in to_f64(latent.rate_per_dim).chunks_exact(width) {
+                codes.kl_sums.iter_mut().zip(row).for_each(|(sum, kl)| *sum += kl);
+            }
+        }
+    }
+    codes
+}
+
+impl Codes {
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        self.mean.len() / self.dim
+    }
+
+    /// Whether there are no examples.
+    pub fn is_empty(&self) -> bool {
+        self.mean.is_empty()
+    }
+
+    /// Mean over examples of the KL of each dimension, `[d]`, or `[1]` where it does not split; nats.
+    pub fn kl_per_dim(&self) -> Vec<f64> {
+        self.kl_sums.iter().map(|sum| sum / self.len() as f64).collect()
+    }
+
+    /// Variance over examples of E[z|x] of each dimension, `[d]`.
+    pub fn variance_of_means(&self) -> Vec<f64> {
+        let n = self.len() as f64;
+        (0..self.dim)
+            .map(|i| {
+                let column = || self.mean.iter().skip(i).step_by(self.dim);
+                let mean = column().sum::<f64>() / n;
+                column().map(|m| (m - mean).powi(2)).sum::<f64>() / n
+            })
+            .collect()
+    }
+
+    /// How many dimensions respond to x.
+    pub fn active_units(&self) -> usize {
+        self.variance_of_means().iter().filter(|&&v| v > ACTIVE_VARIANCE).count()
+    }
+
+    /// Mutual information I(x; z) in nats under q, with the aggregated posterior estimated by the
+    /// first `n_most` examples: mean of log q(z_i|x_i) - log 1/n sum_j q(z_i|x_j). At most log n.
+    /// For latents whose coordinates depend on each other given x the marginal variances are used.
+    /// Source: Hoffman & Johnson 2016, section 3.
+    pub fn mutual_information(&self, n_most: usize) -> f64 {
+        let n = self.len().min(n_most);
+        let d = self.dim;
+        let row = |values: &'_ [f64], i: usize| values[i * d..(i + 1) * d].to_vec();
+        let precision: Vec<f64> = self.log_var[..n * d].iter().map(|v| (-v).exp()).collect();
+        let constant: Vec<f64> = (0..n)
+            .map(|j| self.log_var[j * d..(j + 1) * d].iter().map(|v| v + LN_TAU).sum::<f64>())
+            .collect();
+        let mut total = 0.0;
+        let mut log_q = vec![0.0; n];
+        for i in 0..n {
+            let z = row(&self.sample, i);
+            for (j, slot) in log_q.iter_mut().enumerate() {
+                let at = j * d..(j + 1) * d;
+                let distance: f64 = z
+                    .iter()
+                    .zip(&self.mean[at.clone()])
+                    .zip(&precision[at])
+                    .map(|((z, m), p)| (z - m).powi(2) * p)
+                    .sum();
+                *slot = -0.5 * (distance + constant[j]);
+            }
+            let peak = log_q.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = log_q.iter().map(|q| (q - peak).exp()).sum();
+            total += log_q[i] - (peak + (sum / n as f64).ln());
+        }
+        total / n as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn information_of_separate_and_of_equal_codes() {
+        let n = 200;
+        let mut stream = Stream::from_seed(2);
+        let codes = |spread: f64, stream: &mut Stream| {
+            let mean: Vec<f64> = (0..n).map(|i| spread * f64::from(i)).collect();
+            Codes {
+                dim: 1,
+                sample: mean.iter().map(|m| m + stream.normal()).collect(),
+                log_var: vec![0.0; n as usize],
+                kl_sums: vec![0.0],
+                mean,
+            }
+        };
+        let apart = codes(100.0, &mut stream);
+        assert!((apart.mutual_information(1000) - f64::from(n).ln()).abs() < 1e-9);
+        assert_eq!(apart.active_units(), 1);
+        let equal = codes(0.0, &mut stream);
+        assert!(equal.mutual_information(1000).abs() < 1e-12);
+        assert_eq!(equal.active_units(), 0);
+    }
+}

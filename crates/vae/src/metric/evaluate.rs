@@ -1,0 +1,95 @@
+//! The metric battery of a trained model on the test part.
+
+use super::{aggregate, score};
+use crate::feed::Feed;
+use crate::model::Model;
+use jensen_data::Layout;
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Examples among which the mutual information is estimated: it is quadratic in them.
+const N_INFORMATION: usize = 2000;
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvaluateOptions {
+    /// K of the importance-weighted estimate of -log p(x); 0 leaves it out.
+    pub iwae_samples: usize,
+    /// Seed of the samples.
+    pub seed: u64,
+}
+
+/// Results of an evaluation, all per example and in nats unless the name says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Metrics by name.
+    pub metrics: BTreeMap<String, f64>,
+    /// Mean KL of each dimension of all latents, one after the other.
+    pub kl_per_dim: Vec<f64>,
+    /// Number of latent dimensions whose mean responds to the data.
+    pub active_units: usize,
+    /// Number of latent dimensions.
+    pub n_units: usize,
+}
+
+/// Measures a model on a feed. `advance` hears how many examples of the importance-weighted estimate are
+/// done and says whether to go on; on a stop that estimate is left out.
+pub fn evaluate(
+    model: &Model,
+    params: &Params,
+    test: &Feed,
+    options: &EvaluateOptions,
+    advance: &mut dyn FnMut(usize) -> bool,
+) -> Evaluation {
+    let stream = Stream::from_seed(options.seed).child("evaluate", 0);
+    let mut found = Evaluation::default();
+    let mut put = |name: &str, value: f64| found.metrics.insert(name.to_owned(), value);
+
+    let [neg_elbo, distortion, rate] =
+        score::elbo_parts(model, params, test, &stream.child("elbo", 0));
+    put("test_neg_elbo", neg_elbo);
+    put("test_distortion", distortion);
+    put("test_rate", rate);
+    let facts = &model.site().facts;
+    if facts.levels == Some(2) || is_grey_in_unit_range(model) {
+        let binarized = test.binarized();
+        let stream = stream.child("binarized", 0);
+        let [neg_elbo, ..] = score::elbo_parts(model, params, &binarized, &stream);
+        put("test_neg_elbo_binarized", neg_elbo);
+    }
+    if facts.levels.is_some() && matches!(model.site().layout, Layout::Image { .. }) {
+        let bits = neg_elbo / (model.site().layout.n_values() as f64 * std::f64::consts::LN_2);
+        put("test_bits_per_dim", bits);
+    }
+    if options.iwae_samples > 0 {
+        let stream = stream.child("iwae", 0);
+        let k = options.iwae_samples;
+        let scores = score::score(model, params, test, k, &stream, advance);
+        if let Some(nll) = scores.nll.filter(|nll| nll.len() == test.len()) {
+            let mean = nll.iter().sum::<f64>() / nll.len() as f64;
+            put(&format!("test_nll_iwae_{k}"), mean);
+        }
+    }
+    let mut information = 0.0;
+    let mut active = 0;
+    let mut kl_per_dim = Vec::new();
+    for codes in aggregate::encode(model, params, test, &stream.child("codes", 0)) {
+        information += codes.mutual_information(N_INFORMATION);
+        active += codes.active_units();
+        kl_per_dim.extend(codes.kl_per_dim());
+    }
+    put("mutual_information", information);
+    put("active_units", active as f64);
+    found.kl_per_dim = kl_per_dim;
+    found.active_units = active;
+    found.n_units = model.latent_dims().iter().sum();
+    found
+}
+
+/// Whether grey values can be drawn as Bernoulli means.
+fn is_grey_in_unit_range(model: &Model) -> bool {
+    let facts = &model.site().facts;
+    facts.levels.is_some() && facts.min >= 0.0 && facts.max <= 1.0
+}

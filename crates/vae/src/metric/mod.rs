@@ -1,0 +1,14 @@
+//! What a trained model is measured by. Every estimate names what it was computed with.
+
+pub mod aggregate;
+pub mod evaluate;
+pub mod importance;
+pub mod score;
+
+pub use evaluate::{EvaluateOptions, Evaluation, evaluate};
+pub use score::{Scores, score};
+
+/// The indices 0..n in consecutive batches.
+pub(crate) fn batches(n: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0..n).step_by(size).map(move |start| (start..(start + size).min(n)).collect())
+}

@@ -1,0 +1,98 @@
+//! Per-example scores: -ELBO, its two parts, and the importance-weighted estimate of -log p(x).
+
+use super::{batches, importance};
+use crate::feed::Feed;
+use crate::model::Model;
+use crate::rows;
+use jensen_nets::Params;
+use jensen_rng::Stream;
+
+/// Examples per pass.
+const BATCH: usize = 500;
+
+/// Scores of examples, all in nats.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores {
+    /// -ELBO, one sample of z; `[n]`.
+    pub neg_elbo: Vec<f64>,
+    /// -E_q[log p(x|z)], one sample; `[n]`.
+    pub reconstruction: Vec<f64>,
+    /// Sum over latents of KL(q || p); `[n]`.
+    pub kl: Vec<f64>,
+    /// -log p(x) by K importance samples, if asked for; `[n]`.
+    pub nll: Option<Vec<f64>>,
+}
+
+/// Scores the examples of a feed; `iwae` is K, 0 for none. `advance` hears how many are done and says
+/// whether to go on; on a stop the scores so far are returned.
+pub fn score(
+    model: &Model,
+    params: &Params,
+    feed: &Feed,
+    iwae: usize,
+    stream: &Stream,
+    advance: &mut dyn FnMut(usize) -> bool,
+) -> Scores {
+    let mut scores = Scores {
+        nll: (iwae > 0).then(Vec::new),
+        ..Scores::default()
+    };
+    // Importance sampling is slow: report after every few examples.
+    let size = if iwae > 0 { importance::examples_per_report(iwae) } else { BATCH };
+    for indices in batches(feed.len(), size) {
+        let stream = stream.child("batch", indices[0] as u64);
+        let x = feed.batch(&indices, &stream);
+        let draw = model.draw(params, x.clone(), 1, &stream);
+        let log_likelihood = crate::ledger::to_f64(draw.log_likelihood);
+        let mut kl = vec![0.0; indices.len()];
+        for latent in &draw.latents {
+            let rate = crate::ledger::to_f64(rows::sum(latent.rate_per_dim.clone()));
+            kl.iter_mut().zip(rate).for_each(|(sum, rate)| *sum += rate);
+        }
+        let both = log_likelihood.iter().zip(&kl);
+        scores.neg_elbo.extend(both.map(|(ll, kl)| kl - ll));
+        scores.reconstruction.extend(log_likelihood.iter().map(|ll| -ll));
+        scores.kl.extend(kl);
+        if let Some(nll) = &mut scores.nll {
+            let log_p = importance::log_evidence(model, params, &x, iwae, &stream);
+            nll.extend(log_p.iter().map(|log_p| -log_p));
+        }
+        if !advance(scores.neg_elbo.len()) {
+            break;
+        }
+    }
+    scores
+}
+
+/// Means of all ledger terms over a feed at the end of training's schedules, the ELBO first.
+pub(crate) fn ledger_means(
+    model: &Model,
+    params: &Params,
+    feed: &Feed,
+    stream: &Stream,
+) -> Vec<(String, f64)> {
+    let mut means: Vec<(String, f64)> = Vec::new();
+    for indices in batches(feed.len(), BATCH) {
+        let stream = stream.child("batch", indices[0] as u64);
+        let (ledger, _) = model.ledger(params, feed.batch(&indices, &stream), 1.0, &stream);
+        for (name, sum) in crate::train::named_sums(&ledger.read()) {
+            match means.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, total)) => *total += sum,
+                None => means.push((name, sum)),
+            }
+        }
+    }
+    means.iter_mut().for_each(|(_, sum)| *sum /= feed.len() as f64);
+    means
+}
+
+/// Means over a feed of the ELBO's parts with one sample: -ELBO, distortion, rate; nats per example.
+pub fn elbo_parts(model: &Model, params: &Params, feed: &Feed, stream: &Stream) -> [f64; 3] {
+    let scores = score(model, params, feed, 0, stream, &mut |_| true);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    [
+        mean(&scores.neg_elbo),
+        mean(&scores.reconstruction),
+        mean(&scores.kl),
+    ]
+}

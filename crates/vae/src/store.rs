@@ -1,0 +1,178 @@
+//! A trained model on disk: `config.json` (the recipe and what the model knows of its data) and
+//! `model.safetensors` (parameters by name, and the mean and scale of every latent's codes).
+//!
+//! The architecture is rebuilt from the configuration; there is no code in a model folder.
+
+use crate::likelihood::DataFacts;
+use crate::metric::aggregate::Codes;
+use crate::model::{DataSite, Model};
+use crate::recipe::{Recipe, RecipeError};
+use burn::tensor::Device;
+use jensen_data::Layout;
+use jensen_nets::{HostTensor, Params, ParamsError};
+use jensen_run::tensors::{self, View};
+use jensen_run::{RunError, RunFolder};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The configuration inside a run folder.
+pub const CONFIG: &str = "model/config.json";
+/// The parameters inside a run folder.
+pub const WEIGHTS: &str = "model/model.safetensors";
+/// Where codes' statistics stand among the tensors.
+const STATISTICS: &str = "statistics.";
+
+/// Why a model cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file of the run could not be read or written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The stored recipe does not build.
+    #[error("the stored configuration does not build: {0}")]
+    Recipe(#[from] RecipeError),
+    /// The parameters do not fit the configuration.
+    #[error("the stored parameters do not fit the configuration: {0}")]
+    Params(#[from] ParamsError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Config {
+    /// For readers of model folders.
+    _class_name: String,
+    jensen_version: String,
+    recipe: Recipe,
+    data: Site,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Site {
+    /// `[channels, height, width]` for images, `[length]` for vectors.
+    shape: Vec<usize>,
+    min: f32,
+    max: f32,
+    levels: Option<u32>,
+    n_train: usize,
+    mean: Vec<f32>,
+}
+
+/// A loaded model.
+pub struct Stored {
+    /// Its recipe.
+    pub recipe: Recipe,
+    /// The model.
+    pub model: Model,
+    /// Its parameters.
+    pub params: Params,
+}
+
+/// Writes the model of a run; `codes` are those of the training data, in the model's order.
+pub fn save(
+    run: &RunFolder,
+    recipe: &Recipe,
+    model: &Model,
+    params: &Params,
+    codes: &[Codes],
+) -> Result<(), StoreError> {
+    let site = model.site();
+    let config = Config {
+        _class_name: "JensenVae".to_owned(),
+        jensen_version: env!("CARGO_PKG_VERSION").to_owned(),
+        recipe: recipe.clone(),
+        data: Site {
+            shape: match site.layout {
+                Layout::Image {
+                    channels,
+                    height,
+                    width,
+                } => vec![channels, height, width],
+                Layout::Vector { len } => vec![len],
+            },
+            min: site.facts.min,
+            max: site.facts.max,
+            levels: site.facts.levels,
+            n_train: site.n_train,
+            mean: site.mean.clone(),
+        },
+    };
+    run.write_json(CONFIG, &config)?;
+    let mut named = params.to_host();
+    for (name, codes) in model.latent_names().zip(codes) {
+        let [mean, scale] = moments(codes);
+        for (what, values) in [("mean", mean), ("scale", scale)] {
+            named.push(HostTensor {
+                name: format!("{STATISTICS}{name}.{what}"),
+                shape: vec![codes.dim],
+                values,
+            });
+        }
+    }
+    let views: Vec<View<'_>> = named
+        .iter()
+        .map(|tensor| View {
+            name: &tensor.name,
+            shape: &tensor.shape,
+            values: &tensor.values,
+        })
+        .collect();
+    let metadata = BTreeMap::from([
+        ("format".to_owned(), "jensen".to_owned()),
+        ("recipe".to_owned(), recipe.name.clone()),
+        ("seed".to_owned(), recipe.train.seed.to_string()),
+    ]);
+    tensors::write(run.path(WEIGHTS), &views, &metadata)?;
+    Ok(())
+}
+
+/// Mean and standard deviation of drawn codes, `[d]` each.
+fn moments(codes: &Codes) -> [Vec<f32>; 2] {
+    let n = codes.len().max(1) as f64;
+    let column = |i: usize| codes.sample.iter().skip(i).step_by(codes.dim);
+    let mean: Vec<f64> = (0..codes.dim).map(|i| column(i).sum::<f64>() / n).collect();
+    let scale = (0..codes.dim)
+        .map(|i| (column(i).map(|z| (z - mean[i]).powi(2)).sum::<f64>() / n).sqrt() as f32)
+        .collect();
+    [mean.into_iter().map(|m| m as f32).collect(), scale]
+}
+
+/// Loads the model of a run onto a device.
+pub fn load(run: &RunFolder, device: &Device) -> Result<Stored, StoreError> {
+    let config: Config = run.read_json(CONFIG)?;
+    let layout = match config.data.shape.as_slice() {
+        &[channels, height, width] => Layout::Image {
+            channels,
+            height,
+            width,
+        },
+        shape => Layout::Vector {
+            len: shape.iter().product(),
+        },
+    };
+    let site = DataSite {
+        layout,
+        facts: DataFacts {
+            min: config.data.min,
+            max: config.data.max,
+            levels: config.data.levels,
+        },
+        mean: config.data.mean,
+        n_train: config.data.n_train,
+    };
+    let (model, mut params) = Model::assemble(&config.recipe, &site, device)?;
+    let file = tensors::read(run.path(WEIGHTS))?;
+    let stored: Vec<HostTensor> = file
+        .tensors
+        .into_iter()
+        .map(|tensor| HostTensor {
+            name: tensor.name,
+            shape: tensor.shape,
+            values: tensor.values,
+        })
+        .collect();
+    params.load(&stored)?;
+    Ok(Stored {
+        recipe: config.recipe,
+        model,
+        params,
+    })
+}

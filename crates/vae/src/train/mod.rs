@@ -1,0 +1,400 @@
+//! The one trainer: batches, ledger, gradients, optimiser groups, moving average, validation,
+//! checkpoints, recovery from numbers that are not finite.
+//!
+//! Everything random in step t comes from the stream `step`, t; the order of epoch e from the stream
+//! `epoch`, e. So a run is determined by its recipe and data, not by when it was interrupted.
+
+mod group;
+mod recovery;
+mod state;
+mod window;
+
+use crate::feed::Feed;
+use crate::ledger::{Readout, Role};
+use crate::metric::score;
+use crate::model::Model;
+use crate::optimizer::Gradient;
+use crate::recipe::{Recipe, RecipeError};
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use jensen_run::{
+    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder,
+    Split, tfevents::EventWriter,
+};
+use recovery::{Cause, Snapshot};
+use state::State;
+use std::time::{Duration, Instant};
+
+pub use recovery::Divergence;
+
+/// Steps between snapshots in memory to which a run rolls back.
+const SNAPSHOT_STEPS: u64 = 100;
+/// Time between progress events.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
+
+/// Why training ended without a model.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A file of the run could not be read or written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The recipe does not fit.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// Numbers stopped being finite, twice.
+    #[error(transparent)]
+    Diverged(#[from] Box<Divergence>),
+    /// The checkpoint belongs to another model.
+    #[error("the checkpoint of step {step} does not fit this model: {reason}")]
+    Checkpoint {
+        /// Step of the checkpoint.
+        step: u64,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+/// How training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All epochs were done.
+    Completed,
+    /// Validation stopped improving.
+    EarlyStop,
+    /// It was asked to stop; a checkpoint is saved.
+    Stopped,
+}
+
+/// A trained model's parameters.
+pub struct Trained {
+    /// The parameters to use: the moving average if there is one.
+    pub params: Params,
+    /// Steps done.
+    pub step: u64,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// What is trained and on what.
+pub struct Task<'a> {
+    /// The resolved recipe.
+    pub recipe: &'a Recipe,
+    /// The assembled model.
+    pub model: &'a Model,
+    /// Training examples.
+    pub train: &'a Feed,
+    /// Validation examples, if any are held out.
+    pub validation: Option<&'a Feed>,
+    /// Where checkpoints and metrics go.
+    pub run: &'a RunFolder,
+}
+
+/// Called at the end of each epoch with the parameters to use, for pictures.
+pub type EpochHook<'a> = dyn FnMut(&Params, u64, &mut EventWriter) -> Result<(), RunError> + 'a;
+
+/// Trains from the first parameters, or goes on from the newest checkpoint of the run.
+pub fn train(
+    task: &Task<'_>,
+    first: Params,
+    observer: &mut dyn Observer,
+    hook: &mut EpochHook<'_>,
+) -> Result<Trained, TrainError> {
+    Trainer::new(task, first, observer)?.run(observer, hook)
+}
+
+struct Trainer<'a> {
+    task: &'a Task<'a>,
+    root: Stream,
+    state: State,
+    snapshot: Snapshot,
+    total_steps: u64,
+    checkpoints: Checkpoints,
+    metrics: MetricsLog,
+    events: EventWriter,
+    started: Instant,
+    /// Seconds spent by earlier processes.
+    elapsed_before: f64,
+    last_checkpoint: Instant,
+    last_progress: Instant,
+    examples_since_progress: usize,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(
+        task: &'a Task<'a>,
+        first: Params,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let checkpoints = Checkpoints::of(task.run);
+        let recovered = checkpoints.load_latest()?;
+        for error in &recovered.skipped {
+            let text = format!("{error}; going on from the checkpoint before it");
+            observer.on(&Event::Warning { text: &text });
+        }
+        let root = Stream::from_seed(task.recipe.train.seed);
+        let mut state = State::new(task, first, &root)?;
+        let mut metrics = MetricsLog::open(task.run.path("metrics.jsonl"))?;
+        let events = match &recovered.checkpoint {
+            None => {
+                metrics.truncate_after(0)?;
+                EventWriter::create(task.run.root())?
+            }
+            Some(checkpoint) => {
+                state.restore(checkpoint)?;
+                metrics.truncate_after(state.step)?;
+                EventWriter::resume(task.run.root(), state.step)?
+            }
+        };
+        let n_batches = state.batches.n_batches() as u64;
+        let now = Instant::now();
+        Ok(Self {
+            task,
+            root,
+            snapshot: Snapshot::of(&state),
+            total_steps: n_batches * task.recipe.train.epochs as u64,
+            checkpoints,
+            metrics,
+            events,
+            started: now,
+            elapsed_before: state.elapsed_s,
+            last_checkpoint: now,
+            last_progress: now,
+            examples_since_progress: 0,
+            state,
+        })
+    }
+
+    fn run(
+        mut self,
+        observer: &mut dyn Observer,
+        hook: &mut EpochHook<'_>,
+    ) -> Result<Trained, TrainError> {
+        let what = format!("fit {}", self.task.recipe.name);
+        observer.on(&Event::Started {
+            what: &what,
+            step: self.state.step,
+            total_steps: self.total_steps,
+        });
+        let ending = self.loop_until_done(observer, hook);
+        let outcome = match &ending {
+            Ok(Ending::Stopped) => Outcome::Stopped,
+            Ok(_) => Outcome::Completed,
+            Err(_) => Outcome::Failed("see the error"),
+        };
+        observer.on(&Event::Finished {
+            step: self.state.step,
+            elapsed_s: self.started.elapsed().as_secs_f64(),
+            outcome,
+        });
+        self.metrics.sync()?;
+        self.events.flush()?;
+        Ok(Trained {
+            params: self.state.best_params(),
+            step: self.state.step,
+            ending: ending?,
+        })
+    }
+
+    fn loop_until_done(
+        &mut self,
+        observer: &mut dyn Observer,
+        hook: &mut EpochHook<'_>,
+    ) -> Result<Ending, TrainError> {
+        let options = &self.task.recipe.train;
+        while self.state.step < self.total_steps {
+            if let Err(cause) = self.step() {
+                self.recover(cause, observer)?;
+                continue;
+            }
+            self.report_progress(observer);
+            if self.state.step.is_multiple_of(options.log_every as u64) {
+                self.log_window()?;
+            }
+            let epoch_done = self.state.batches.position() == 0;
+            if epoch_done {
+                self.end_epoch(observer, hook)?;
+            }
+            if self.state.step.is_multiple_of(SNAPSHOT_STEPS) {
+                self.snapshot = Snapshot::of(&self.state);
+            }
+            let finished = self.state.step == self.total_steps;
+            if epoch_done && !finished && self.is_out_of_patience() {
+                self.save(observer)?;
+                return Ok(Ending::EarlyStop);
+            }
+            let due = self.last_checkpoint.elapsed().as_secs_f64() >= options.checkpoint_seconds;
+            let stop = observer.stop_requested();
+            if finished || due || stop {
+                self.save(observer)?;
+            }
+            if stop && !finished {
+                return Ok(Ending::Stopped);
+            }
+        }
+        Ok(Ending::Completed)
+    }
+
+    /// One step of the optimisers; the error says which terms and layers were not finite.
+    fn step(&mut self) -> Result<(), Cause> {
+        let state = &mut self.state;
+        let model = self.task.model;
+        let stream = self.root.child("step", state.step);
+        let indices = state.batches.next_batch();
+        let n_examples = indices.len();
+        let x = self.task.train.batch(indices, &stream);
+        let progress = state.step as f64 / self.total_steps as f64;
+
+        let tracked = state.params.tracked();
+        let (ledger, draw) = model.ledger(&tracked, x.clone(), progress, &stream);
+        let read = ledger.read();
+        if !read.loss().iter().sum::<f64>().is_finite() {
+            let tracing = state.params.tracing();
+            model.ledger(&tracing, x, progress, &stream);
+            return Err(Cause::of(state.step, &read, &tracing));
+        }
+        let mut grads = ledger.loss().backward();
+        // The graph's handles go first, so that the optimiser finds the parameters unshared.
+        drop((ledger, draw));
+        let gradients: Vec<Option<Gradient>> = (0..tracked.entries().len())
+            .map(|index| Gradient::take(&tracked, index, &mut grads))
+            .collect();
+        drop((tracked, grads));
+        state.apply(gradients, &self.task.recipe.train);
+        state.window.add(&read, n_examples);
+        state.step += 1;
+        self.examples_since_progress += n_examples;
+        Ok(())
+    }
+
+    fn recover(&mut self, cause: Cause, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        if self.state.n_rollbacks > 0 {
+            return Err(Box::new(cause.give_up(self.task.recipe)).into());
+        }
+        let rate = self.state.rate_scale / 2.0;
+        let text = cause.rollback_message(self.snapshot.step());
+        self.snapshot.restore(&mut self.state);
+        self.state.n_rollbacks = 1;
+        self.state.rate_scale = rate;
+        self.task.run.log(&text)?;
+        self.metrics.truncate_after(self.state.step)?;
+        observer.on(&Event::Warning { text: &text });
+        Ok(())
+    }
+
+    fn report_progress(&mut self, observer: &mut dyn Observer) {
+        let elapsed = self.last_progress.elapsed();
+        if elapsed < PROGRESS_PERIOD && self.state.step != self.total_steps {
+            return;
+        }
+        let metrics = self.state.window.recent();
+        let metrics: Vec<(&str, f64)> = metrics.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+        observer.on(&Event::Progress {
+            step: self.state.step,
+            total_steps: self.total_steps,
+            epoch: self.epoch(),
+            epochs: self.task.recipe.train.epochs as u64,
+            metrics: &metrics,
+            per_second: self.examples_since_progress as f64 / elapsed.as_secs_f64(),
+        });
+        self.last_progress = Instant::now();
+        self.examples_since_progress = 0;
+    }
+
+    /// The epoch of the last step, counted from 1.
+    fn epoch(&self) -> u64 {
+        (self.state.step.max(1) - 1) / self.state.batches.n_batches() as u64 + 1
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.elapsed_before + self.started.elapsed().as_secs_f64()
+    }
+
+    fn log_window(&mut self) -> Result<(), TrainError> {
+        let metrics = self.state.window.take();
+        self.record(Split::Train, metrics)
+    }
+
+    fn record(&mut self, split: Split, metrics: Vec<(String, f64)>) -> Result<(), TrainError> {
+        let name = match split {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        };
+        let tags: Vec<(String, f64)> =
+            metrics.iter().map(|(key, value)| (format!("{name}/{key}"), *value)).collect();
+        let tags: Vec<(&str, f64)> = tags.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        self.events.scalars(self.state.step, &tags)?;
+        self.metrics.append(&Record {
+            step: self.state.step,
+            epoch: self.epoch(),
+            split,
+            elapsed_s: self.elapsed_s(),
+            metrics,
+        })?;
+        Ok(())
+    }
+
+    fn end_epoch(
+        &mut self,
+        observer: &mut dyn Observer,
+        hook: &mut EpochHook<'_>,
+    ) -> Result<(), TrainError> {
+        let epoch = self.epoch();
+        let params = self.state.best_params();
+        if let Some(validation) = self.task.validation {
+            let stream = self.root.child("validation", epoch);
+            let read = score::ledger_means(self.task.model, &params, validation, &stream);
+            self.state.note_validation(&read, self.task.recipe);
+            let metrics: Vec<(&str, f64)> = read.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+            observer.on(&Event::Validated {
+                step: self.state.step,
+                epoch,
+                metrics: &metrics,
+            });
+            self.record(Split::Validation, read)?;
+        }
+        hook(&params, self.state.step, &mut self.events)?;
+        Ok(())
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.task.recipe.train.patience;
+        patience > 0 && self.state.epochs_without_gain >= patience
+    }
+
+    fn save(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        self.state.elapsed_s = self.elapsed_s();
+        let path = self.state.save(&self.checkpoints)?;
+        if self.state.is_best {
+            self.checkpoints.mark_best(self.state.step)?;
+        }
+        self.checkpoints.keep(self.task.recipe.train.keep)?;
+        self.metrics.sync()?;
+        self.events.flush()?;
+        observer.on(&Event::Checkpoint {
+            step: self.state.step,
+            path: &path,
+            best: self.state.is_best,
+        });
+        self.last_checkpoint = Instant::now();
+        Ok(())
+    }
+}
+
+/// Names and mean values of a ledger's terms, the ELBO first, nats per example.
+pub(crate) fn named_sums(read: &Readout) -> Vec<(String, f64)> {
+    let total = |values: Vec<f64>| values.iter().sum::<f64>();
+    let mut named = vec![
+        ("elbo".to_owned(), total(read.elbo())),
+        (
+            "log_likelihood".to_owned(),
+            total(read.sum_of(Role::LogLikelihood)),
+        ),
+        ("kl".to_owned(), total(read.sum_of(Role::Rate))),
+        ("loss".to_owned(), total(read.loss())),
+    ];
+    for term in read.terms.iter().filter(|term| term.role != Role::LogLikelihood) {
+        named.push((term.name.clone(), term.nats.iter().sum()));
+    }
+    named
+}

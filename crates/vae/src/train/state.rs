@@ -1,0 +1,205 @@
+//! Everything that changes during training, and its checkpoint.
+//!
+//! A checkpoint holds tensors (`params/...`, `ema/...`, `optimizer/<group>/...`) and a JSON object with
+//! the counters, the place in the data, the optimisers' numbers and the open window of the log.
+
+use super::group::{Group, groups};
+use super::window::Window;
+use super::{Task, TrainError};
+use crate::optimizer::{Gradient, SavedStates};
+use crate::recipe::{Recipe, TrainOptions};
+use jensen_data::Batches;
+use jensen_nets::{HostTensor, Params};
+use jensen_rng::Stream;
+use jensen_run::tensors::View;
+use jensen_run::{Checkpoint, Checkpoints, RunError};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The moving average warms up with decay (1 + t) / (this + t), as in TensorFlow's implementation.
+const EMA_WARMUP: f64 = 10.0;
+
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) params: Params,
+    ema: Option<Params>,
+    groups: Vec<Group>,
+    pub(super) batches: Batches,
+    pub(super) step: u64,
+    /// Factor of every learning rate; halved once by a rollback.
+    pub(super) rate_scale: f64,
+    pub(super) n_rollbacks: u32,
+    /// Best validation ELBO so far.
+    best: Option<f64>,
+    /// Whether the last validation was the best.
+    pub(super) is_best: bool,
+    pub(super) epochs_without_gain: usize,
+    n_skipped: u64,
+    pub(super) window: Window,
+    pub(super) elapsed_s: f64,
+}
+
+/// The part of a checkpoint that is not tensors.
+#[derive(Serialize, Deserialize)]
+struct Counters {
+    step: u64,
+    epoch: u64,
+    position: usize,
+    rate_scale: f64,
+    n_rollbacks: u32,
+    best: Option<f64>,
+    is_best: bool,
+    epochs_without_gain: usize,
+    n_skipped: u64,
+    window: Window,
+    elapsed_s: f64,
+    optimizers: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+impl State {
+    pub(super) fn new(task: &Task<'_>, params: Params, root: &Stream) -> Result<Self, TrainError> {
+        let options = &task.recipe.train;
+        let batches =
+            Batches::new(task.train.len(), task.recipe.data.batch, root.child("batches", 0));
+        Ok(Self {
+            groups: groups(options, &params)?,
+            ema: (options.ema > 0.0).then(|| params.clone()),
+            params,
+            batches,
+            step: 0,
+            rate_scale: 1.0,
+            n_rollbacks: 0,
+            best: None,
+            is_best: false,
+            epochs_without_gain: 0,
+            n_skipped: 0,
+            window: Window::default(),
+            elapsed_s: 0.0,
+        })
+    }
+
+    /// The parameters to use: the moving average if there is one.
+    pub(super) fn best_params(&self) -> Params {
+        self.ema.as_ref().unwrap_or(&self.params).clone()
+    }
+
+    /// Changes the parameters by their gradients, group by group, and then the moving average.
+    pub(super) fn apply(&mut self, mut gradients: Vec<Option<Gradient>>, options: &TrainOptions) {
+        for group in &mut self.groups {
+            let skipped = group.step(&mut self.params, &mut gradients, options, self.rate_scale);
+            self.n_skipped += u64::from(skipped);
+        }
+        if let Some(ema) = &mut self.ema {
+            let t = self.step as f64;
+            let decay = options.ema.min((1.0 + t) / (EMA_WARMUP + t));
+            ema.approach(&self.params, 1.0 - decay);
+        }
+    }
+
+    /// Takes a validation result into the early-stopping record.
+    pub(super) fn note_validation(&mut self, metrics: &[(String, f64)], recipe: &Recipe) {
+        let criterion = if recipe.bound_includes_rate() { "loss" } else { "elbo" };
+        let Some((_, value)) = metrics.iter().find(|(name, _)| name == criterion) else {
+            return;
+        };
+        let gain = if criterion == "loss" { -value } else { *value };
+        self.is_best = self.best.is_none_or(|best| gain > best);
+        if self.is_best {
+            self.best = Some(gain);
+            self.epochs_without_gain = 0;
+        } else {
+            self.epochs_without_gain += 1;
+        }
+    }
+
+    pub(super) fn save(&self, checkpoints: &Checkpoints) -> Result<PathBuf, RunError> {
+        let mut tensors = prefixed("params", self.params.to_host());
+        if let Some(ema) = &self.ema {
+            tensors.extend(prefixed("ema", ema.to_host()));
+        }
+        let mut optimizers = BTreeMap::new();
+        for group in &self.groups {
+            let saved = group.optimizer.save(&self.params);
+            tensors.extend(prefixed(&format!("optimizer/{}", group.name), saved.tensors));
+            optimizers.insert(group.name.clone(), saved.numbers);
+        }
+        let counters = Counters {
+            step: self.step,
+            epoch: self.batches.epoch(),
+            position: self.batches.position(),
+            rate_scale: self.rate_scale,
+            n_rollbacks: self.n_rollbacks,
+            best: self.best,
+            is_best: self.is_best,
+            epochs_without_gain: self.epochs_without_gain,
+            n_skipped: self.n_skipped,
+            window: self.window.clone(),
+            elapsed_s: self.elapsed_s,
+            optimizers,
+        };
+        let state = serde_json::to_value(&counters)
+            .expect("internal error: the counters of training do not serialise");
+        let views: Vec<View<'_>> = tensors
+            .iter()
+            .map(|tensor| View {
+                name: &tensor.name,
+                shape: &tensor.shape,
+                values: &tensor.values,
+            })
+            .collect();
+        checkpoints.save(self.step, &views, &state)
+    }
+
+    pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        let misfit = |reason: String| TrainError::Checkpoint {
+            step: checkpoint.step,
+            reason,
+        };
+        let counters: Counters = serde_json::from_value(checkpoint.state.clone())
+            .map_err(|error| misfit(error.to_string()))?;
+        let under = |prefix: &str| -> Vec<HostTensor> {
+            let prefix = format!("{prefix}/");
+            let named = checkpoint.tensors.iter().filter_map(|tensor| {
+                Some(HostTensor {
+                    name: tensor.name.strip_prefix(&prefix)?.to_owned(),
+                    shape: tensor.shape.clone(),
+                    values: tensor.values.clone(),
+                })
+            });
+            named.collect()
+        };
+        self.params.load(&under("params")).map_err(|e| misfit(e.to_string()))?;
+        if let Some(ema) = &mut self.ema {
+            ema.load(&under("ema")).map_err(|e| misfit(e.to_string()))?;
+        }
+        for group in &mut self.groups {
+            let saved = SavedStates {
+                tensors: under(&format!("optimizer/{}", group.name)),
+                numbers: counters.optimizers.get(&group.name).cloned().unwrap_or_default(),
+            };
+            group.optimizer.load(&self.params, &saved);
+        }
+        self.batches.seek(counters.epoch, counters.position);
+        self.step = counters.step;
+        self.rate_scale = counters.rate_scale;
+        self.n_rollbacks = counters.n_rollbacks;
+        self.best = counters.best;
+        self.is_best = counters.is_best;
+        self.epochs_without_gain = counters.epochs_without_gain;
+        self.n_skipped = counters.n_skipped;
+        self.window = counters.window;
+        self.elapsed_s = counters.elapsed_s;
+        Ok(())
+    }
+}
+
+fn prefixed(prefix: &str, tensors: Vec<HostTensor>) -> Vec<HostTensor> {
+    tensors
+        .into_iter()
+        .map(|tensor| HostTensor {
+            name: format!("{prefix}/{}", tensor.name),
+            ..tensor
+        })
+        .collect()
+}
