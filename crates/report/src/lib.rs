@@ -17,4 +17,4 @@ mod text;
 pub use error::{ReportError, Result};
 pub use page::{html, write_html};
 pub use picture::{GridOptions, LEGIBLE, Picture, gif_bytes, grid, png_bytes};
-pub use sections::{SECTIONS, SectionInfo};
+pub use sections::{SectionInfo, sections};

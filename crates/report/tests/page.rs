@@ -1,7 +1,7 @@
 //! The report of a made-up run: complete, self-contained, well-formed, and safe with any text.
 
-use jensen_report::{GridOptions, Picture, ReportError, SECTIONS, gif_bytes, grid, png_bytes};
-use jensen_report::{html, write_html};
+use jensen_report::{GridOptions, Picture, ReportError, gif_bytes, grid, png_bytes};
+use jensen_report::{html, sections, write_html};
 use jensen_run::{MetricsLog, Record, RunError, RunFolder, Split, file};
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
@@ -101,7 +101,7 @@ fn a_full_report_has_everything_and_needs_nothing() {
     assert!(path.ends_with("vae-001/report.html"));
     let page = run.read_text(file::REPORT).unwrap();
     check_nesting(&page);
-    for section in SECTIONS {
+    for section in sections() {
         assert!(page.contains(&format!("<section id=\"{}\">", section.id)));
         assert!(page.contains(&format!("href=\"#{}\"", section.id)));
     }
@@ -142,7 +142,7 @@ fn a_full_report_has_everything_and_needs_nothing() {
         page.find("samples-step-00000400"),
         page.find("samples-step-00000200"),
     );
-    let fold = page.find("<summary>Earlier").unwrap();
+    let fold = page.find("<summary>Earlier pictures").unwrap();
     assert!(last.unwrap() < fold && fold < earlier.unwrap());
     assert_eq!(
         html(&run).unwrap(),

@@ -38,6 +38,16 @@ impl Axis {
         Self { low, high, log }
     }
 
+    /// The same axis, begun at zero where it begins shortly after.
+    pub(super) fn begun_at_zero(self) -> Self {
+        let low = if !self.log && self.low > 0.0 && self.low < 0.1 * self.high {
+            0.0
+        } else {
+            self.low
+        };
+        Self { low, ..self }
+    }
+
     /// The same axis with a margin of this part of its length at both ends.
     pub(super) fn with_margin(self, part: f64) -> Self {
         if self.log {

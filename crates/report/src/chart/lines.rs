@@ -35,7 +35,7 @@ impl LineChart {
     /// The chart as SVG.
     pub fn svg(&self) -> String {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let x = Axis::over(points().map(|p| p.0), self.log_x);
+        let x = Axis::over(points().map(|p| p.0), self.log_x).begun_at_zero();
         let full = Axis::over(points().map(|p| p.1), self.log_y);
         let settled = points().filter(|p| x.place(p.0).is_some_and(|place| place >= 0.05));
         let settled = Axis::over(settled.map(|p| p.1), self.log_y);
@@ -101,9 +101,17 @@ fn draw(out: &mut String, frame: &Frame<'_>, series: &Series, color: usize) {
         pen_down = true;
     }
     let name = escape(&series.name);
+    // Many points are often noisy; a thinner line lets the others be seen.
+    let dense = if points.len() > 10 * FEW {
+        " dense"
+    } else {
+        ""
+    };
     put(
         out,
-        format_args!(r#"<path class="line c{color}" d="{path}"><title>{name}</title></path>"#),
+        format_args!(
+            r#"<path class="line c{color}{dense}" d="{path}"><title>{name}</title></path>"#
+        ),
     );
     if points.len() <= FEW {
         put(

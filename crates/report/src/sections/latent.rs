@@ -32,8 +32,7 @@ pub(super) fn render(contents: &Contents) -> Option<String> {
     };
     Some(format!(
         "<div class=\"charts\"><figure>{}</figure>\n<div class=\"prose\"><p>A dimension without \
-         divergence is unused: its codes are draws from the prior, whatever the example.{active}</p>\
-         <p>The heights add up to the KL term of the bound.</p></div></div>\n",
+         divergence is unused: its codes are draws from the prior, whatever the example.{active}</p></div></div>\n",
         chart.svg()
     ))
 }

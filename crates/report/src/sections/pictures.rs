@@ -26,17 +26,21 @@ pub(super) fn render(contents: &Contents) -> Option<String> {
         }
     }
     groups.sort_by_key(|(kind, _)| known(kind).map_or(KNOWN.len(), |(rank, _)| rank));
-    let mut out = String::from("<div class=\"pictures\">\n");
+    let mut shown = String::new();
+    let mut folded = String::new();
     for (kind, group) in &groups {
         let (last, earlier) = group.split_last()?;
-        out += &figure(kind, last);
-        if !earlier.is_empty() {
-            out += "<details class=\"full\"><summary>Earlier</summary><div class=\"pictures\">\n";
-            out.extend(earlier.iter().rev().map(|picture| figure(kind, picture)));
-            out += "</div></details>\n";
-        }
+        shown += &figure(kind, last);
+        folded.extend(earlier.iter().rev().map(|picture| figure(kind, picture)));
     }
-    (!groups.is_empty()).then_some(out + "</div>\n")
+    if !folded.is_empty() {
+        folded = format!(
+            "<details><summary>Earlier pictures</summary>\n\
+             <div class=\"pictures\">\n{folded}</div></details>\n"
+        );
+    }
+    let page = format!("<div class=\"pictures\">\n{shown}</div>\n{folded}");
+    (!groups.is_empty()).then_some(page)
 }
 
 /// Beginning of the name, heading, what it shows; in the order to show.
@@ -104,6 +108,15 @@ fn figure(kind: &str, picture: &PictureFile) -> String {
     let wide = size.is_some_and(|(width, height)| width > 2 * height);
     let class = if wide { " class=\"full\"" } else { "" };
     let attributes = match size {
+        // A small picture is shown larger, every pixel by a whole factor.
+        Some((width, height)) if (1..SMALL).contains(&width) => {
+            let factor = SMALL.div_ceil(width);
+            format!(
+                " width=\"{}\" height=\"{}\"",
+                factor * width,
+                factor * height
+            )
+        }
         Some((width, height)) => format!(" width=\"{width}\" height=\"{height}\""),
         None => String::new(),
     };
@@ -119,6 +132,9 @@ fn figure(kind: &str, picture: &PictureFile) -> String {
         base64(bytes)
     )
 }
+
+/// Pictures narrower than this are enlarged, pixels.
+const SMALL: u32 = 160;
 
 /// Width and height in pixels, from the first bytes of a PNG or GIF file.
 fn size(extension: &str, bytes: &[u8]) -> Option<(u32, u32)> {
