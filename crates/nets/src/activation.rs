@@ -85,7 +85,10 @@ mod tests {
     fn values_by_hand() {
         let at = |name: &str, x: f32| {
             let t = Tensor::<1>::from_floats([x], &Device::flex());
-            Activation::from_name(name).unwrap().apply(t).into_scalar::<f32>()
+            Activation::from_name(name)
+                .unwrap()
+                .apply(t)
+                .into_scalar::<f32>()
         };
         assert_eq!(at("identity", -2.0), -2.0);
         assert_eq!(at("relu", -2.0), 0.0);

@@ -143,9 +143,10 @@ impl ConvTranspose2d {
         let [_, _, height, width] = y.dims();
         let y = match rows == columns {
             true => y,
-            false => y
-                .narrow(2, 0, height - (padded - rows))
-                .narrow(3, 0, width - (padded - columns)),
+            false => {
+                y.narrow(2, 0, height - (padded - rows))
+                    .narrow(3, 0, width - (padded - columns))
+            }
         };
         params.observe(&self.name, self.activation.rest(y))
     }

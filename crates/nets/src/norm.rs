@@ -49,7 +49,12 @@ impl Norm {
     /// A layer for `channels` channels, or the identity for [`NormKind::None`].
     pub fn new(builder: &mut Builder, name: &str, channels: usize, kind: NormKind) -> Self {
         let groups = match kind {
-            NormKind::None => return Self { affine: None, groups: 1 },
+            NormKind::None => {
+                return Self {
+                    affine: None,
+                    groups: 1,
+                };
+            }
             NormKind::Layer => 1,
             NormKind::Group => (1..=8).rev().find(|g| channels % g == 0).unwrap_or(1),
         };

@@ -336,8 +336,19 @@ impl Builder {
 
 /// Whether every value is finite.
 fn is_finite<const D: usize>(tensor: &Tensor<D>) -> bool {
-    tensor.clone().inner().abs().max().into_scalar::<f32>().is_finite()
-        && tensor.clone().inner().sum().into_scalar::<f32>().is_finite()
+    tensor
+        .clone()
+        .inner()
+        .abs()
+        .max()
+        .into_scalar::<f32>()
+        .is_finite()
+        && tensor
+            .clone()
+            .inner()
+            .sum()
+            .into_scalar::<f32>()
+            .is_finite()
 }
 
 fn track<const D: usize>(entry: &Entry) -> DispatchTensor {
@@ -419,7 +430,10 @@ mod tests {
         let tracing = params.tracing();
         let device = Device::flex();
         tracing.observe("good", Tensor::<1>::from_floats([1.0, -2.0], &device));
-        tracing.observe("inf", Tensor::<1>::from_floats([f32::INFINITY, -2.0], &device));
+        tracing.observe(
+            "inf",
+            Tensor::<1>::from_floats([f32::INFINITY, -2.0], &device),
+        );
         tracing.observe("nan", Tensor::<1>::from_floats([1.0, f32::NAN], &device));
         assert_eq!(tracing.not_finite(), ["inf", "nan"]);
         assert!(params.not_finite().is_empty());

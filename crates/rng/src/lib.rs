@@ -238,8 +238,14 @@ mod tests {
             counts[stream.below(7)] += 1.0;
         }
         let expected = n_draws as f64 / 7.0;
-        let chi2: f64 = counts.iter().map(|c| (c - expected).powi(2) / expected).sum();
-        assert!(chi2 < 22.5, "chi-square with 6 degrees of freedom, p = 0.001: {chi2}");
+        let chi2: f64 = counts
+            .iter()
+            .map(|c| (c - expected).powi(2) / expected)
+            .sum();
+        assert!(
+            chi2 < 22.5,
+            "chi-square with 6 degrees of freedom, p = 0.001: {chi2}"
+        );
     }
 
     #[test]

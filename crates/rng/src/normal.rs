@@ -92,9 +92,8 @@ mod tests {
         assert!((m2 / n - 1.0).abs() < 5.0 * (2.0 / n).sqrt());
         assert!((m3 / n).abs() < 5.0 * (15.0 / n).sqrt());
         assert!((m4 / n - 3.0).abs() < 5.0 * (96.0 / n).sqrt());
-        let within = |count: usize, p: f64| {
-            (count as f64 / n - p).abs() < 5.0 * (p * (1.0 - p) / n).sqrt()
-        };
+        let within =
+            |count: usize, p: f64| (count as f64 / n - p).abs() < 5.0 * (p * (1.0 - p) / n).sqrt();
         assert!(within(beyond, 0.317_310_507_862_914_1));
         assert!(within(far, 2.155_994_669_547_765e-4));
     }

@@ -49,7 +49,11 @@ pub fn reconstruct(model: &Model, params: &Params, x: Tensor<2>) -> Vec<f32> {
 
 /// The posterior means of every latent, each `[n, d]`.
 pub fn means(model: &Model, params: &Params, x: Tensor<2>) -> Vec<Tensor<2>> {
-    model.posteriors(params, x).iter().map(|q| q.mean()).collect()
+    model
+        .posteriors(params, x)
+        .iter()
+        .map(|q| q.mean())
+        .collect()
 }
 
 /// `steps` images from the first to the second row of each pair of x `[2 m, P]`; row-major
@@ -83,7 +87,10 @@ pub fn interpolate(
 /// The code at t in [0, 1] between two codes.
 fn point(from: &[f32], to: &[f32], t: f64, path: Path) -> Vec<f32> {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b))
+            .sum()
     };
     let (a, b) = match path {
         Path::Linear => (1.0 - t, t),
@@ -96,7 +103,8 @@ fn point(from: &[f32], to: &[f32], t: f64, path: Path) -> Vec<f32> {
                 (1.0 - t, t)
             } else {
                 let length = (1.0 - t) * lengths.0 + t * lengths.1;
-                let weight = |part: f64, own: f64| (part * angle).sin() / angle.sin() * length / own;
+                let weight =
+                    |part: f64, own: f64| (part * angle).sin() / angle.sin() * length / own;
                 (weight(1.0 - t, lengths.0), weight(t, lengths.1))
             }
         }

@@ -161,7 +161,12 @@ mod tests {
         let device = Device::flex();
         let tensor = |values: [f32; 2]| Tensor::<1>::from_floats(values, &device);
         let mut ledger = Ledger::default();
-        ledger.push("log_likelihood", tensor([-10.0, -20.0]), Role::LogLikelihood, -1.0);
+        ledger.push(
+            "log_likelihood",
+            tensor([-10.0, -20.0]),
+            Role::LogLikelihood,
+            -1.0,
+        );
         ledger.push("kl.z", tensor([3.0, 5.0]), Role::Rate, 4.0);
         ledger.push("mmd.z", tensor([0.5, 0.5]), Role::Penalty, 2.0);
         ledger.push("seen", tensor([f32::NAN, 1.0]), Role::Penalty, 0.0);

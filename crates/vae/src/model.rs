@@ -74,18 +74,27 @@ impl Model {
         site: &DataSite,
         device: &Device,
     ) -> Result<(Self, Params), RecipeError> {
-        let mut b = Builder::new(Stream::from_seed(recipe.train.seed).child("init", 0), device);
+        let mut b = Builder::new(
+            Stream::from_seed(recipe.train.seed).child("init", 0),
+            device,
+        );
 
         let build = part::find(encoder::CATALOGUE, part::kind(&recipe.encoder), "encoder")?.build;
-        let encoder = b.within("encoder", |b| build(&recipe.encoder, site.layout, b)).1?;
+        let encoder = b
+            .within("encoder", |b| build(&recipe.encoder, site.layout, b))
+            .1?;
 
         let mut latents = Vec::new();
         for (name, table) in &recipe.latent {
             latents.push(slot(recipe, name, table, encoder.as_ref(), site, &mut b)?);
         }
 
-        let build =
-            part::find(likelihood::CATALOGUE, part::kind(&recipe.likelihood), "likelihood")?.build;
+        let build = part::find(
+            likelihood::CATALOGUE,
+            part::kind(&recipe.likelihood),
+            "likelihood",
+        )?
+        .build;
         let likelihood = build(&recipe.likelihood, &site.facts, &mut b)?;
         likelihood.accepts(&site.facts)?;
 
@@ -93,7 +102,9 @@ impl Model {
         let mut inputs = Vec::new();
         let mut decoder_inputs = Vec::new();
         for (port_idx, port) in encoder.ports().iter().enumerate() {
-            let here: Vec<usize> = (0..latents.len()).filter(|&i| latents[i].port == port_idx).collect();
+            let here: Vec<usize> = (0..latents.len())
+                .filter(|&i| latents[i].port == port_idx)
+                .collect();
             if port.name == BOTTOM && here.is_empty() {
                 return Err(RecipeError::value(
                     "latent",
@@ -101,7 +112,10 @@ impl Model {
                 ));
             }
             if !here.is_empty() {
-                inputs.push((port.name.clone(), here.iter().map(|&i| latents[i].latent.dim()).sum()));
+                inputs.push((
+                    port.name.clone(),
+                    here.iter().map(|&i| latents[i].latent.dim()).sum(),
+                ));
                 decoder_inputs.push(here);
             }
         }
@@ -111,16 +125,21 @@ impl Model {
             inputs,
         };
         let build = part::find(decoder::CATALOGUE, part::kind(&recipe.decoder), "decoder")?.build;
-        let decoder = b.within("decoder", |b| build(&recipe.decoder, &decoder_site, b)).1?;
+        let decoder = b
+            .within("decoder", |b| build(&recipe.decoder, &decoder_site, b))
+            .1?;
 
         let mut terms = Vec::new();
         for (kind, tables) in &recipe.objective {
             let build = part::find(objective::CATALOGUE, kind, "objective")?.build;
             for (name, table) in tables {
                 let place = format!("objective.{kind}.{name}");
-                let idx = latents.iter().position(|slot| &slot.name == name).ok_or_else(|| {
-                    RecipeError::unknown_key("objective", name, recipe.latent.keys())
-                })?;
+                let idx = latents
+                    .iter()
+                    .position(|slot| &slot.name == name)
+                    .ok_or_else(|| {
+                        RecipeError::unknown_key("objective", name, recipe.latent.keys())
+                    })?;
                 terms.push((idx, build(table, &place)?));
             }
         }
@@ -188,14 +207,18 @@ impl Model {
         n: usize,
         stream: &mut Stream,
     ) -> Tensor<2> {
-        self.with_prior(params, latent, |prior, context| prior.sample(context, n, stream))
+        self.with_prior(params, latent, |prior, context| {
+            prior.sample(context, n, stream)
+        })
     }
 
     /// log p(z) `[R]` in nats of one z `[R, d]` per latent.
     pub fn prior_log_prob(&self, params: &Params, z: &[Tensor<2>]) -> Tensor<1> {
         (0..self.latents.len())
             .map(|i| {
-                self.with_prior(params, i, |prior, context| prior.log_prob(context, z[i].clone()))
+                self.with_prior(params, i, |prior, context| {
+                    prior.log_prob(context, z[i].clone())
+                })
             })
             .reduce(|sum, next| sum + next)
             .expect("internal error: a model without latents")
@@ -221,10 +244,18 @@ impl Model {
 
     /// Fits post-hoc priors to codes drawn from the aggregated posterior, one row-major `[n, d]` list a
     /// latent. Returns the names of the latents whose prior was fitted.
-    pub fn fit_priors(&self, params: &mut Params, codes: &[Vec<f64>], stream: &Stream) -> Vec<String> {
+    pub fn fit_priors(
+        &self,
+        params: &mut Params,
+        codes: &[Vec<f64>],
+        stream: &Stream,
+    ) -> Vec<String> {
         let mut fitted = Vec::new();
         for (i, slot) in self.latents.iter().enumerate() {
-            if slot.prior.fit(params, &codes[i], &mut stream.child("fit", i as u64)) {
+            if slot
+                .prior
+                .fit(params, &codes[i], &mut stream.child("fit", i as u64))
+            {
                 fitted.push(slot.name.clone());
             }
         }
@@ -278,7 +309,9 @@ impl Model {
                 z = z * scale.clone() + constant * (scale.clone() * -1.0 + 1.0);
             }
             let kl = self.with_prior(params, i, |prior, context| {
-                closed.then(|| prior.kl(context, posterior.as_ref())).flatten()
+                closed
+                    .then(|| prior.kl(context, posterior.as_ref()))
+                    .flatten()
             });
             let rate_per_dim = match kl {
                 Some(kl) => kl,
@@ -325,9 +358,8 @@ impl Model {
         let mut ledger = Ledger::default();
         let draw = self.bound.add(self, params, x, stream, &mut ledger);
         for (idx, term) in &self.terms {
-            let prior_sample = |n: usize, stream: &mut Stream| {
-                self.prior_sample_of(params, *idx, n, stream)
-            };
+            let prior_sample =
+                |n: usize, stream: &mut Stream| self.prior_sample_of(params, *idx, n, stream);
             let context = TermContext {
                 draw: &draw.latents[*idx],
                 prior_sample: &prior_sample,
@@ -351,12 +383,23 @@ fn slot(
     b: &mut Builder,
 ) -> Result<Slot, RecipeError> {
     let place = format!("latent.{name}");
-    let port_name = table.get("port").and_then(toml::Value::as_str).unwrap_or(BOTTOM);
-    let Some(port) = encoder.ports().iter().position(|port| port.name == port_name) else {
+    let port_name = table
+        .get("port")
+        .and_then(toml::Value::as_str)
+        .unwrap_or(BOTTOM);
+    let Some(port) = encoder
+        .ports()
+        .iter()
+        .position(|port| port.name == port_name)
+    else {
         return Err(RecipeError::Port {
             place: "encoder".to_owned(),
             port: port_name.to_owned(),
-            offered: encoder.ports().iter().map(|port| port.name.clone()).collect(),
+            offered: encoder
+                .ports()
+                .iter()
+                .map(|port| port.name.clone())
+                .collect(),
         });
     };
     let build = part::find(latent::CATALOGUE, part::kind(table), &place)?.build;
@@ -370,7 +413,11 @@ fn slot(
         data_mean: site.mean.clone(),
     };
     let build = part::find(prior::CATALOGUE, part::kind(&recipe.prior[name]), &place)?.build;
-    let prior = b.within(&place, |b| build(&recipe.prior[name], &place, &prior_site, b)).1?;
+    let prior = b
+        .within(&place, |b| {
+            build(&recipe.prior[name], &place, &prior_site, b)
+        })
+        .1?;
     Ok(Slot {
         name: name.to_owned(),
         port,

@@ -33,7 +33,10 @@ pub fn find<'a, B>(
         .ok_or_else(|| RecipeError::UnknownKind {
             place: place.to_owned(),
             kind: kind.to_owned(),
-            known: catalogue.iter().map(|entry| entry.kind.to_owned()).collect(),
+            known: catalogue
+                .iter()
+                .map(|entry| entry.kind.to_owned())
+                .collect(),
         })
 }
 
@@ -49,7 +52,12 @@ pub fn resolve<B>(
     let kind = match user.get("kind") {
         None => fallback.to_owned(),
         Some(Value::String(kind)) => kind.clone(),
-        Some(other) => return Err(RecipeError::value(place, format!("kind = {other} is not a string"))),
+        Some(other) => {
+            return Err(RecipeError::value(
+                place,
+                format!("kind = {other} is not a string"),
+            ));
+        }
     };
     let entry = find(catalogue, &kind, place)?;
     let mut resolved = (entry.defaults)();
@@ -71,7 +79,10 @@ pub fn overlay(defaults: &mut Table, user: &Table, place: &str) -> Result<(), Re
 
 /// The kind of a resolved table.
 pub fn kind(table: &Table) -> &str {
-    table.get("kind").and_then(Value::as_str).unwrap_or_default()
+    table
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// The defaults of an options type as a table.

@@ -316,12 +316,12 @@ impl Recipe {
     /// Reads a recipe and fills in all defaults. `place` names it in errors; `overrides` are
     /// `key=value` pairs with dotted keys, as on the command line.
     pub fn parse(text: &str, place: &str, overrides: &[String]) -> Result<Self, RecipeError> {
-        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-            RecipeError::Syntax {
-                place: place.to_owned(),
-                message: error.to_string().trim_end().to_owned(),
-            }
-        })?;
+        let mut table: Table =
+            text.parse()
+                .map_err(|error: toml::de::Error| RecipeError::Syntax {
+                    place: place.to_owned(),
+                    message: error.to_string().trim_end().to_owned(),
+                })?;
         for pair in overrides {
             set(&mut table, pair)?;
         }
@@ -345,7 +345,12 @@ impl Recipe {
         if let Some(stray) = prior.keys().find(|name| !latent.contains_key(*name)) {
             return Err(RecipeError::unknown_key("prior", stray, latent.keys()));
         }
-        for name in latent.keys().filter(|name| !prior.contains_key(*name)).cloned().collect::<Vec<_>>() {
+        for name in latent
+            .keys()
+            .filter(|name| !prior.contains_key(*name))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             let place = format!("prior.{name}");
             let normal = part::resolve(prior::CATALOGUE, &Table::new(), "normal", &place)?;
             prior.insert(name, normal);
@@ -438,7 +443,9 @@ fn set(table: &mut Table, pair: &str) -> Result<(), RecipeError> {
     let last = keys.pop().unwrap_or_default();
     let mut here = table;
     for key in keys {
-        let entry = here.entry(key).or_insert_with(|| Value::Table(Table::new()));
+        let entry = here
+            .entry(key)
+            .or_insert_with(|| Value::Table(Table::new()));
         if let Value::String(kind) = entry {
             // `likelihood = "gaussian"` is short for `likelihood = { kind = "gaussian" }`.
             *entry = Value::Table(Table::from_iter([(
@@ -447,7 +454,10 @@ fn set(table: &mut Table, pair: &str) -> Result<(), RecipeError> {
             )]));
         }
         let Value::Table(inner) = entry else {
-            return Err(RecipeError::value("--set", format!("`{key}` in `{path}` is not a table")));
+            return Err(RecipeError::value(
+                "--set",
+                format!("`{key}` in `{path}` is not a table"),
+            ));
         };
         here = inner;
     }
@@ -463,7 +473,10 @@ fn text(table: &Table, key: &str, fallback: &str) -> Result<String, RecipeError>
     match table.get(key) {
         None => Ok(fallback.to_owned()),
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(other) => Err(RecipeError::value("recipe", format!("{key} = {other} is not a string"))),
+        Some(other) => Err(RecipeError::value(
+            "recipe",
+            format!("{key} = {other} is not a string"),
+        )),
     }
 }
 
@@ -476,7 +489,10 @@ fn section(table: &Table, key: &str) -> Result<Table, RecipeError> {
             "kind".to_owned(),
             Value::String(kind.clone()),
         )])),
-        Some(other) => Err(RecipeError::value(key, format!("expected a table, found {other}"))),
+        Some(other) => Err(RecipeError::value(
+            key,
+            format!("expected a table, found {other}"),
+        )),
     }
 }
 
@@ -530,9 +546,8 @@ fn plain<T: Default + Serialize + serde::de::DeserializeOwned>(
 
 fn resolve_train(user: Table) -> Result<TrainOptions, RecipeError> {
     let mut train: TrainOptions = plain(user, "train")?;
-    let complete = |table: &Table, place: &str| {
-        part::resolve(optimizer::CATALOGUE, table, "adam", place)
-    };
+    let complete =
+        |table: &Table, place: &str| part::resolve(optimizer::CATALOGUE, table, "adam", place);
     train.optimizer = complete(&train.optimizer, "train.optimizer")?;
     for (name, group) in &mut train.groups {
         group.optimizer = complete(&group.optimizer, &format!("train.groups.{name}.optimizer"))?;
@@ -546,7 +561,9 @@ mod tests {
 
     fn message(text: &str, overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
-        Recipe::parse(text, "test", &overrides).unwrap_err().to_string()
+        Recipe::parse(text, "test", &overrides)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 /// `[B, P]` to `[B K, P]`: each row K times, so that row r belongs to example r / K.
-pub fn repeat(x: Tensor<2>, k: usize) -> Tensor<2> {
+pub(crate) fn repeat(x: Tensor<2>, k: usize) -> Tensor<2> {
     if k == 1 {
         return x;
     }
@@ -14,13 +14,13 @@ pub fn repeat(x: Tensor<2>, k: usize) -> Tensor<2> {
 }
 
 /// log sum exp over a dimension that stays with length 1; exact for rows of -inf.
-pub fn log_sum_exp<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
+pub(crate) fn log_sum_exp<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
     let peak = x.clone().detach().max_dim(dim).clamp_min(f32::MIN);
     (x - peak.clone()).exp().sum_dim(dim).log() + peak
 }
 
 /// Row sums of `[B, d]` as `[B]`.
-pub fn sum(x: Tensor<2>) -> Tensor<1> {
+pub(crate) fn sum(x: Tensor<2>) -> Tensor<1> {
     let [rows, columns] = x.dims();
     match columns {
         1 => x.reshape([rows]),
@@ -29,7 +29,7 @@ pub fn sum(x: Tensor<2>) -> Tensor<1> {
 }
 
 /// Means of K consecutive values, `[B K]` to `[B]`.
-pub fn mean_of_samples(x: Tensor<1>, k: usize) -> Tensor<1> {
+pub(crate) fn mean_of_samples(x: Tensor<1>, k: usize) -> Tensor<1> {
     if k == 1 {
         return x;
     }
@@ -46,14 +46,29 @@ mod tests {
     fn rows_by_hand() {
         let device = Device::flex();
         let x = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device);
-        let twice = repeat(x.clone(), 2).into_data().try_into_vec::<f32>().unwrap();
+        let twice = repeat(x.clone(), 2)
+            .into_data()
+            .try_into_vec::<f32>()
+            .unwrap();
         assert_eq!(twice, [1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0]);
-        assert_eq!(sum(x.clone()).into_data().try_into_vec::<f32>().unwrap(), [3.0, 7.0]);
+        assert_eq!(
+            sum(x.clone()).into_data().try_into_vec::<f32>().unwrap(),
+            [3.0, 7.0]
+        );
         let extreme = Tensor::<2>::from_floats([[1000.0, 1000.0], [f32::NEG_INFINITY; 2]], &device);
-        let lse = log_sum_exp(extreme, 1).into_data().try_into_vec::<f32>().unwrap();
+        let lse = log_sum_exp(extreme, 1)
+            .into_data()
+            .try_into_vec::<f32>()
+            .unwrap();
         assert!((lse[0] - 1000.693_1).abs() < 1e-3);
         assert!(lse[1] < -1e38);
         let flat = Tensor::<1>::from_floats([1.0, 3.0, 5.0, 9.0], &device);
-        assert_eq!(mean_of_samples(flat, 2).into_data().try_into_vec::<f32>().unwrap(), [2.0, 7.0]);
+        assert_eq!(
+            mean_of_samples(flat, 2)
+                .into_data()
+                .try_into_vec::<f32>()
+                .unwrap(),
+            [2.0, 7.0]
+        );
     }
 }

@@ -113,11 +113,15 @@ mod tests {
         let constant = read("w = 4");
         assert_eq!(constant.at(0.0), 4.0);
         let linear = read("w = { kind = 'linear', from = 0.0, to = 2.0, until = 0.5 }");
-        assert_eq!([0.0, 0.25, 0.5, 1.0].map(|t| linear.at(t)), [0.0, 1.0, 2.0, 2.0]);
+        assert_eq!(
+            [0.0, 0.25, 0.5, 1.0].map(|t| linear.at(t)),
+            [0.0, 1.0, 2.0, 2.0]
+        );
         let sigmoid = read("w = { kind = 'sigmoid', from = 0.0, to = 1.0, until = 0.5 }");
         assert!(sigmoid.at(0.0).abs() < 1e-12 && (sigmoid.at(0.25) - 0.5).abs() < 1e-12);
         assert!((sigmoid.at(0.7) - 1.0).abs() < 1e-12 && sigmoid.at(0.05) < 0.02);
-        let cyclical = read("w = { kind = 'cyclical', from = 0.0, to = 1.0, cycles = 4, ramp = 0.5 }");
+        let cyclical =
+            read("w = { kind = 'cyclical', from = 0.0, to = 1.0, cycles = 4, ramp = 0.5 }");
         let at = [0.0, 0.0625, 0.125, 0.2, 0.25, 0.3125, 1.0].map(|t| cyclical.at(t));
         assert_eq!(at, [0.0, 0.5, 1.0, 1.0, 0.0, 0.5, 1.0]);
         for bad in [

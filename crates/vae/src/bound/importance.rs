@@ -86,15 +86,27 @@ impl Bound for Importance {
             gradient_scale: None,
         };
         if self.gradient == Gradient::Doubly {
-            let (_, log_weights) = model.draw_weighted(&params.untracked(), x.clone(), &options, stream);
-            options.gradient_scale = Some(normalized(log_weights, batch, k).reshape([batch * k, 1]));
+            let (_, log_weights) =
+                model.draw_weighted(&params.untracked(), x.clone(), &options, stream);
+            options.gradient_scale =
+                Some(normalized(log_weights, batch, k).reshape([batch * k, 1]));
         }
         let (draw, log_weights) = model.draw_weighted(params, x, &options, stream);
 
         let log_likelihood = rows::mean_of_samples(draw.log_likelihood.clone(), k);
-        ledger.push(LOG_LIKELIHOOD, log_likelihood.detach(), Role::LogLikelihood, 0.0);
+        ledger.push(
+            LOG_LIKELIHOOD,
+            log_likelihood.detach(),
+            Role::LogLikelihood,
+            0.0,
+        );
         for (name, latent) in model.latent_names().zip(&draw.latents) {
-            ledger.push(format!("kl.{name}"), latent.rate().detach(), Role::Rate, 0.0);
+            ledger.push(
+                format!("kl.{name}"),
+                latent.rate().detach(),
+                Role::Rate,
+                0.0,
+            );
         }
         let log_weights = log_weights.reshape([batch, k]);
         let bound = rows::log_sum_exp(log_weights.clone(), 1).reshape([batch]) - (k as f64).ln();

@@ -49,7 +49,10 @@ pub(crate) fn includes_rate(table: &Table) -> Result<bool, RecipeError> {
 
 fn check_samples(samples: usize) -> Result<usize, RecipeError> {
     match samples {
-        0 => Err(RecipeError::value("bound", "samples = 0: a bound needs a sample")),
+        0 => Err(RecipeError::value(
+            "bound",
+            "samples = 0: a bound needs a sample",
+        )),
         n => Ok(n),
     }
 }

@@ -89,7 +89,10 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 impl Decoder for ConvDecoder {
     fn forward(&self, params: &Params, latents: &[Tensor<2>]) -> Tensor<2> {
         let [rows, _] = latents[0].dims();
-        let flat = self.fc.iter().fold(latents[0].clone(), |h, layer| layer.forward(params, h));
+        let flat = self
+            .fc
+            .iter()
+            .fold(latents[0].clone(), |h, layer| layer.forward(params, h));
         let [channels, height, width] = self.smallest;
         let mut h = flat.reshape([rows, channels, height, width]);
         for stage in &self.stages {

@@ -48,7 +48,10 @@ pub(crate) fn activation(place: &str, name: &str) -> Result<jensen_nets::Activat
 /// Refuses hidden widths of zero.
 pub(crate) fn check_widths(place: &str, key: &str, widths: &[usize]) -> Result<(), RecipeError> {
     match widths.contains(&0) {
-        true => Err(RecipeError::value(place, format!("{key} = {widths:?}: a layer of width 0"))),
+        true => Err(RecipeError::value(
+            place,
+            format!("{key} = {widths:?}: a layer of width 0"),
+        )),
         false => Ok(()),
     }
 }

@@ -45,7 +45,13 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
     build: |table, place, n_features, builder| {
         let options: Options = part::options(table, place)?;
         check(place, options.dim, options.log_var_bound)?;
-        let head = Linear::new(builder, "head", n_features, 2 * options.dim, Activation::Identity);
+        let head = Linear::new(
+            builder,
+            "head",
+            n_features,
+            2 * options.dim,
+            Activation::Identity,
+        );
         Ok(Box::new(Gaussian {
             head,
             dim: options.dim,

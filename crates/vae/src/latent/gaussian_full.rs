@@ -47,7 +47,13 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         let options: Options = part::options(table, place)?;
         check(place, options.dim, options.log_var_bound)?;
         let d = options.dim;
-        let head = Linear::new(builder, "head", n_features, 2 * d + d * d, Activation::Identity);
+        let head = Linear::new(
+            builder,
+            "head",
+            n_features,
+            2 * d + d * d,
+            Activation::Identity,
+        );
         Ok(Box::new(GaussianFull {
             head,
             dim: d,
@@ -129,7 +135,10 @@ impl Posterior for Full {
             let pivot = self.log_diagonal.clone().narrow(1, i, 1).neg().exp();
             solved.push(rest * pivot.reshape([batch, 1, 1]));
         }
-        let distance = Tensor::cat(solved, 2).square().sum_dim(2).reshape([batch, k]);
+        let distance = Tensor::cat(solved, 2)
+            .square()
+            .sum_dim(2)
+            .reshape([batch, k]);
         let log_det = self.log_diagonal.clone().sum_dim(1);
         let log_q = distance * -0.5 - log_det - 0.5 * d as f64 * LN_TAU;
         log_q.reshape([batch * k])
@@ -137,7 +146,12 @@ impl Posterior for Full {
 
     fn kl_standard_normal(&self) -> Tensor<2> {
         let [batch, d] = self.mean.dims();
-        let frobenius = self.lower.clone().square().reshape([batch, d * d]).sum_dim(1);
+        let frobenius = self
+            .lower
+            .clone()
+            .square()
+            .reshape([batch, d * d])
+            .sum_dim(1);
         let norm = self.mean.clone().square().sum_dim(1);
         (frobenius + norm - d as f64) * 0.5 - self.log_diagonal.clone().sum_dim(1)
     }

@@ -64,7 +64,10 @@ fn bounded(raw: Tensor<2>, bound: f64) -> Tensor<2> {
 /// Refuses options that no Gaussian can have.
 fn check(place: &str, dim: usize, bound: f64) -> Result<(), RecipeError> {
     if dim == 0 {
-        return Err(RecipeError::value(place, "dim = 0: a latent needs a dimension".to_owned()));
+        return Err(RecipeError::value(
+            place,
+            "dim = 0: a latent needs a dimension".to_owned(),
+        ));
     }
     if !(bound > 0.0 && bound <= 60.0) {
         return Err(RecipeError::value(

@@ -34,8 +34,8 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 fn log_normalizer(logits: Tensor<2>) -> Tensor<2> {
     let small = logits.clone().abs().lower_scalar(SERIES_BELOW);
     let square = logits.clone().square();
-    let series = square.clone() * (1.0 / 12.0) - square.square() * (7.0 / 1440.0)
-        + std::f64::consts::LN_2;
+    let series =
+        square.clone() * (1.0 / 12.0) - square.square() * (7.0 / 1440.0) + std::f64::consts::LN_2;
     // The branch not taken gets a harmless argument, so that its gradient is finite.
     let safe = logits.abs().mask_fill(small.clone(), 1.0);
     let exact = safe.clone().log() - (safe * 0.5).tanh().log();

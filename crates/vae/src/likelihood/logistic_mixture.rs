@@ -48,7 +48,10 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
     build: |table, facts, _| {
         let options: Options = part::options(table, "likelihood")?;
         if options.components == 0 {
-            return Err(RecipeError::value("likelihood", "components = 0".to_owned()));
+            return Err(RecipeError::value(
+                "likelihood",
+                "components = 0".to_owned(),
+            ));
         }
         Ok(Box::new(LogisticMixture {
             n_components: options.components,
@@ -113,9 +116,7 @@ impl Likelihood for LogisticMixture {
         let log_below = activation::softplus(upper.clone().neg(), 1.0).neg();
         let log_above = activation::softplus(lower.clone(), 1.0).neg();
         let mass = activation::sigmoid(upper) - activation::sigmoid(lower);
-        let log_density = middle.clone()
-            - activation::softplus(middle, 1.0) * 2.0
-            - log_scale
+        let log_density = middle.clone() - activation::softplus(middle, 1.0) * 2.0 - log_scale
             + (2.0 * self.half_step()).ln();
         let thin = mass.clone().lower_scalar(MIN_BIN_MASS);
         let log_mass = mass
@@ -146,7 +147,9 @@ impl Likelihood for LogisticMixture {
             // The Gumbel-max trick chooses the component.
             let gumbel = |stream: &mut Stream| -(-stream.uniform_open().ln()).ln();
             let scored = (0..n).map(|m| (m, at[m] + gumbel(stream)));
-            let chosen = scored.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(m, _)| m);
+            let chosen = scored
+                .max_by(|a, b| a.1.total_cmp(&b.1))
+                .map_or(0, |(m, _)| m);
             let u = stream.uniform_open();
             let scale = at[2 * n + chosen].max(MIN_LOG_SCALE).exp();
             let real = at[n + chosen] + scale * (u.ln() - (-u).ln_1p());

@@ -48,8 +48,7 @@ pub trait Likelihood: Send + Sync {
 }
 
 /// Builds a likelihood from its options for data of P values.
-pub type Build =
-    fn(&Table, &DataFacts, &mut Builder) -> Result<Box<dyn Likelihood>, RecipeError>;
+pub type Build = fn(&Table, &DataFacts, &mut Builder) -> Result<Box<dyn Likelihood>, RecipeError>;
 
 /// The known likelihoods.
 pub const CATALOGUE: &[Entry<Build>] = &[
@@ -68,11 +67,7 @@ fn planes(outputs: Tensor<2>, n: usize) -> Vec<Tensor<2>> {
 }
 
 /// Draws every value on the host from its n parameters.
-fn sample_on_host(
-    outputs: Tensor<2>,
-    n: usize,
-    mut draw: impl FnMut(&[f64]) -> f64,
-) -> Tensor<2> {
+fn sample_on_host(outputs: Tensor<2>, n: usize, mut draw: impl FnMut(&[f64]) -> f64) -> Tensor<2> {
     let device = outputs.device().inner();
     let [rows, width] = outputs.dims();
     let n_values = width / n;

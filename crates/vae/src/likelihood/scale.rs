@@ -51,9 +51,8 @@ impl Scale {
             Choice::Named(name) => match name.as_str() {
                 "shared" => {
                     let start = Init::Constant(0.0);
-                    let (_, handle) = builder.within("likelihood", |b| {
-                        b.register("raw_log_scale", [1, 1], start)
-                    });
+                    let (_, handle) = builder
+                        .within("likelihood", |b| b.register("raw_log_scale", [1, 1], start));
                     Ok(Self::Shared(handle))
                 }
                 "per_value" => Ok(Self::PerValue),

@@ -48,7 +48,11 @@ pub fn encode(model: &Model, params: &Params, feed: &Feed, stream: &Stream) -> V
             let width = latent.rate_per_dim.dims()[1];
             codes.kl_sums.resize(width, 0.0);
             for row in to_f64(latent.rate_per_dim).chunks_exact(width) {
-                codes.kl_sums.iter_mut().zip(row).for_each(|(sum, kl)| *sum += kl);
+                codes
+                    .kl_sums
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, kl)| *sum += kl);
             }
         }
     }
@@ -68,7 +72,10 @@ impl Codes {
 
     /// Mean over examples of the KL of each dimension, `[d]`, or `[1]` where it does not split; nats.
     pub fn kl_per_dim(&self) -> Vec<f64> {
-        self.kl_sums.iter().map(|sum| sum / self.len() as f64).collect()
+        self.kl_sums
+            .iter()
+            .map(|sum| sum / self.len() as f64)
+            .collect()
     }
 
     /// Variance over examples of E[z|x] of each dimension, `[d]`.
@@ -85,7 +92,10 @@ impl Codes {
 
     /// How many dimensions respond to x.
     pub fn active_units(&self) -> usize {
-        self.variance_of_means().iter().filter(|&&v| v > ACTIVE_VARIANCE).count()
+        self.variance_of_means()
+            .iter()
+            .filter(|&&v| v > ACTIVE_VARIANCE)
+            .count()
     }
 
     /// Mutual information I(x; z) in nats under q, with the aggregated posterior estimated by the
@@ -98,7 +108,12 @@ impl Codes {
         let row = |values: &'_ [f64], i: usize| values[i * d..(i + 1) * d].to_vec();
         let precision: Vec<f64> = self.log_var[..n * d].iter().map(|v| (-v).exp()).collect();
         let constant: Vec<f64> = (0..n)
-            .map(|j| self.log_var[j * d..(j + 1) * d].iter().map(|v| v + LN_TAU).sum::<f64>())
+            .map(|j| {
+                self.log_var[j * d..(j + 1) * d]
+                    .iter()
+                    .map(|v| v + LN_TAU)
+                    .sum::<f64>()
+            })
             .collect();
         let mut total = 0.0;
         let mut log_q = vec![0.0; n];

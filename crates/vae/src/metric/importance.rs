@@ -45,7 +45,9 @@ pub fn log_evidence(
         }
         done += n_samples;
     }
-    sums.iter().map(|sum| sum.value() - (k as f64).ln()).collect()
+    sums.iter()
+        .map(|sum| sum.value() - (k as f64).ln())
+        .collect()
 }
 
 /// A running log sum exp.

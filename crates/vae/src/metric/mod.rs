@@ -10,5 +10,7 @@ pub use score::{Scores, score};
 
 /// The indices 0..n in consecutive batches.
 pub(crate) fn batches(n: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
-    (0..n).step_by(size).map(move |start| (start..(start + size).min(n)).collect())
+    (0..n)
+        .step_by(size)
+        .map(move |start| (start..(start + size).min(n)).collect())
 }

@@ -38,7 +38,11 @@ pub fn score(
         ..Scores::default()
     };
     // Importance sampling is slow: report after every few examples.
-    let size = if iwae > 0 { importance::examples_per_report(iwae) } else { BATCH };
+    let size = if iwae > 0 {
+        importance::examples_per_report(iwae)
+    } else {
+        BATCH
+    };
     for indices in batches(feed.len(), size) {
         let stream = stream.child("batch", indices[0] as u64);
         let x = feed.batch(&indices, &stream);
@@ -51,7 +55,9 @@ pub fn score(
         }
         let both = log_likelihood.iter().zip(&kl);
         scores.neg_elbo.extend(both.map(|(ll, kl)| kl - ll));
-        scores.reconstruction.extend(log_likelihood.iter().map(|ll| -ll));
+        scores
+            .reconstruction
+            .extend(log_likelihood.iter().map(|ll| -ll));
         scores.kl.extend(kl);
         if let Some(nll) = &mut scores.nll {
             let log_p = importance::log_evidence(model, params, &x, iwae, &stream);
@@ -82,7 +88,9 @@ pub(crate) fn ledger_means(
             }
         }
     }
-    means.iter_mut().for_each(|(_, sum)| *sum /= feed.len() as f64);
+    means
+        .iter_mut()
+        .for_each(|(_, sum)| *sum /= feed.len() as f64);
     means
 }
 

@@ -106,7 +106,12 @@ impl ObjectiveTerm for Mmd {
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {
         let [batch, d] = context.draw.posterior.mean().dims();
         let k = context.draw.z.dims()[0] / batch;
-        let z = context.draw.z.clone().reshape([batch, k * d]).narrow(1, 0, d);
+        let z = context
+            .draw
+            .z
+            .clone()
+            .reshape([batch, k * d])
+            .narrow(1, 0, d);
         // One code has no pairs: a last batch of one example adds nothing.
         if batch < 2 {
             return;
@@ -115,7 +120,12 @@ impl ObjectiveTerm for Mmd {
         let y = (context.prior_sample)(batch, &mut stream);
         let mmd = discrepancy(z, y, self.options.kernel);
         let weight = self.options.weight.at(context.progress);
-        ledger.push(format!("mmd.{latent}"), spread(mmd, batch), Role::Penalty, weight);
+        ledger.push(
+            format!("mmd.{latent}"),
+            spread(mmd, batch),
+            Role::Penalty,
+            weight,
+        );
     }
 }
 
@@ -135,13 +145,21 @@ mod tests {
             let n_runs = 200;
             let mut same = Vec::new();
             for _ in 0..n_runs {
-                same.push(f64::from(discrepancy(draw(), draw(), kernel).into_scalar::<f32>()));
+                same.push(f64::from(
+                    discrepancy(draw(), draw(), kernel).into_scalar::<f32>(),
+                ));
             }
             let mean = same.iter().sum::<f64>() / f64::from(n_runs);
             let var = same.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / f64::from(n_runs - 1);
-            assert!(mean.abs() < 5.0 * (var / f64::from(n_runs)).sqrt(), "{kernel:?}: {mean}");
+            assert!(
+                mean.abs() < 5.0 * (var / f64::from(n_runs)).sqrt(),
+                "{kernel:?}: {mean}"
+            );
             let shifted = discrepancy(draw() + 2.0, draw(), kernel).into_scalar::<f32>();
-            assert!(f64::from(shifted) > 10.0 * var.sqrt(), "{kernel:?}: {shifted}");
+            assert!(
+                f64::from(shifted) > 10.0 * var.sqrt(),
+                "{kernel:?}: {shifted}"
+            );
         }
     }
 }

@@ -56,7 +56,10 @@ pub fn resolve<'a>(
     bound: &Table,
 ) -> Result<TermTable, RecipeError> {
     let includes_rate = crate::bound::includes_rate(bound)?;
-    let known: Vec<String> = CATALOGUE.iter().map(|entry| entry.kind.to_owned()).collect();
+    let known: Vec<String> = CATALOGUE
+        .iter()
+        .map(|entry| entry.kind.to_owned())
+        .collect();
     let mut resolved = TermTable::new();
     for (kind, tables) in &user {
         let entry = CATALOGUE

@@ -65,7 +65,10 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             }
         }
         if options.free_bits < 0.0 {
-            return refuse(format!("free_bits = {}: nats are not negative", options.free_bits));
+            return refuse(format!(
+                "free_bits = {}: nats are not negative",
+                options.free_bits
+            ));
         }
         if options.free_bits > 0.0 && options.capacity != Schedule::Constant(0.0) {
             return refuse("capacity and free_bits exclude each other".to_owned());

@@ -56,7 +56,12 @@ impl ObjectiveTerm for TotalCorrelation {
         let [batch, d] = mean.dims();
         // The first sample of each example, against the marginals of every example of the batch.
         let k = context.draw.z.dims()[0] / batch;
-        let z = context.draw.z.clone().reshape([batch, k * d]).narrow(1, 0, d);
+        let z = context
+            .draw
+            .z
+            .clone()
+            .reshape([batch, k * d])
+            .narrow(1, 0, d);
         let per_dim = log_density_per_dim(
             z.reshape([batch, 1, d]),
             mean.reshape([1, batch, d]),

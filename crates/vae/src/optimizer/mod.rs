@@ -139,9 +139,15 @@ impl<O: Optimizer> GroupOptimizer for Rule<O> {
         let learning_rate = self.learning_rate * scale;
         // The parameter and its state are handed over, so the rule can change them in place.
         let next = match (gradient, self.states.remove(&index)) {
-            (Gradient::R1(g), None) => change(&self.rule, params, index, g, None, learning_rate).map(State::R1),
-            (Gradient::R2(g), None) => change(&self.rule, params, index, g, None, learning_rate).map(State::R2),
-            (Gradient::R4(g), None) => change(&self.rule, params, index, g, None, learning_rate).map(State::R4),
+            (Gradient::R1(g), None) => {
+                change(&self.rule, params, index, g, None, learning_rate).map(State::R1)
+            }
+            (Gradient::R2(g), None) => {
+                change(&self.rule, params, index, g, None, learning_rate).map(State::R2)
+            }
+            (Gradient::R4(g), None) => {
+                change(&self.rule, params, index, g, None, learning_rate).map(State::R4)
+            }
             (Gradient::R1(g), Some(State::R1(state))) => {
                 change(&self.rule, params, index, g, Some(state), learning_rate).map(State::R1)
             }
@@ -177,7 +183,10 @@ impl<O: Optimizer> GroupOptimizer for Rule<O> {
         });
         let numbers = sink.scalars.into_iter().map(|(name, number)| {
             let number = number.try_into();
-            (name, number.expect("internal error: an optimiser state is not a number"))
+            (
+                name,
+                number.expect("internal error: an optimiser state is not a number"),
+            )
         });
         SavedStates {
             tensors: tensors.collect(),
@@ -188,7 +197,11 @@ impl<O: Optimizer> GroupOptimizer for Rule<O> {
     fn load(&mut self, params: &Params, saved: &SavedStates) {
         let numbers = saved.numbers.iter().map(|(name, &number)| {
             let is_count = number.fract() == 0.0 && number >= 0.0;
-            let scalar = if is_count { (number as u64).into() } else { number.into() };
+            let scalar = if is_count {
+                (number as u64).into()
+            } else {
+                number.into()
+            };
             (name.clone(), scalar)
         });
         let mut source = StateSource::new(numbers.collect());
@@ -199,7 +212,8 @@ impl<O: Optimizer> GroupOptimizer for Rule<O> {
         }
         self.states.clear();
         for (index, entry) in params.entries().iter().enumerate() {
-            if let Some(state) = load_state(&entry.name, entry.shape.len(), &mut source, params.device())
+            if let Some(state) =
+                load_state(&entry.name, entry.shape.len(), &mut source, params.device())
             {
                 self.states.insert(index, state);
             }

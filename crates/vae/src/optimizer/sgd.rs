@@ -36,8 +36,11 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         if !(0.0..1.0).contains(&options.momentum) {
             return Err(RecipeError::value(place, "momentum is in [0, 1)"));
         }
-        let momentum = (options.momentum > 0.0)
-            .then(|| MomentumConfig::new().with_momentum(options.momentum).with_dampening(0.0));
+        let momentum = (options.momentum > 0.0).then(|| {
+            MomentumConfig::new()
+                .with_momentum(options.momentum)
+                .with_dampening(0.0)
+        });
         let rule = SgdConfig::new().with_momentum(momentum).build();
         Ok(Box::new(Rule::new(rule, options.lr, place)?))
     },

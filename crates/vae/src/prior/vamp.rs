@@ -75,7 +75,10 @@ impl Prior for Vamp {
             per_dim.sum_dim(2).reshape([n_rows, k])
         } else {
             // Every component against every z: K groups of R rows.
-            let all = z.reshape([1, n_rows, d]).repeat_dim(0, k).reshape([k * n_rows, d]);
+            let all = z
+                .reshape([1, n_rows, d])
+                .repeat_dim(0, k)
+                .reshape([k * n_rows, d]);
             components.log_prob(all).reshape([k, n_rows]).transpose()
         };
         rows::log_sum_exp(log_q, 1).reshape([n_rows]) - (k as f64).ln()
@@ -83,7 +86,9 @@ impl Prior for Vamp {
 
     fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
         let device = context.params.device();
-        let chosen: Vec<i64> = (0..n).map(|_| stream.below(self.n_components) as i64).collect();
+        let chosen: Vec<i64> = (0..n)
+            .map(|_| stream.below(self.n_components) as i64)
+            .collect();
         let index = Tensor::from_data(burn::tensor::TensorData::new(chosen, [n]), device);
         let inputs = context.params.get(self.pseudo_inputs).select(0, index);
         let posterior = (context.posterior)(inputs);

@@ -35,7 +35,10 @@ pub(super) fn groups(options: &TrainOptions, params: &Params) -> Result<Vec<Grou
         if indices.is_empty() {
             return Err(RecipeError::value(
                 &place,
-                format!("no trainable parameter has a name that starts with `{}`", group.prefix),
+                format!(
+                    "no trainable parameter has a name that starts with `{}`",
+                    group.prefix
+                ),
             ));
         }
         groups.push(Group {
@@ -82,7 +85,11 @@ impl Group {
             let Some(gradient) = gradients[index].take() else {
                 continue;
             };
-            let gradient = if factor == 1.0 { gradient } else { gradient.scaled(factor) };
+            let gradient = if factor == 1.0 {
+                gradient
+            } else {
+                gradient.scaled(factor)
+            };
             self.optimizer.step(params, index, gradient, rate_scale);
         }
         false

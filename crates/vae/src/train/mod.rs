@@ -18,8 +18,8 @@ use crate::recipe::{Recipe, RecipeError};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{
-    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder,
-    Split, tfevents::EventWriter,
+    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder, Split,
+    tfevents::EventWriter,
 };
 use recovery::{Cause, Snapshot};
 use state::State;
@@ -320,9 +320,14 @@ impl<'a> Trainer<'a> {
             Split::Validation => "validation",
             Split::Test => "test",
         };
-        let tags: Vec<(String, f64)> =
-            metrics.iter().map(|(key, value)| (format!("{name}/{key}"), *value)).collect();
-        let tags: Vec<(&str, f64)> = tags.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        let tags: Vec<(String, f64)> = metrics
+            .iter()
+            .map(|(key, value)| (format!("{name}/{key}"), *value))
+            .collect();
+        let tags: Vec<(&str, f64)> = tags
+            .iter()
+            .map(|(key, value)| (key.as_str(), *value))
+            .collect();
         self.events.scalars(self.state.step, &tags)?;
         self.metrics.append(&Record {
             step: self.state.step,
@@ -393,7 +398,11 @@ pub(crate) fn named_sums(read: &Readout) -> Vec<(String, f64)> {
         ("kl".to_owned(), total(read.sum_of(Role::Rate))),
         ("loss".to_owned(), total(read.loss())),
     ];
-    for term in read.terms.iter().filter(|term| term.role != Role::LogLikelihood) {
+    for term in read
+        .terms
+        .iter()
+        .filter(|term| term.role != Role::LogLikelihood)
+    {
         named.push((term.name.clone(), term.nats.iter().sum()));
     }
     named

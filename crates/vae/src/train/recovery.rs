@@ -66,7 +66,12 @@ impl Cause {
                 n => format!("{kind} `{name}` and {} more", n - 1),
             })
         };
-        let terms = self.terms.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ");
+        let terms = self
+            .terms
+            .iter()
+            .map(|t| format!("`{t}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let origin = first("parameter", &self.parameters)
             .or_else(|| first("the output of layer", &self.layers));
         match origin {

@@ -60,8 +60,11 @@ struct Counters {
 impl State {
     pub(super) fn new(task: &Task<'_>, params: Params, root: &Stream) -> Result<Self, TrainError> {
         let options = &task.recipe.train;
-        let batches =
-            Batches::new(task.train.len(), task.recipe.data.batch, root.child("batches", 0));
+        let batches = Batches::new(
+            task.train.len(),
+            task.recipe.data.batch,
+            root.child("batches", 0),
+        );
         Ok(Self {
             groups: groups(options, &params)?,
             ema: (options.ema > 0.0).then(|| params.clone()),
@@ -99,7 +102,11 @@ impl State {
 
     /// Takes a validation result into the early-stopping record.
     pub(super) fn note_validation(&mut self, metrics: &[(String, f64)], recipe: &Recipe) {
-        let criterion = if recipe.bound_includes_rate() { "loss" } else { "elbo" };
+        let criterion = if recipe.bound_includes_rate() {
+            "loss"
+        } else {
+            "elbo"
+        };
         let Some((_, value)) = metrics.iter().find(|(name, _)| name == criterion) else {
             return;
         };
@@ -121,7 +128,10 @@ impl State {
         let mut optimizers = BTreeMap::new();
         for group in &self.groups {
             let saved = group.optimizer.save(&self.params);
-            tensors.extend(prefixed(&format!("optimizer/{}", group.name), saved.tensors));
+            tensors.extend(prefixed(
+                &format!("optimizer/{}", group.name),
+                saved.tensors,
+            ));
             optimizers.insert(group.name.clone(), saved.numbers);
         }
         let counters = Counters {
@@ -169,14 +179,20 @@ impl State {
             });
             named.collect()
         };
-        self.params.load(&under("params")).map_err(|e| misfit(e.to_string()))?;
+        self.params
+            .load(&under("params"))
+            .map_err(|e| misfit(e.to_string()))?;
         if let Some(ema) = &mut self.ema {
             ema.load(&under("ema")).map_err(|e| misfit(e.to_string()))?;
         }
         for group in &mut self.groups {
             let saved = SavedStates {
                 tensors: under(&format!("optimizer/{}", group.name)),
-                numbers: counters.optimizers.get(&group.name).cloned().unwrap_or_default(),
+                numbers: counters
+                    .optimizers
+                    .get(&group.name)
+                    .cloned()
+                    .unwrap_or_default(),
             };
             group.optimizer.load(&self.params, &saved);
         }
