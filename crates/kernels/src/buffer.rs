@@ -21,6 +21,13 @@ pub(crate) unsafe fn filled(values: Vec<MaybeUninit<f32>>) -> Vec<f32> {
     unsafe { Vec::from_raw_parts(values.as_mut_ptr().cast(), values.len(), values.capacity()) }
 }
 
+/// Sets every value to zero.
+pub(crate) fn clear(values: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    values.fill(MaybeUninit::new(0.0));
+    // SAFETY: all values were just written, and the layouts agree.
+    unsafe { &mut *(std::ptr::from_mut(values) as *mut [f32]) }
+}
+
 /// A mutable slice that several tasks write to, each its own part.
 pub(crate) struct Parts<'a, T> {
     first: *mut T,

@@ -29,8 +29,7 @@ fn evaluate(inputs: &[Vec<f32>], function: Function<'_>, tracked: bool) -> Vec<V
     let y = function(&leaves);
     let mut results = vec![to_vec(y.clone())];
     if tracked {
-        let mut upstream = vec![0f32; results[0].len()];
-        Stream::from_seed(17).fill_normal(&mut upstream);
+        let upstream = upstream(results[0].len());
         let upstream = Tensor::<1>::from_floats(upstream.as_slice(), &device);
         let mut grads = (y * upstream).sum().backward();
         results.extend(
@@ -40,6 +39,13 @@ fn evaluate(inputs: &[Vec<f32>], function: Function<'_>, tracked: bool) -> Vec<V
         );
     }
     results
+}
+
+/// Random upstream gradients around 1: with mean zero, long sums would cancel and show only rounding.
+fn upstream(n: usize) -> Vec<f32> {
+    let mut values = vec![0f32; n];
+    Stream::from_seed(17).fill_normal(&mut values);
+    values.iter().map(|value| 1.0 + 0.5 * value).collect()
 }
 
 fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -102,8 +108,7 @@ pub(crate) fn against_plain(
 #[track_caller]
 pub(crate) fn against_differences(what: &str, inputs: &[Vec<f32>], own: Function<'_>) {
     let found = evaluate(inputs, own, true);
-    let mut upstream = vec![0f32; found[0].len()];
-    Stream::from_seed(17).fill_normal(&mut upstream);
+    let upstream = upstream(found[0].len());
     for (index, gradient) in found[1..].iter().enumerate() {
         if gradient.is_empty() {
             continue;

@@ -96,16 +96,25 @@ impl<'a> Product<'a> {
     }
 }
 
-/// `out = left right` on the calling thread, row-major `[m, n]`; adds to `out` if `add`.
-pub(crate) fn multiply(left: MatRef<'_, f32>, right: MatRef<'_, f32>, out: &mut [f32], add: bool) {
+/// `out = left right` on the calling thread, row-major `[m, n]`; gives `out` back, now filled.
+pub(crate) fn multiply<'a>(
+    left: MatRef<'_, f32>,
+    right: MatRef<'_, f32>,
+    out: &'a mut [MaybeUninit<f32>],
+) -> &'a mut [f32] {
     let (m, n) = (left.nrows(), right.ncols());
-    let accum = if add { Accum::Add } else { Accum::Replace };
-    matmul(
-        MatMut::from_row_major_slice_mut(out, m, n),
-        accum,
-        left,
-        right,
-        1.0,
-        Par::Seq,
-    );
+    assert_eq!(out.len(), m * n, "internal error: product of wrong shapes");
+    // SAFETY: the block is `out`, and `Replace` only writes; afterwards every value is there.
+    unsafe {
+        let first = out.as_mut_ptr().cast::<f32>();
+        let block = MatMut::from_raw_parts_mut(first, m, n, n as isize, 1);
+        matmul(block, Accum::Replace, left, right, 1.0, Par::Seq);
+        std::slice::from_raw_parts_mut(first, out.len())
+    }
+}
+
+/// `out += left right` on the calling thread, row-major `[m, n]`.
+pub(crate) fn multiply_add(left: MatRef<'_, f32>, right: MatRef<'_, f32>, out: &mut [f32]) {
+    let block = MatMut::from_row_major_slice_mut(out, left.nrows(), right.ncols());
+    matmul(block, Accum::Add, left, right, 1.0, Par::Seq);
 }
