@@ -10,10 +10,24 @@
 //! - Noise: [`reparameterize`].
 //! - Optimizer: [`Adam`], in place behind burn's `Optimizer`.
 
+#![allow(
+    unsafe_code,
+    reason = "buffers without clearing, disjoint parts for threads, and instruction sets chosen at run time"
+)]
+
 mod adam;
+mod alloc;
+mod buffer;
+#[cfg(test)]
+mod check;
+mod dense;
+mod gemm;
 mod ops;
+mod pool;
+mod simd;
 
 pub use adam::{Adam, AdamState};
+pub use alloc::CachingAllocator;
 pub use ops::activation::Activation;
 pub use ops::bernoulli::bernoulli_log_prob;
 pub use ops::conv_transpose2d::conv_transpose2d;
@@ -22,3 +36,4 @@ pub use ops::gaussian::gaussian_log_prob;
 pub use ops::kl::kl_standard_normal;
 pub use ops::linear::linear;
 pub use ops::reparameterize::reparameterize;
+pub use pool::{set_threads, threads};

@@ -2,9 +2,13 @@
 
 pub(crate) mod activation;
 pub(crate) mod bernoulli;
+pub(crate) mod bias;
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
 pub(crate) mod gaussian;
+mod image;
 pub(crate) mod kl;
 pub(crate) mod linear;
+mod patches;
 pub(crate) mod reparameterize;
+mod rows;

@@ -1,0 +1,136 @@
+//! For tests: an operation against its plain composition and against finite differences.
+
+use crate::pool::set_threads;
+use burn::tensor::{Device, Tensor};
+use jensen_rng::Stream;
+
+/// Relative L2 error of values and gradients in f32 against another order of the same sums.
+const SAME: f64 = 3e-6;
+/// Relative L2 error of a central difference of step 1e-2 over f32 values: rounding over step.
+const DIFFERENCE: f64 = 5e-3;
+
+/// A function of flat leaves with a flat result.
+pub(crate) type Function<'a> = &'a dyn Fn(&[Tensor<1>]) -> Tensor<1>;
+
+/// The result and the gradient of each input, for a fixed random upstream gradient.
+fn evaluate(inputs: &[Vec<f32>], function: Function<'_>, tracked: bool) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let leaves: Vec<Tensor<1>> = inputs
+        .iter()
+        .map(|values| Tensor::from_floats(values.as_slice(), &device))
+        .map(|leaf: Tensor<1>| {
+            if tracked {
+                leaf.require_grad()
+            } else {
+                leaf.inner()
+            }
+        })
+        .collect();
+    let y = function(&leaves);
+    let mut results = vec![to_vec(y.clone())];
+    if tracked {
+        let upstream = upstream(results[0].len());
+        let upstream = Tensor::<1>::from_floats(upstream.as_slice(), &device);
+        let mut grads = (y * upstream).sum().backward();
+        results.extend(
+            leaves
+                .iter()
+                .map(|leaf| leaf.grad_remove(&mut grads).map_or_else(Vec::new, to_vec)),
+        );
+    }
+    results
+}
+
+/// Random upstream gradients around 1: with mean zero, long sums would cancel and show only rounding.
+fn upstream(n: usize) -> Vec<f32> {
+    let mut values = vec![0f32; n];
+    Stream::from_seed(17).fill_normal(&mut values);
+    values.iter().map(|value| 1.0 + 0.5 * value).collect()
+}
+
+fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor
+        .into_data()
+        .try_into_vec::<f32>()
+        .expect("f32 values")
+}
+
+/// |a - b| / |b|, or |a - b| where b vanishes.
+pub(crate) fn relative_error(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let difference = norm(&mut a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b)));
+    let scale = norm(&mut b.iter().map(|&b| f64::from(b)));
+    difference / if scale > 0.0 { scale } else { 1.0 }
+}
+
+/// `n` standard normals, a new set for every `index`.
+pub(crate) fn normals(n: usize, index: u64) -> Vec<f32> {
+    let mut values = vec![0f32; n];
+    Stream::from_seed(11)
+        .child("normals", index)
+        .fill_normal(&mut values);
+    values
+}
+
+/// Checks values and gradients of `own` against `plain`, and that threads do not change a bit.
+#[track_caller]
+pub(crate) fn against_plain(
+    what: &str,
+    inputs: &[Vec<f32>],
+    own: Function<'_>,
+    plain: Function<'_>,
+) {
+    let expected = evaluate(inputs, plain, true);
+    let found = evaluate(inputs, own, true);
+    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let error = relative_error(found, expected);
+        assert!(
+            error < SAME,
+            "{what}: relative error {error} of result {index} (0 is the value)"
+        );
+    }
+    assert_eq!(
+        evaluate(inputs, own, false)[0],
+        found[0],
+        "{what}: value without a graph"
+    );
+    for n_threads in [1, 2, 3] {
+        set_threads(n_threads);
+        assert!(
+            evaluate(inputs, own, true) == found,
+            "{what}: other bits on {n_threads} threads"
+        );
+    }
+}
+
+/// Checks the gradients of `own` against central differences; for few, moderate inputs.
+#[track_caller]
+pub(crate) fn against_differences(what: &str, inputs: &[Vec<f32>], own: Function<'_>) {
+    let found = evaluate(inputs, own, true);
+    let upstream = upstream(found[0].len());
+    for (index, gradient) in found[1..].iter().enumerate() {
+        if gradient.is_empty() {
+            continue;
+        }
+        let loss = |x: &[f64]| {
+            let mut inputs = inputs.to_vec();
+            inputs[index] = x.iter().map(|&x| x as f32).collect();
+            let y = &evaluate(&inputs, own, false)[0];
+            y.iter()
+                .zip(&upstream)
+                .map(|(&y, &u)| f64::from(y) * f64::from(u))
+                .sum()
+        };
+        let x: Vec<f64> = inputs[index].iter().map(|&x| f64::from(x)).collect();
+        let expected: Vec<f32> = jensen_testkit::gradient(loss, &x, 1e-2)
+            .iter()
+            .map(|&g| g as f32)
+            .collect();
+        let error = relative_error(gradient, &expected);
+        assert!(
+            error < DIFFERENCE,
+            "{what}: relative error {error} of gradient {index}"
+        );
+    }
+}
