@@ -3,7 +3,7 @@
 use crate::likelihood::DataFacts;
 use crate::model::DataSite;
 use crate::noise;
-use crate::recipe::{Binarize, DataOptions, Range};
+use crate::recipe::{Binarize, DataOptions, Range, RecipeError};
 use burn::tensor::{Device, Tensor};
 use jensen_data::Examples;
 use jensen_rng::Stream;
@@ -18,14 +18,28 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed of these examples onto a device.
-    pub fn new(examples: Examples, options: &DataOptions, device: &Device) -> Self {
-        Self {
+    /// A feed of these examples onto a device. Only grey values in [0, 1] can be binarised.
+    pub fn new(
+        examples: Examples,
+        options: &DataOptions,
+        device: &Device,
+    ) -> Result<Self, RecipeError> {
+        let range = examples.range();
+        if options.binarize != Binarize::None && !range.is_unit() {
+            return Err(RecipeError::value(
+                "data",
+                format!(
+                    "binarize needs values in [0, 1], and these are in [{}, {}]",
+                    range.min, range.max
+                ),
+            ));
+        }
+        Ok(Self {
             examples,
             binarize: options.binarize,
             range: options.range,
             device: device.clone(),
-        }
+        })
     }
 
     /// The same examples with each grey value drawn as Bernoulli when it is used.
