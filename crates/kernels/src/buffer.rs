@@ -77,6 +77,7 @@ pub(crate) fn for_chunks<T: Send>(
     task: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let (len, parts) = (out.len(), Parts::new(out));
+    let chunk = chunk.max(1);
     crate::pool::run(len.div_ceil(chunk), &|index| {
         let start = index * chunk;
         // SAFETY: chunks of different indices do not overlap, and each index runs once.
