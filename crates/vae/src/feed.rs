@@ -1,4 +1,4 @@
-//! From stored examples to the tensors of a batch: range, binarisation.
+//! From stored examples to the tensors of a batch: range, binarization.
 
 use crate::likelihood::DataFacts;
 use crate::model::DataSite;
@@ -18,7 +18,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed of these examples onto a device. Only grey values in [0, 1] can be binarised.
+    /// A feed of these examples onto a device. Only grey values in [0, 1] can be binarized.
     pub fn new(
         examples: Examples,
         options: &DataOptions,
@@ -65,12 +65,12 @@ impl Feed {
         self.examples.len() == 0
     }
 
-    /// Whether the stored values are grey levels, which can be binarised and mapped.
+    /// Whether the stored values are grey levels, which can be binarized and mapped.
     fn is_grey(&self) -> bool {
         self.examples.n_levels().is_some()
     }
 
-    /// The examples with these indices, `[B, P]`; `stream` draws the binarisation.
+    /// The examples with these indices, `[B, P]`; `stream` draws the binarization.
     pub fn batch(&self, indices: &[usize], stream: &Stream) -> Tensor<2> {
         let n_values = self.examples.layout.n_values();
         let values = self.host(indices, stream);

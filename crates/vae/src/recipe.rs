@@ -103,9 +103,9 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Passes over the training part.
     pub epochs: usize,
-    /// The optimiser of all parameters that no group claims.
+    /// The optimizer of all parameters that no group claims.
     pub optimizer: Table,
-    /// Parameter groups with their own optimiser, by name.
+    /// Parameter groups with their own optimizer, by name.
     pub groups: BTreeMap<String, GroupOptions>,
     /// Decay of the moving average of the weights, in [0, 1); 0 turns it off.
     pub ema: f64,
@@ -133,7 +133,7 @@ pub struct TrainOptions {
 pub struct GroupOptions {
     /// Parameters whose name starts with this, such as `prior.`.
     pub prefix: String,
-    /// The group's optimiser.
+    /// The group's optimizer.
     pub optimizer: Table,
 }
 
@@ -377,15 +377,15 @@ impl Recipe {
 
     /// The resolved recipe as TOML, readable by [`Recipe::parse`].
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("internal error: a recipe does not serialise")
+        toml::to_string(self).expect("internal error: a recipe does not serialize")
     }
 
     /// The resolved recipe as a table.
     pub fn to_table(&self) -> Table {
-        Table::try_from(self).expect("internal error: a recipe does not serialise")
+        Table::try_from(self).expect("internal error: a recipe does not serialize")
     }
 
-    /// Whether the bound trains the rate inside it, so that the loss and not the ELBO is maximised.
+    /// Whether the bound trains the rate inside it, so that the loss and not the ELBO is maximized.
     pub fn bound_includes_rate(&self) -> bool {
         !self.objective.contains_key(objective::RATE)
     }

@@ -1,9 +1,9 @@
-//! Discretised mixture of logistics: the mass that a mixture of logistic densities gives to the bin of
+//! Discretized mixture of logistics: the mass that a mixture of logistic densities gives to the bin of
 //! each level, with the outer bins open.
 //!
 //! P(level) = sum_m w_m [S((x + h - m_m) / s_m) - S((x - h - m_m) / s_m)], S the logistic function,
-//! h half the distance of levels, data scaled to [-1, 1]. Colour channels are independent here.
-//! Source: Salimans et al. 2017, equation 2.
+//! h half the distance of levels, data scaled to [-1, 1]. Color channels are independent here.
+//! Source: [salimans-2017], equation 2.
 
 use super::{DataFacts, Likelihood, levels_of, sample_on_host};
 use crate::part::{self, Entry};
@@ -14,7 +14,7 @@ use jensen_nets::Params;
 use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
 
-/// Log scales are not smaller than this, [salimans2017].
+/// Log scales are not smaller than this, [salimans-2017].
 const MIN_LOG_SCALE: f64 = -7.0;
 /// Bins with less mass than this use the density at their middle: differences of logistic functions
 /// lose all their digits there.
@@ -23,7 +23,7 @@ const MIN_BIN_MASS: f32 = 1e-5;
 /// Options of the mixture.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
-    /// Number of logistic components, at least 1; [salimans2017] uses 5, VDVAE 10.
+    /// Number of logistic components, at least 1; [salimans-2017] uses 5, VDVAE 10.
     pub components: usize,
 }
 
@@ -33,7 +33,7 @@ impl Default for Options {
     }
 }
 
-/// Independent values, each a discretised mixture of logistics.
+/// Independent values, each a discretized mixture of logistics.
 pub struct LogisticMixture {
     n_components: usize,
     n_levels: u32,
@@ -133,7 +133,7 @@ impl Likelihood for LogisticMixture {
         rows::sum(log_p.reshape([n_rows, n_values]))
     }
 
-    /// The mean of the mixture before discretisation, clipped to the range of the data.
+    /// The mean of the mixture before discretization, clipped to the range of the data.
     fn mean(&self, _: &Params, outputs: Tensor<2>) -> Tensor<2> {
         let [log_weight, mean, _] = self.mixture(outputs);
         let [rows, _, n_values] = mean.dims();

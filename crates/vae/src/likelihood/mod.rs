@@ -1,4 +1,4 @@
-//! Likelihoods: what the decoder's outputs mean as a normalised density of the data.
+//! Likelihoods: what the decoder's outputs mean as a normalized density of the data.
 //!
 //! A likelihood takes `n_params` numbers per data value, in planes: the outputs `[R, n P]` are n blocks
 //! of P values. Rows belong to examples in groups: row r of R = B K is a sample for example r / K.
@@ -29,7 +29,7 @@ pub struct DataFacts {
     pub levels: Option<u32>,
 }
 
-/// A density p(x | outputs) that factorises over the values of x.
+/// A density p(x | outputs) that factorizes over the values of x.
 pub trait Likelihood: Send + Sync {
     /// Decoder outputs per data value.
     fn n_params(&self) -> usize;

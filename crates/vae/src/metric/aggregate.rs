@@ -8,7 +8,7 @@ use crate::model::Model;
 use jensen_nets::Params;
 use jensen_rng::Stream;
 
-/// A unit is active if the variance of its mean over examples exceeds this, [burda2016], section 5.
+/// A unit is active if the variance of its mean over examples exceeds this, [burda-2016], section 5.
 pub const ACTIVE_VARIANCE: f64 = 0.01;
 /// Examples per pass.
 const BATCH: usize = 500;
@@ -101,7 +101,7 @@ impl Codes {
     /// Mutual information I(x; z) in nats under q, with the aggregated posterior estimated by the
     /// first `n_most` examples: mean of log q(z_i|x_i) - log 1/n sum_j q(z_i|x_j). At most log n.
     /// For latents whose coordinates depend on each other given x the marginal variances are used.
-    /// Source: Hoffman & Johnson 2016, section 3.
+    /// Source: [hoffman-2016], section 3.
     pub fn mutual_information(&self, n_most: usize) -> f64 {
         let n = self.len().min(n_most);
         let d = self.dim;

@@ -1,9 +1,9 @@
 //! The rate KL(q(z|x) || p(z)) and its weight: beta, annealing, capacity, free bits.
 //!
-//! - `weight` (beta, Higgins et al. 2017), constant or a schedule (annealing, Bowman et al. 2016).
-//! - `capacity` C > 0: the loss has weight |mean KL - C| instead (Burgess et al. 2018, equation 8).
+//! - `weight` (beta, [higgins-2017]), constant or a schedule (annealing, [bowman-2016]).
+//! - `capacity` C > 0: the loss has weight |mean KL - C| instead ([burgess-2018], equation 8).
 //! - `free_bits` lambda > 0: each group's mean KL counts as at least lambda nats, so it is not pushed
-//!   to zero (Kingma et al. 2016, appendix C.8); groups are single dimensions or the whole latent.
+//!   to zero ([kingma-2016], appendix C.8); groups are single dimensions or the whole latent.
 //!
 //! The unweighted rate is always in the ledger as `kl.<latent>`.
 

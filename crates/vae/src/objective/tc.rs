@@ -4,7 +4,7 @@
 //! With rate weight 1 and this weight b - 1 the objective is that of beta-TC-VAE. Densities of the
 //! aggregate are estimated inside the batch by minibatch-weighted sampling:
 //! log q(z_i) = log sum_j q(z_i|x_j) - log(N M), N training examples, M batch size.
-//! Source: Chen et al. 2018, equations 2, 4 and appendix C.1. Cost: O(M^2 d) a step.
+//! Source: [chen-2018], equations 2, 4 and appendix C.1. Cost: O(M^2 d) a step.
 
 use super::{ObjectiveTerm, TermContext};
 use crate::latent::gaussian::log_density_per_dim;

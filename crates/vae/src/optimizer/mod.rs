@@ -1,4 +1,4 @@
-//! Optimisers: the rule of a step and the state it keeps of every parameter.
+//! Optimizers: the rule of a step and the state it keeps of every parameter.
 //!
 //! Every rule is a burn [`Optimizer`]; this module holds its states, applies it parameter by parameter,
 //! and turns the states into named tensors for checkpoints.
@@ -38,10 +38,10 @@ pub struct SavedStates {
     pub numbers: BTreeMap<String, f64>,
 }
 
-/// Builds an optimiser from its options.
+/// Builds an optimizer from its options.
 pub type Build = fn(&Table, &str) -> Result<Box<dyn GroupOptimizer>, RecipeError>;
 
-/// The known optimisers.
+/// The known optimizers.
 pub const CATALOGUE: &[Entry<Build>] = &[adam::ENTRY, sgd::ENTRY];
 
 pub(crate) fn build(table: &Table, place: &str) -> Result<Box<dyn GroupOptimizer>, RecipeError> {
@@ -95,7 +95,7 @@ impl Gradient {
     }
 }
 
-/// A burn optimiser with its states.
+/// A burn optimizer with its states.
 struct Rule<O: Optimizer> {
     rule: O,
     learning_rate: f64,
@@ -157,7 +157,7 @@ impl<O: Optimizer> GroupOptimizer for Rule<O> {
             (Gradient::R4(g), Some(State::R4(state))) => {
                 change(&self.rule, params, index, g, Some(state), learning_rate).map(State::R4)
             }
-            _ => panic!("internal error: rank of an optimiser state"),
+            _ => panic!("internal error: rank of an optimizer state"),
         };
         if let Some(next) = next {
             self.states.insert(index, next);
@@ -179,13 +179,13 @@ impl<O: Optimizer> GroupOptimizer for Rule<O> {
             shape: data.shape().to_vec(),
             values: data
                 .try_into_vec::<f32>()
-                .expect("internal error: an optimiser state is not f32"),
+                .expect("internal error: an optimizer state is not f32"),
         });
         let numbers = sink.scalars.into_iter().map(|(name, number)| {
             let number = number.try_into();
             (
                 name,
-                number.expect("internal error: an optimiser state is not a number"),
+                number.expect("internal error: an optimizer state is not a number"),
             )
         });
         SavedStates {

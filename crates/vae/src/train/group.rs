@@ -1,10 +1,10 @@
-//! Parameter groups: which optimiser owns which parameters, gradient clipping and skipping.
+//! Parameter groups: which optimizer owns which parameters, gradient clipping and skipping.
 
 use crate::optimizer::{self, Gradient, GroupOptimizer};
 use crate::recipe::{RecipeError, TrainOptions};
 use jensen_nets::Params;
 
-/// Parameters with their own optimiser.
+/// Parameters with their own optimizer.
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) indices: Vec<usize>,

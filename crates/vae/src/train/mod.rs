@@ -1,4 +1,4 @@
-//! The one trainer: batches, ledger, gradients, optimiser groups, moving average, validation,
+//! The one trainer: batches, ledger, gradients, optimizer groups, moving average, validation,
 //! checkpoints, recovery from numbers that are not finite.
 //!
 //! Everything random in step t comes from the stream `step`, t; the order of epoch e from the stream
@@ -234,7 +234,7 @@ impl<'a> Trainer<'a> {
         Ok(Ending::Completed)
     }
 
-    /// One step of the optimisers; the error says which terms and layers were not finite.
+    /// One step of the optimizers; the error says which terms and layers were not finite.
     fn step(&mut self) -> Result<(), Cause> {
         let state = &mut self.state;
         let model = self.task.model;
@@ -253,7 +253,7 @@ impl<'a> Trainer<'a> {
             return Err(Cause::of(state.step, &read, &tracing));
         }
         let mut grads = ledger.loss().backward();
-        // The graph's handles go first, so that the optimiser finds the parameters unshared.
+        // The graph's handles go first, so that the optimizer finds the parameters unshared.
         drop((ledger, draw));
         let gradients: Vec<Option<Gradient>> = (0..tracked.entries().len())
             .map(|index| Gradient::take(&tracked, index, &mut grads))

@@ -1,7 +1,7 @@
 //! Everything that changes during training, and its checkpoint.
 //!
 //! A checkpoint holds tensors (`params/...`, `ema/...`, `optimizer/<group>/...`) and a JSON object with
-//! the counters, the place in the data, the optimisers' numbers and the open window of the log.
+//! the counters, the place in the data, the optimizers' numbers and the open window of the log.
 
 use super::group::{Group, groups};
 use super::window::Window;
@@ -149,7 +149,7 @@ impl State {
             optimizers,
         };
         let state = serde_json::to_value(&counters)
-            .expect("internal error: the counters of training do not serialise");
+            .expect("internal error: the counters of training do not serialize");
         let views: Vec<View<'_>> = tensors
             .iter()
             .map(|tensor| View {

@@ -130,7 +130,7 @@ fn gradients(text: &str, n_runs: u64) -> (Vec<(f64, f64)>, f64) {
     (means, variance)
 }
 
-/// Doubly reparameterised and plain gradients estimate the same vector; for K = 1 so does sticking.
+/// Doubly reparameterized and plain gradients estimate the same vector; for K = 1 so does sticking.
 #[test]
 fn gradient_estimators_agree_in_mean() {
     for (one, other, samples) in [("plain", "doubly", 5), ("plain", "sticking", 1)] {

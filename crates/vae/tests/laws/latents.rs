@@ -1,4 +1,4 @@
-//! Laws over latents and priors: closed-form KL against Monte Carlo, normalisation, gradients.
+//! Laws over latents and priors: closed-form KL against Monte Carlo, normalization, gradients.
 
 use crate::common::{matrix, mean_and_error, site};
 use burn::tensor::{Device, Tensor};
@@ -73,9 +73,9 @@ fn a_posterior_integrates_to_one_and_has_the_stated_moments() {
     }
 }
 
-/// The gradient of E_q[f(z)] by reparameterisation and by the score function agree in mean.
+/// The gradient of E_q[f(z)] by reparameterization and by the score function agree in mean.
 #[test]
-fn reparameterised_and_score_function_gradients_agree_in_mean() {
+fn reparameterized_and_score_function_gradients_agree_in_mean() {
     for entry in latent::CATALOGUE {
         let (latent, params) = build_latent(entry.kind, 2);
         let h = features(1);
@@ -103,12 +103,12 @@ fn reparameterised_and_score_function_gradients_agree_in_mean() {
         }
         for i in 0..both[0][0].len() {
             let column = |which: usize| -> Vec<f64> { both[which].iter().map(|g| g[i]).collect() };
-            let (reparameterised, error_1) = mean_and_error(&column(0));
+            let (reparameterized, error_1) = mean_and_error(&column(0));
             let (score, error_2) = mean_and_error(&column(1));
             let error = (error_1.powi(2) + error_2.powi(2)).sqrt();
             assert!(
-                (reparameterised - score).abs() < 5.0 * error + 1e-7,
-                "{}, parameter {i}: {reparameterised} and {score} +- {error}",
+                (reparameterized - score).abs() < 5.0 * error + 1e-7,
+                "{}, parameter {i}: {reparameterized} and {score} +- {error}",
                 entry.kind
             );
             assert!(

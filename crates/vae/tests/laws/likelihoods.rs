@@ -159,7 +159,7 @@ fn each_integrates_to_one_and_its_mean_is_the_mean() {
             );
             let stated = to_f64(likelihood.mean(&params, matrix(&at, at.len())))[0];
             if case.name == "discretized_logistic_mixture" {
-                // Its stated mean is that before discretisation: within half a level of the range.
+                // Its stated mean is that before discretization: within half a level of the range.
                 assert!((0.0..=1.0).contains(&stated), "{place}: mean {stated}");
                 continue;
             }

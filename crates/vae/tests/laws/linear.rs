@@ -1,8 +1,8 @@
 //! The linear Gaussian VAE against the closed form of probabilistic PCA.
 //!
 //! x = W z + m + s e: the marginal is N(m, W W^T + s^2 I), whose maximum-likelihood value follows from
-//! the eigenvalues of the sample covariance. Sources: Tipping & Bishop 1999, equations 7 and 8;
-//! Lucas et al. 2019 (a linear VAE has no other maxima).
+//! the eigenvalues of the sample covariance. Sources: [tipping-1999], equations 7 and 8;
+//! [lucas-2019] (a linear VAE has no other maxima).
 
 use crate::common::{assemble, mean_and_error, recipe, vectors};
 use jensen_data::Examples;

@@ -39,5 +39,8 @@ fn ten_epochs_of_the_classic_example() {
     assert!(neg_elbo <= GOAL, "test -ELBO {neg_elbo}");
     let [binarized, ..] = elbo_parts(&model, &trained.params, &test.binarized(), &stream);
     // The decoder's part of the bound has the same mean for both; only the encoder sees other images.
-    assert!((binarized - neg_elbo).abs() < 10.0, "{binarized} and {neg_elbo}");
+    assert!(
+        (binarized - neg_elbo).abs() < 10.0,
+        "{binarized} and {neg_elbo}"
+    );
 }
