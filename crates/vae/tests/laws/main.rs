@@ -6,4 +6,5 @@ mod latents;
 mod likelihoods;
 mod linear;
 mod mnist;
+mod objective;
 mod training;
