@@ -67,7 +67,8 @@ pub enum Ending {
 
 /// A trained model's parameters.
 pub struct Trained {
-    /// The parameters to use: the moving average if there is one.
+    /// The parameters to use: those of the best validation if training may stop early, else the moving
+    /// average if there is one, else the last.
     pub params: Params,
     /// Steps done.
     pub step: u64,
@@ -189,7 +190,7 @@ impl<'a> Trainer<'a> {
         self.metrics.sync()?;
         self.events.flush()?;
         Ok(Trained {
-            params: self.state.best_params(),
+            params: self.state.chosen(),
             step: self.state.step,
             ending: ending?,
         })
@@ -345,7 +346,7 @@ impl<'a> Trainer<'a> {
         hook: &mut EpochHook<'_>,
     ) -> Result<(), TrainError> {
         let epoch = self.epoch();
-        let params = self.state.best_params();
+        let params = self.state.current();
         if let Some(validation) = self.task.validation {
             let stream = self.root.child("validation", epoch);
             let read = score::ledger_means(self.task.model, &params, validation, &stream);

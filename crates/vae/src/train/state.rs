@@ -1,6 +1,6 @@
 //! Everything that changes during training, and its checkpoint.
 //!
-//! A checkpoint holds tensors (`params/...`, `ema/...`, `optimizer/<group>/...`) and a JSON object with
+//! A checkpoint holds tensors (`params/...`, `ema/...`, `best/...`, `optimizer/<group>/...`) and a JSON object with
 //! the counters, the place in the data, the optimizers' numbers and the open window of the log.
 
 use super::group::{Group, groups};
@@ -30,8 +30,10 @@ pub(super) struct State {
     /// Factor of every learning rate; halved once by a rollback.
     pub(super) rate_scale: f64,
     pub(super) n_rollbacks: u32,
-    /// Best validation ELBO so far.
+    /// Best validation bound so far.
     best: Option<f64>,
+    /// The parameters of the best validation, kept if training may stop early.
+    best_params: Option<Params>,
     /// Whether the last validation was the best.
     pub(super) is_best: bool,
     pub(super) epochs_without_gain: usize,
@@ -74,6 +76,7 @@ impl State {
             rate_scale: 1.0,
             n_rollbacks: 0,
             best: None,
+            best_params: None,
             is_best: false,
             epochs_without_gain: 0,
             n_skipped: 0,
@@ -82,9 +85,14 @@ impl State {
         })
     }
 
-    /// The parameters to use: the moving average if there is one.
-    pub(super) fn best_params(&self) -> Params {
+    /// The parameters to look at now: the moving average if there is one.
+    pub(super) fn current(&self) -> Params {
         self.ema.as_ref().unwrap_or(&self.params).clone()
+    }
+
+    /// The parameters to use in the end: those of the best validation if training may stop early.
+    pub(super) fn chosen(&self) -> Params {
+        self.best_params.clone().unwrap_or_else(|| self.current())
     }
 
     /// Changes the parameters by their gradients, group by group, and then the moving average.
@@ -114,6 +122,7 @@ impl State {
         self.is_best = self.best.is_none_or(|best| gain > best);
         if self.is_best {
             self.best = Some(gain);
+            self.best_params = (recipe.train.patience > 0).then(|| self.current());
             self.epochs_without_gain = 0;
         } else {
             self.epochs_without_gain += 1;
@@ -124,6 +133,9 @@ impl State {
         let mut tensors = prefixed("params", self.params.to_host());
         if let Some(ema) = &self.ema {
             tensors.extend(prefixed("ema", ema.to_host()));
+        }
+        if let Some(best) = &self.best_params {
+            tensors.extend(prefixed("best", best.to_host()));
         }
         let mut optimizers = BTreeMap::new();
         for group in &self.groups {
@@ -184,6 +196,12 @@ impl State {
             .map_err(|e| misfit(e.to_string()))?;
         if let Some(ema) = &mut self.ema {
             ema.load(&under("ema")).map_err(|e| misfit(e.to_string()))?;
+        }
+        let best = under("best");
+        if !best.is_empty() {
+            let mut params = self.params.clone();
+            params.load(&best).map_err(|e| misfit(e.to_string()))?;
+            self.best_params = Some(params);
         }
         for group in &mut self.groups {
             let saved = SavedStates {

@@ -224,7 +224,12 @@ fn training_stops_early_when_validation_stops_improving() {
             "binarize = 'dynamic'\n    validation = 0.0",
             "validation = 0.1",
         )
-        .replace("clip = 50.0", "optimizer = { lr = 0.02 }");
+        .replace("clip = 50.0", "optimizer = { lr = 0.02 }")
+        // Without a schedule the length of the run does not influence its steps.
+        .replace(
+            "{ kind = 'cyclical', from = 0.0, to = 1.0, cycles = 3, ramp = 0.5 }",
+            "1.0",
+        );
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let trained = fit(&recipe(&text), &run, &mut Silent).unwrap();
@@ -238,6 +243,11 @@ fn training_stops_early_when_validation_stops_improving() {
     let best = elbo.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let at = elbo.iter().position(|&value| value == best).unwrap();
     assert_eq!(elbo.len() - 1 - at, 3, "{elbo:?}");
+    // The parameters of the best epoch come back: a run that ends there has the same.
+    let shorter = text.replace("epochs = 400", &format!("epochs = {}", at + 1));
+    let until_best = fit(&recipe(&shorter), &folder.path().join("short"), &mut Silent).unwrap();
+    assert_eq!(until_best.ending, Ending::Completed);
+    assert_eq!(bits(&until_best.params), bits(&trained.params));
 }
 
 #[test]
