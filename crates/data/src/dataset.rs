@@ -55,6 +55,10 @@ impl Dataset {
                 share_scale(&mut train, &mut test);
                 test
             }
+            None if options.whole => {
+                let empty = train.select(&[]);
+                std::mem::replace(&mut train, empty)
+            }
             None if train.len() < 2 => {
                 return Err(DataError::NoExamples {
                     path: Path::new(source).to_path_buf(),
@@ -157,6 +161,24 @@ mod tests {
             dataset(examples(&[0, 1], 1), None),
             Err(DataError::NoExamples { .. })
         ));
+    }
+
+    #[test]
+    fn a_source_without_test_part_can_be_kept_whole() {
+        let parts = Parts {
+            train: examples(&[5, 1, 4, 2], 255),
+            test: None,
+            label_names: None,
+        };
+        let options = OpenOptions {
+            whole: true,
+            ..OpenOptions::default()
+        };
+        let set = Dataset::from_parts("x".into(), "x.npz", parts, &options).unwrap();
+        assert_eq!((set.train.len(), set.test.len()), (0, 2));
+        let mut first = [0.0; 2];
+        set.test.gather(&[0], &mut first);
+        assert_eq!(first, [5.0 / 255.0, 1.0 / 255.0]);
     }
 
     #[test]

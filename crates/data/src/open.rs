@@ -21,6 +21,9 @@ pub struct OpenOptions {
     pub label: Option<String>,
     /// The part of the examples that becomes the test part where the source has none; between 0 and 1, by default 0.2.
     pub test_fraction: f64,
+    /// Whether a source without a test part is kept whole: all examples, in the order of the file, are the
+    /// test part, and the training part is empty.
+    pub whole: bool,
     /// Folder for downloads. By default `$JENSEN_CACHE`, else `$XDG_CACHE_HOME/jensen`, else `~/.cache/jensen`.
     pub cache: Option<PathBuf>,
     /// Base addresses to download from in place of the built-in ones, in this order.
@@ -37,6 +40,7 @@ impl Default for OpenOptions {
             max_value: None,
             label: None,
             test_fraction: 0.2,
+            whole: false,
             cache: None,
             mirrors: Vec::new(),
         }

@@ -1,1 +1,31 @@
-//! The library's face: every verb as a typed function.
+//! The library's face: every verb as a typed function, request in, result out.
+//!
+//! A verb takes a request (plain data with defaults) and an [`Observer`], does its work in a run folder,
+//! and gives a result that serialises to the JSON of the command line. Nothing here prints.
+//!
+//! ```no_run
+//! use jensen::{FitRequest, Silent, fit, verb::sample};
+//!
+//! let fitted = fit(&FitRequest::of("vae"), &mut Silent)?;
+//! println!("test -ELBO {:.1} nats", fitted.metrics["test_neg_elbo"]);
+//! let request = sample::Request { run: fitted.run.clone(), ..sample::Request::default() };
+//! let written = sample::sample(&request, &mut Silent)?;
+//! # Ok::<(), jensen::Error>(())
+//! ```
+//!
+//! - [`recipes`]: the built-in recipes, and recipes from files.
+//! - [`verb`]: one file a verb.
+//! - [`session`]: data, model and run folder brought together, shared by the verbs.
+
+pub mod config;
+pub mod device;
+mod error;
+pub mod pictures;
+pub mod recipes;
+pub mod session;
+pub mod verb;
+
+pub use error::{Error, Result};
+pub use jensen_kernels::CachingAllocator;
+pub use jensen_run::{Event, Observer, Outcome, Recording, Silent};
+pub use verb::fit::{FitRequest, Fitted, fit};

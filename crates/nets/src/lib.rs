@@ -31,5 +31,5 @@ pub use conv::{Conv2d, ConvShape, ConvTranspose2d};
 pub use linear::Linear;
 pub use mlp::Mlp;
 pub use norm::{Norm, NormKind};
-pub use params::{Builder, Entry, Handle, HostTensor, Init, Params, ParamsError};
+pub use params::{Builder, Entry, Handle, HostTensor, Init, Observed, Params, ParamsError};
 pub use residual::Residual;

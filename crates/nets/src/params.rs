@@ -69,12 +69,23 @@ pub enum ParamsError {
     },
 }
 
+/// What a tracing copy of [`Params`] notes of a layer's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Path of the layer, such as `encoder.fc1`.
+    pub layer: String,
+    /// Shape of the output.
+    pub shape: Vec<usize>,
+    /// Whether all its values are finite.
+    pub finite: bool,
+}
+
 /// All parameters of a model, in the order of registration.
 #[derive(Clone)]
 pub struct Params {
     entries: Vec<Entry>,
     device: Device,
-    trace: Option<RefCell<Vec<String>>>,
+    trace: Option<RefCell<Vec<Observed>>>,
 }
 
 impl Params {
@@ -199,29 +210,38 @@ impl Params {
         Ok(())
     }
 
-    /// A copy that notes every layer whose output is not finite, see [`Params::not_finite`].
+    /// A copy that notes the output of every layer, see [`Params::observed`].
     pub fn tracing(&self) -> Self {
         let mut copy = self.clone();
         copy.trace = Some(RefCell::new(Vec::new()));
         copy
     }
 
-    /// Passes a layer's output through; a tracing copy notes its name if a value is not finite.
+    /// Passes a layer's output through; a tracing copy notes its shape and whether it is finite.
     pub fn observe<const D: usize>(&self, name: &str, output: Tensor<D>) -> Tensor<D> {
-        if let Some(trace) = &self.trace
-            && !is_finite(&output)
-        {
-            trace.borrow_mut().push(name.to_owned());
+        if let Some(trace) = &self.trace {
+            trace.borrow_mut().push(Observed {
+                layer: name.to_owned(),
+                shape: output.dims().to_vec(),
+                finite: is_finite(&output),
+            });
         }
         output
     }
 
-    /// Names of the layers whose output was not finite, in the order of computation.
-    pub fn not_finite(&self) -> Vec<String> {
+    /// What a tracing copy noted, in the order of computation.
+    pub fn observed(&self) -> Vec<Observed> {
         self.trace
             .as_ref()
             .map(|trace| trace.borrow().clone())
             .unwrap_or_default()
+    }
+
+    /// Names of the layers whose output was not finite, in the order of computation.
+    pub fn not_finite(&self) -> Vec<String> {
+        let observed = self.observed().into_iter();
+        let broken = observed.filter(|output| !output.finite);
+        broken.map(|output| output.layer).collect()
     }
 }
 

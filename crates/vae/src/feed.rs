@@ -50,6 +50,14 @@ impl Feed {
         }
     }
 
+    /// A feed of other examples, treated the same way.
+    pub fn with_examples(&self, examples: Examples) -> Self {
+        Self {
+            examples,
+            ..self.clone()
+        }
+    }
+
     /// The examples.
     pub fn examples(&self) -> &Examples {
         &self.examples

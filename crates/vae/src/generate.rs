@@ -19,6 +19,16 @@ pub enum Path {
     Spherical,
 }
 
+impl Path {
+    /// The name in options and file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Spherical => "spherical",
+        }
+    }
+}
+
 /// n samples from the prior, `[n, P]`; with `draw` from the likelihood, else its mean.
 pub fn sample(model: &Model, params: &Params, n: usize, draw: bool, stream: &Stream) -> Vec<f32> {
     let z = model.prior_sample(params, n, stream);

@@ -103,6 +103,9 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Passes over the training part.
     pub epochs: usize,
+    /// At least this many steps: epochs are added until they are reached, so that a recipe fits small
+    /// data sets as well as large ones. An override of `epochs` sets it to 0.
+    pub min_steps: u64,
     /// The optimizer of all parameters that no group claims.
     pub optimizer: Table,
     /// Parameter groups with their own optimizer, by name.
@@ -142,6 +145,7 @@ impl Default for TrainOptions {
         Self {
             seed: 1,
             epochs: 10,
+            min_steps: 0,
             optimizer: Table::new(),
             groups: BTreeMap::new(),
             ema: 0.0,
@@ -154,6 +158,13 @@ impl Default for TrainOptions {
             threads: 0,
             device: "cpu".to_owned(),
         }
+    }
+}
+
+impl TrainOptions {
+    /// Passes over a training part of `n_batches` batches: `epochs`, or as many as `min_steps` takes.
+    pub fn epochs_over(&self, n_batches: u64) -> u64 {
+        (self.epochs as u64).max(self.min_steps.div_ceil(n_batches.max(1)))
     }
 }
 
@@ -316,6 +327,11 @@ impl Recipe {
     /// Reads a recipe and fills in all defaults. `place` names it in errors; `overrides` are
     /// `key=value` pairs with dotted keys, as on the command line.
     pub fn parse(text: &str, place: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        Self::resolve(&Self::table(text, place, overrides)?)
+    }
+
+    /// The first half of [`Recipe::parse`]: the text as a table with the overrides in it, unchecked.
+    pub fn table(text: &str, place: &str, overrides: &[String]) -> Result<Table, RecipeError> {
         let mut table: Table =
             text.parse()
                 .map_err(|error: toml::de::Error| RecipeError::Syntax {
@@ -325,7 +341,7 @@ impl Recipe {
         for pair in overrides {
             set(&mut table, pair)?;
         }
-        Self::resolve(&table)
+        Ok(table)
     }
 
     /// Fills in all defaults.
@@ -465,6 +481,10 @@ fn set(table: &mut Table, pair: &str) -> Result<(), RecipeError> {
     if last == "kind" {
         here.clear();
     }
+    // Who names the epochs means them: the recipe's least number of steps would raise them.
+    if path == "train.epochs" {
+        here.remove("min_steps");
+    }
     here.insert(last.to_owned(), value);
     Ok(())
 }
@@ -600,6 +620,20 @@ mod tests {
         assert!(message("[latent.z]\ndimension=3", &[]).contains("did you mean `dim`?"));
         assert!(message("[prior.y]\nkind='vamp'", &[]).contains("unknown key `y`"));
         assert!(message("likelihood='bernouli'", &[]).contains("there are bernoulli"));
+    }
+
+    #[test]
+    fn small_data_take_more_epochs_unless_they_are_named() {
+        let text = "[train]\nepochs = 10\nmin_steps = 95";
+        let epochs = |overrides: &[&str], n_batches| {
+            let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
+            let recipe = Recipe::parse(text, "x", &overrides).unwrap();
+            recipe.train.epochs_over(n_batches)
+        };
+        assert_eq!(epochs(&[], 400), 10);
+        assert_eq!(epochs(&[], 3), 32);
+        assert_eq!(epochs(&["train.epochs=2"], 3), 2);
+        assert_eq!(epochs(&["train.epochs=2", "train.min_steps=9"], 3), 3);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::ledger::{Readout, Role};
 use crate::metric::score;
 use crate::model::Model;
 use crate::optimizer::Gradient;
-use crate::recipe::{Recipe, RecipeError};
+use crate::recipe::{Recipe, RecipeError, TrainOptions};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{
@@ -93,6 +93,11 @@ pub struct Task<'a> {
 /// Called at the end of each epoch with the parameters to use, for pictures.
 pub type EpochHook<'a> = dyn FnMut(&Params, u64, &mut EventWriter) -> Result<(), RunError> + 'a;
 
+/// Whether the options of training fit these parameters; [`train`] finds the same, but later.
+pub fn check_options(options: &TrainOptions, params: &Params) -> Result<(), RecipeError> {
+    group::groups(options, params).map(|_| ())
+}
+
 /// Trains from the first parameters, or goes on from the newest checkpoint of the run.
 pub fn train(
     task: &Task<'_>,
@@ -109,6 +114,7 @@ struct Trainer<'a> {
     state: State,
     snapshot: Snapshot,
     total_steps: u64,
+    epochs: u64,
     checkpoints: Checkpoints,
     metrics: MetricsLog,
     events: EventWriter,
@@ -147,12 +153,14 @@ impl<'a> Trainer<'a> {
             }
         };
         let n_batches = state.batches.n_batches() as u64;
+        let epochs = task.recipe.train.epochs_over(n_batches);
         let now = Instant::now();
         Ok(Self {
             task,
             root,
             snapshot: Snapshot::of(&state),
-            total_steps: n_batches * task.recipe.train.epochs as u64,
+            total_steps: n_batches * epochs,
+            epochs,
             checkpoints,
             metrics,
             events,
@@ -293,7 +301,7 @@ impl<'a> Trainer<'a> {
             step: self.state.step,
             total_steps: self.total_steps,
             epoch: self.epoch(),
-            epochs: self.task.recipe.train.epochs as u64,
+            epochs: self.epochs,
             metrics: &metrics,
             per_second: self.examples_since_progress as f64 / elapsed.as_secs_f64(),
         });

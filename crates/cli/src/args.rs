@@ -1,0 +1,441 @@
+//! What can be said on the command line.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Fits probabilistic models by maximising a variational bound.
+///
+/// A MODEL is a built-in recipe (`jensen list models`) or a .toml file; DATA is a name (`jensen list
+/// data`), a file or a folder; a RUN is the folder that `jensen fit` leaves, or its name under runs/.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jensen",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
+  jensen fit vae                          train on the built-in digits; see report.html in the run
+  jensen fit vae --data mnist --set train.epochs=20
+  jensen sample runs/vae-001
+  jensen list models
+
+Log quantities are in nats per example. Exit codes: 0 done, 1 the fit failed, 2 wrong use or bad
+input, 3 finished but not to be trusted, 130 stopped with Ctrl-C (state saved)."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    #[command(flatten)]
+    pub(crate) style: Style,
+}
+
+/// How to speak.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct Style {
+    /// No progress and no notes; only the result in short, and errors
+    #[arg(long, short, global = true, display_order = 100)]
+    pub(crate) quiet: bool,
+    /// The result as one JSON object on standard output
+    #[arg(long, global = true, display_order = 101)]
+    pub(crate) json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Train a model; leaves a run folder with model, metrics, pictures and report.html
+    #[command(after_help = "Examples:
+  jensen fit vae
+  jensen fit conv-vae --data mnist --out runs/first
+  jensen fit vae --set latent.z.dim=2 --set train.epochs=50 --seed 3
+  jensen fit my-recipe.toml --data photos/ --set data.resize=32")]
+    Fit(Fit),
+    /// Continue a run exactly where it stopped; same bits as if it never had
+    #[command(after_help = "Examples:
+  jensen resume runs/vae-001
+  jensen resume runs/vae-001 --set train.epochs=200     go on with a finished run")]
+    Resume(Resume),
+    /// Show what a fit would do: parts, shapes, sizes, costs; or all that is wrong
+    #[command(after_help = "Examples:
+  jensen check conv-vae --data mnist
+  jensen check my-recipe.toml")]
+    Check(Recipe),
+    /// Draw new examples from the prior
+    #[command(after_help = "Examples:
+  jensen sample runs/vae-001
+  jensen sample runs/vae-001 -n 1000 --draw --out samples.npz")]
+    Sample(Sample),
+    /// Show examples beside what the model makes of their codes
+    #[command(after_help = "Examples:
+  jensen reconstruct runs/vae-001
+  jensen reconstruct runs/vae-001 --data my-digits.npz --index 3,14,15")]
+    Reconstruct(Reconstruct),
+    /// Go from one example to another through latent space: PNG strips and animated GIFs
+    #[command(after_help = "Examples:
+  jensen interpolate runs/vae-001
+  jensen interpolate runs/vae-001 --from 3 --to 8 --steps 21 --path spherical")]
+    Interpolate(Interpolate),
+    /// Move one latent dimension at a time
+    #[command(after_help = "Examples:
+  jensen traverse runs/vae-001
+  jensen traverse runs/vae-001 --dims 0,3,7 --range 2.5 --example 4")]
+    Traverse(Traverse),
+    /// Write the codes of examples to an .npz file
+    #[command(after_help = "Examples:
+  jensen encode runs/vae-001                          arrays z_mean, z_log_var, z_sample, label
+  jensen encode runs/vae-001 --data my-digits.npz --out codes.npz")]
+    Encode(Encode),
+    /// Make examples from codes in an .npz or .npy file
+    #[command(after_help = "Examples:
+  jensen decode runs/vae-001 --codes codes.npz
+  jensen decode runs/vae-001 --codes z.npy --out decoded.npz")]
+    Decode(Decode),
+    /// Score each example: -ELBO, its parts, importance-weighted NLL (CSV)
+    #[command(after_help = "Examples:
+  jensen score runs/vae-001 --samples 100
+  jensen score runs/vae-001 --data suspicious.npz --out scores.csv")]
+    Score(Score),
+    /// Measure a model on the test part: ELBO, NLL, KL per dimension, active units, information
+    #[command(after_help = "Examples:
+  jensen evaluate runs/vae-001
+  jensen evaluate runs/vae-001 --samples 5000 --json")]
+    Evaluate(Evaluate),
+    /// Write the self-contained HTML page of a run
+    #[command(after_help = "Examples:
+  jensen report runs/vae-001
+  jensen report runs/vae-001 --out vae.html")]
+    Report(Report),
+    /// Write a model as one file for other programs
+    #[command(after_help = "Examples:
+  jensen export runs/vae-001
+  jensen export runs/vae-001 --format safetensors --out vae.safetensors")]
+    Export(Export),
+    /// Fit a recipe and check what its [expect] block promises
+    #[command(after_help = "Examples:
+  jensen reproduce vae
+  jensen reproduce vae --data mnist            checks the bounds that the recipe names for mnist")]
+    Reproduce(Fit),
+    /// Show what there is
+    #[command(after_help = "Examples:
+  jensen list models
+  jensen list distributions --json")]
+    List(List),
+}
+
+/// A recipe and the changes to it.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Recipe {
+    /// Built-in recipe, or path of a .toml file
+    pub(crate) model: String,
+    /// Other data than the recipe's: a name, a file or a folder
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<String>,
+    /// Override an option of the recipe, such as train.epochs=5; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Seed of all randomness
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Where to compute
+    #[arg(long, value_enum)]
+    pub(crate) device: Option<Device>,
+}
+
+/// A kind of device.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Device {
+    /// The processor
+    Cpu,
+    /// An accelerator, in builds with the feature vulkan or cuda
+    Gpu,
+}
+
+impl Device {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Cpu => "cpu".to_owned(),
+            Self::Gpu => "gpu".to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Fit {
+    #[command(flatten)]
+    pub(crate) recipe: Recipe,
+    /// The run folder; by default the next number under runs/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Resume {
+    /// The run
+    pub(crate) run: PathBuf,
+    /// Override an option of training, such as train.epochs=20; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+/// A run with a model, and where to compute.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Run {
+    /// The run
+    pub(crate) run: PathBuf,
+    /// Where to compute
+    #[arg(long, value_enum)]
+    pub(crate) device: Option<Device>,
+}
+
+/// Which examples.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Source {
+    /// Other data than the run's: a name, a file or a folder; files without a test part are taken whole
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<String>,
+    /// The part of the data
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    pub(crate) part: Part,
+}
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Part {
+    /// The test part
+    Test,
+    /// The training part
+    Train,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Sample {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// How many
+    #[arg(short, long = "number", value_name = "N", default_value_t = 100)]
+    pub(crate) n: usize,
+    /// Draw from the likelihood too, instead of showing its mean
+    #[arg(long)]
+    pub(crate) draw: bool,
+    /// Seed of the samples
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The file, .png, .npz or .csv; by default in the run's samples/
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Reconstruct {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// The first N examples
+    #[arg(short, long = "number", value_name = "N", default_value_t = 40)]
+    pub(crate) n: usize,
+    /// These examples instead, counted from 0
+    #[arg(long = "index", value_name = "I,J,...", value_delimiter = ',')]
+    pub(crate) indices: Vec<usize>,
+    /// The file, .png, .npz or .csv; by default in the run's samples/
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Interpolate {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Examples to begin at, counted from 0; by default one of each class
+    #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "to")]
+    pub(crate) from: Vec<usize>,
+    /// Examples to end at, as many
+    #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "from")]
+    pub(crate) to: Vec<usize>,
+    /// Pairs to choose where none are named
+    #[arg(long, default_value_t = 5)]
+    pub(crate) pairs: usize,
+    /// Pictures from one end to the other
+    #[arg(long, default_value_t = 11)]
+    pub(crate) steps: usize,
+    /// The kind of way
+    #[arg(long, value_enum, default_value_t = Way::Both)]
+    pub(crate) path: Way,
+    /// The folder for the files; by default the run's samples/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// A way between codes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Way {
+    /// The straight line
+    Linear,
+    /// The great circle: stays where a normal prior has its mass
+    Spherical,
+    /// Both, one file each
+    Both,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Traverse {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Name of the latent; by default the first
+    #[arg(long)]
+    pub(crate) latent: Option<String>,
+    /// The example whose code is the middle, counted from 0
+    #[arg(long, default_value_t = 0)]
+    pub(crate) example: usize,
+    /// Take the origin as the middle, not an example
+    #[arg(long, conflicts_with = "example")]
+    pub(crate) origin: bool,
+    /// The dimensions, counted from 0; by default the most used ones
+    #[arg(long, value_name = "I,J,...", value_delimiter = ',')]
+    pub(crate) dims: Vec<usize>,
+    /// How many of the most used ones
+    #[arg(long, default_value_t = 10)]
+    pub(crate) rows: usize,
+    /// The values run from minus this to this, in units of the code
+    #[arg(long, default_value_t = 3.0)]
+    pub(crate) range: f64,
+    /// Pictures in a row
+    #[arg(long, default_value_t = 11)]
+    pub(crate) steps: usize,
+    /// The file, .png, .npz or .csv; by default in the run's samples/
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Encode {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Seed of the drawn codes
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The file, .npz; by default codes.npz in the run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Decode {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// Codes [n, d]: .npz as `encode` writes it, or .npy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) codes: PathBuf,
+    /// Draw from the likelihood, instead of giving its mean
+    #[arg(long)]
+    pub(crate) draw: bool,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The file, .png, .npz or .csv; by default in the run's samples/
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Score {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Samples K of the importance-weighted NLL; 0 leaves it out
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub(crate) samples: usize,
+    /// Seed of the samples
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The file, .csv; by default scores.csv in the run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Evaluate {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// Samples K of the importance-weighted NLL; 0 leaves it out
+    #[arg(long, value_name = "K", default_value_t = 100)]
+    pub(crate) samples: usize,
+    /// Other data than the run's; nothing is written then
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Report {
+    /// The run
+    pub(crate) run: PathBuf,
+    /// The file; by default report.html in the run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Export {
+    /// The run
+    pub(crate) run: PathBuf,
+    /// The format
+    #[arg(long, value_enum, default_value_t = Format::Safetensors)]
+    pub(crate) format: Format,
+    /// The file; by default named after the run, in it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// A format of exported models.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// One file of named arrays; the configuration is in its metadata
+    Safetensors,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct List {
+    /// What to list
+    #[arg(value_enum)]
+    pub(crate) what: What,
+}
+
+/// A catalogue.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum What {
+    /// The built-in recipes
+    Models,
+    /// The data sets with names
+    Data,
+    /// Bounds, terms of the objective, optimizers, networks
+    Methods,
+    /// Likelihoods, priors, latents
+    Distributions,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_verb_has_examples() {
+        let mut command = Args::command();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands_mut() {
+            let help = verb.render_help().to_string();
+            assert!(help.contains("Examples:"), "{}", verb.get_name());
+            for line in help.lines().filter(|line| line.starts_with("  jensen ")) {
+                let words = line.trim().split("  ").next().unwrap_or_default();
+                let parsed = Args::try_parse_from(words.split_whitespace());
+                assert!(parsed.is_ok(), "{line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! From parsed arguments to a call of the library, and from its result to the terminal.
+
+use crate::args::{self, Args, Style, Verb, Way, What};
+use crate::terminal::Terminal;
+use crate::{show, stop};
+use jensen::recipes::RecipeRequest;
+use jensen::session::Part;
+use jensen::verb::fit::Status;
+use jensen::verb::interpolate::Path;
+use jensen::verb::{
+    check, decode, encode, evaluate, export, interpolate, list, reconstruct, report, reproduce,
+    resume, sample, score, traverse,
+};
+use jensen::{FitRequest, Fitted, Result, fit};
+use std::process::ExitCode;
+
+/// Does what the arguments say and gives the exit code.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let style = args.style;
+    let observer = &mut Terminal::new(style.quiet);
+    match &args.verb {
+        Verb::Fit(args) => {
+            stop::listen();
+            let fitted = fit(&fit_request(args), observer)?;
+            show::fitted("fit", &fitted, style);
+            return Ok(code_of(&fitted));
+        }
+        Verb::Resume(args) => {
+            stop::listen();
+            let request = resume::Request {
+                run: args.run.clone(),
+                overrides: args.overrides.clone(),
+            };
+            let fitted = resume::resume(&request, observer)?;
+            show::fitted("resume", &fitted, style);
+            return Ok(code_of(&fitted));
+        }
+        Verb::Reproduce(args) => {
+            stop::listen();
+            let request = reproduce::Request {
+                recipe: recipe_request(&args.recipe),
+                out: args.out.clone(),
+            };
+            let reproduced = reproduce::reproduce(&request, observer)?;
+            show::reproduced(&reproduced, style);
+            return Ok(match (reproduced.fitted.status, reproduced.pass) {
+                (Status::Stopped, _) | (_, true) => code_of(&reproduced.fitted),
+                (_, false) => ExitCode::from(1),
+            });
+        }
+        Verb::Check(args) => {
+            let plan = check::check(&recipe_request(args), observer)?;
+            show::plan(&plan, style);
+        }
+        Verb::Sample(args) => {
+            let request = sample::Request {
+                run: args.run.run.clone(),
+                n: args.n,
+                draw: args.draw,
+                seed: args.seed,
+                out: args.out.clone(),
+                device: device(&args.run),
+            };
+            show::written("sample", &sample::sample(&request, observer)?, style);
+        }
+        Verb::Reconstruct(args) => {
+            let request = reconstruct::Request {
+                run: args.run.run.clone(),
+                data: args.source.data.clone(),
+                part: part(&args.source),
+                n: args.n,
+                indices: args.indices.clone(),
+                out: args.out.clone(),
+                device: device(&args.run),
+            };
+            let written = reconstruct::reconstruct(&request, observer)?;
+            show::written("reconstruct", &written, style);
+        }
+        Verb::Interpolate(args) => {
+            let request = interpolate::Request {
+                run: args.run.run.clone(),
+                data: args.source.data.clone(),
+                part: part(&args.source),
+                from: args.from.clone(),
+                to: args.to.clone(),
+                pairs: args.pairs,
+                steps: args.steps,
+                paths: match args.path {
+                    Way::Linear => vec![Path::Linear],
+                    Way::Spherical => vec![Path::Spherical],
+                    Way::Both => vec![Path::Linear, Path::Spherical],
+                },
+                out: args.out.clone(),
+                device: device(&args.run),
+            };
+            let written = interpolate::interpolate(&request, observer)?;
+            show::written("interpolate", &written, style);
+        }
+        Verb::Traverse(args) => {
+            let request = traverse::Request {
+                run: args.run.run.clone(),
+                data: args.source.data.clone(),
+                part: part(&args.source),
+                latent: args.latent.clone(),
+                options: traverse::Options {
+                    latent: 0,
+                    example: (!args.origin).then_some(args.example),
+                    dims: args.dims.clone(),
+                    n_dims: args.rows,
+                    range: args.range,
+                    steps: args.steps,
+                },
+                out: args.out.clone(),
+                device: device(&args.run),
+            };
+            show::written("traverse", &traverse::traverse(&request, observer)?, style);
+        }
+        Verb::Encode(args) => {
+            let request = encode::Request {
+                run: args.run.run.clone(),
+                data: args.source.data.clone(),
+                part: part(&args.source),
+                seed: args.seed,
+                out: args.out.clone(),
+                device: device(&args.run),
+            };
+            show::written("encode", &encode::encode(&request, observer)?, style);
+        }
+        Verb::Decode(args) => {
+            let request = decode::Request {
+                run: args.run.run.clone(),
+                codes: args.codes.clone(),
+                draw: args.draw,
+                seed: args.seed,
+                out: args.out.clone(),
+                device: device(&args.run),
+            };
+            show::written("decode", &decode::decode(&request, observer)?, style);
+        }
+        Verb::Score(args) => {
+            stop::listen();
+            let request = score::Request {
+                run: args.run.run.clone(),
+                data: args.source.data.clone(),
+                part: part(&args.source),
+                samples: args.samples,
+                seed: args.seed,
+                out: args.out.clone(),
+                device: device(&args.run),
+            };
+            show::written("score", &score::score(&request, observer)?, style);
+        }
+        Verb::Evaluate(args) => {
+            stop::listen();
+            let request = evaluate::Request {
+                run: args.run.run.clone(),
+                samples: args.samples,
+                data: args.data.clone(),
+                device: device(&args.run),
+            };
+            show::evaluated(&evaluate::evaluate(&request, observer)?, style);
+        }
+        Verb::Report(args) => {
+            let request = report::Request {
+                run: args.run.clone(),
+                out: args.out.clone(),
+            };
+            show::reported(&report::report(&request, observer)?, style);
+        }
+        Verb::Export(args) => {
+            let args::Format::Safetensors = args.format;
+            let request = export::Request {
+                run: args.run.clone(),
+                out: args.out.clone(),
+            };
+            show::exported(&export::export(&request, observer)?, style);
+        }
+        Verb::List(args) => listed(args.what, style)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listed(what: What, style: Style) -> Result<()> {
+    match what {
+        What::Models => show::models(&list::models()?, style),
+        What::Data => show::data(&list::data(), style),
+        What::Methods => show::groups("methods", &list::methods(), style),
+        What::Distributions => show::groups("distributions", &list::distributions(), style),
+    }
+    Ok(())
+}
+
+fn fit_request(args: &args::Fit) -> FitRequest {
+    FitRequest {
+        recipe: recipe_request(&args.recipe),
+        out: args.out.clone(),
+        iwae_samples: None,
+    }
+}
+
+fn recipe_request(args: &args::Recipe) -> RecipeRequest {
+    RecipeRequest {
+        model: args.model.clone(),
+        data: args.data.clone(),
+        overrides: args.overrides.clone(),
+        seed: args.seed,
+        device: args.device.map(args::Device::name),
+    }
+}
+
+fn device(run: &args::Run) -> Option<String> {
+    run.device.map(args::Device::name)
+}
+
+fn part(source: &args::Source) -> Part {
+    match source.part {
+        args::Part::Test => Part::Test,
+        args::Part::Train => Part::Train,
+    }
+}
+
+/// A stopped fit, one that the referee distrusts, or a good one.
+fn code_of(fitted: &Fitted) -> ExitCode {
+    match (fitted.status, &fitted.verdict) {
+        (Status::Stopped, _) => ExitCode::from(stop::CODE),
+        (_, Some(verdict)) if verdict.collapsed => ExitCode::from(3),
+        _ => ExitCode::SUCCESS,
+    }
+}

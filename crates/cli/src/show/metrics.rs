@@ -1,0 +1,121 @@
+//! Metrics by name with their units; bits per dimension beside nats for images.
+
+use super::table::Table;
+use crate::console::dim;
+use std::collections::BTreeMap;
+
+/// Beginnings of names in the order to show.
+const ORDER: [&str; 12] = [
+    "test_neg_elbo",
+    "test_distortion",
+    "test_rate",
+    "test_nll",
+    "test_",
+    "validation_",
+    "train_",
+    "neg_elbo",
+    "reconstruction",
+    "kl",
+    "active_units",
+    "mutual_information",
+];
+
+/// One line a metric.
+pub(super) fn text(metrics: &BTreeMap<String, f64>) -> String {
+    let rank = |name: &str| {
+        let place = ORDER.iter().position(|start| name.starts_with(start));
+        place.unwrap_or(ORDER.len())
+    };
+    let mut names: Vec<&String> = metrics.keys().collect();
+    names.sort_by_key(|name| rank(name));
+    // The two forms of one number tell how many values an example has.
+    let bits_per_nat = match (
+        metrics.get("test_bits_per_dim"),
+        metrics.get("test_neg_elbo"),
+    ) {
+        (Some(bits), Some(nats)) if *nats != 0.0 => Some(bits / nats),
+        _ => None,
+    };
+    let mut table = Table::default();
+    for name in names
+        .into_iter()
+        .filter(|name| *name != "test_bits_per_dim")
+    {
+        let value = metrics[name];
+        let unit = unit(name);
+        let is_code_length = name.contains("neg_elbo") || name.contains("nll");
+        let bits = match bits_per_nat {
+            Some(factor) if is_code_length && !name.contains("binarized") => {
+                format!("{:.3} bits/dim", value * factor)
+            }
+            _ => String::new(),
+        };
+        table.row(&[&dim(name), &format!("{:>9}", number(value)), unit, &bits]);
+    }
+    table.text()
+}
+
+fn unit(name: &str) -> &'static str {
+    match name {
+        "active_units" | "mse" => "",
+        name if name.ends_with("_per_dim") => "bits",
+        _ => "nats",
+    }
+}
+
+/// A number with as many digits as mean something.
+pub(super) fn number(x: f64) -> String {
+    match x {
+        x if x.fract() == 0.0 && x.abs() < 1e6 => format!("{x}"),
+        x if x.abs() >= 0.1 => format!("{x:.2}"),
+        x => format!("{x:.2e}"),
+    }
+}
+
+/// The KL of each dimension as a line of small bars, the largest first.
+pub(super) fn kl_text(kl_per_dim: &[f64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let mut sorted = kl_per_dim.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let Some(&largest) = sorted.first().filter(|kl| **kl > 0.0) else {
+        return String::new();
+    };
+    let bar = |kl: &f64| BARS[((kl / largest).max(0.0) * 7.0).round() as usize];
+    let bars: String = sorted.iter().map(bar).collect();
+    format!(
+        "{}  {bars}  {} nats at most, {} dimensions\n",
+        dim("KL per dimension"),
+        number(largest),
+        sorted.len()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nats_have_bits_beside_them() {
+        let metrics = [
+            ("active_units", 12.0),
+            ("test_bits_per_dim", 0.5),
+            ("test_neg_elbo", 22.18),
+            ("train_neg_elbo", 20.0),
+            ("test_rate", 7.0),
+        ];
+        let metrics = metrics.map(|(name, x)| (name.to_owned(), x)).into();
+        let text = text(&metrics);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("test_neg_elbo") && lines[0].ends_with("0.500 bits/dim"));
+        assert!(lines[1].starts_with("test_rate") && lines[1].ends_with("nats"));
+        assert!(lines[2].ends_with("0.451 bits/dim"));
+        assert!(lines[3].ends_with("12"));
+    }
+
+    #[test]
+    fn a_line_of_bars() {
+        assert!(kl_text(&[0.0, 2.0, 1.0]).contains("█▅▁"));
+        assert_eq!(kl_text(&[]), "");
+        assert_eq!(kl_text(&[0.0]), "");
+    }
+}

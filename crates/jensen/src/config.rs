@@ -1,0 +1,126 @@
+//! `config.toml` of a run: the resolved recipe, the data as they were, the versions.
+//!
+//! The recipe's part can be given to `jensen fit` again as it stands, the rest says what else a run
+//! depended on.
+
+use crate::error::Result;
+use crate::recipes::resolve_all;
+use jensen_data::Dataset;
+use jensen_run::{RunFolder, file};
+use jensen_vae::recipe::Recipe;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// The sections beside the recipe.
+const BESIDE: [&str; 2] = ["dataset", "versions"];
+
+/// The data of a run as they were when it began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetFacts {
+    /// Short name.
+    pub name: String,
+    /// What one example is.
+    pub layout: String,
+    /// Training examples, those for validation included.
+    pub n_train: usize,
+    /// Test examples.
+    pub n_test: usize,
+    /// SHA-256 over all values and labels, hexadecimal.
+    pub sha256: String,
+}
+
+impl DatasetFacts {
+    /// The facts of a data set.
+    pub fn of(dataset: &Dataset) -> Self {
+        Self {
+            name: dataset.name.clone(),
+            layout: dataset.layout().to_string(),
+            n_train: dataset.train.len(),
+            n_test: dataset.test.len(),
+            sha256: dataset.fingerprint.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Versions {
+    jensen: &'static str,
+    burn: &'static str,
+    rust: &'static str,
+}
+
+#[derive(Serialize)]
+struct Beside<'a> {
+    dataset: &'a DatasetFacts,
+    versions: Versions,
+}
+
+/// Writes the configuration of a run.
+pub fn write(run: &RunFolder, recipe: &Recipe, dataset: &DatasetFacts) -> Result<()> {
+    let beside = Beside {
+        dataset,
+        versions: Versions {
+            jensen: env!("CARGO_PKG_VERSION"),
+            burn: env!("JENSEN_BURN"),
+            rust: env!("JENSEN_RUST"),
+        },
+    };
+    let beside = toml::to_string(&beside).expect("internal error: facts do not serialise");
+    let text = format!(
+        "# Every setting of this run. `jensen fit` takes this file as a recipe too.\n{}\n\
+         # The data as they were, and what the run was made with.\n{beside}",
+        recipe.to_toml()
+    );
+    run.write(file::CONFIG, text.as_bytes())?;
+    Ok(())
+}
+
+/// Reads the configuration of a run back, with overrides.
+pub fn read(run: &RunFolder, overrides: &[String]) -> Result<(Recipe, Option<DatasetFacts>)> {
+    let text = run.read_text(file::CONFIG)?;
+    // The run's own reader says where a fault is.
+    let _: Table = run.read_toml(file::CONFIG)?;
+    let mut table = Recipe::table(&text, &run.path(file::CONFIG).to_string_lossy(), overrides)?;
+    let facts = strip(&mut table);
+    Ok((resolve_all(&table)?, facts))
+}
+
+/// Removes what stands beside the recipe, and gives the facts of the data.
+pub fn strip(table: &mut Table) -> Option<DatasetFacts> {
+    let [facts, _] = BESIDE.map(|section| table.remove(section));
+    facts.and_then(|facts: Value| facts.try_into().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipes::{BUILTIN, RecipeRequest};
+
+    #[test]
+    fn a_configuration_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = DatasetFacts {
+            name: "digits".to_owned(),
+            layout: "images 1 x 8 x 8".to_owned(),
+            n_train: 1437,
+            n_test: 360,
+            sha256: "ab".repeat(32),
+        };
+        for builtin in BUILTIN {
+            let run = RunFolder::create(dir.path().join(builtin.name)).unwrap();
+            let recipe = RecipeRequest::of(builtin.name).resolve().unwrap();
+            write(&run, &recipe, &facts).unwrap();
+            assert_eq!(
+                read(&run, &[]).unwrap(),
+                (recipe.clone(), Some(facts.clone()))
+            );
+            // The file is a recipe by itself.
+            let path = run.path(file::CONFIG).to_string_lossy().into_owned();
+            assert_eq!(RecipeRequest::of(&path).resolve().unwrap(), recipe);
+            let (longer, _) = read(&run, &["train.epochs=99".to_owned()]).unwrap();
+            assert_eq!(longer.train.epochs_over(1), 99);
+            let text = run.read_text(file::CONFIG).unwrap();
+            assert!(!text.contains("unknown"), "{text}");
+        }
+    }
+}

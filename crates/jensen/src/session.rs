@@ -1,0 +1,252 @@
+//! Data, model and run folder brought together, as the verbs need them.
+
+use crate::config::{self, DatasetFacts};
+use crate::device;
+use crate::error::{Error, Result};
+use burn::tensor::Device;
+use jensen_data::{DataError, Dataset, Examples, Layout, OpenOptions, open_with_progress};
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use jensen_run::{Checkpoints, Event, Observer, RunError, RunFolder};
+use jensen_vae::feed::Feed;
+use jensen_vae::model::Model;
+use jensen_vae::recipe::{DataOptions, Recipe};
+use jensen_vae::store::{self, Stored};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// The parts of a data set as a recipe wants them.
+pub struct Parts {
+    /// What the data are.
+    pub facts: DatasetFacts,
+    /// Names of the classes, where they are known.
+    pub label_names: Option<Vec<String>>,
+    /// Trained on.
+    pub train: Feed,
+    /// Held out to choose and to stop, if the recipe wants it.
+    pub validation: Option<Feed>,
+    /// Looked at once, at the end.
+    pub test: Feed,
+}
+
+/// Opens the data of a recipe and splits the validation part off.
+pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer) -> Result<Parts> {
+    let dataset = open_data(&recipe.data, &recipe.data.source, false, observer)?;
+    let facts = DatasetFacts::of(&dataset);
+    let mut train = dataset.train;
+    let limit = recipe.data.limit;
+    if (1..train.len()).contains(&limit) {
+        train = train.select(&(0..limit).collect::<Vec<_>>());
+    }
+    let mut validation = None;
+    if recipe.data.validation > 0.0 {
+        let mut stream = Stream::from_seed(recipe.train.seed).child("validation", 0);
+        let (rest, held_out) = train.split(recipe.data.validation, &mut stream);
+        train = rest;
+        validation = Some(held_out);
+    }
+    let feed = |examples: Examples| Feed::new(examples, &recipe.data, device);
+    Ok(Parts {
+        facts,
+        label_names: dataset.label_names,
+        train: feed(train)?,
+        validation: validation.map(feed).transpose()?,
+        test: feed(dataset.test)?,
+    })
+}
+
+/// Opens a source with the options of a recipe; `whole` keeps a source without a test part in one.
+fn open_data(
+    options: &DataOptions,
+    source: &str,
+    whole: bool,
+    observer: &mut dyn Observer,
+) -> Result<Dataset> {
+    let open = OpenOptions {
+        resize: (options.resize > 0).then_some((options.resize, options.resize)),
+        grey: options.grey,
+        whole,
+        ..OpenOptions::default()
+    };
+    let dataset = open_with_progress(source, &open, &mut |progress| {
+        observer.on(&Event::Advanced {
+            what: &format!("download {}", progress.file),
+            done: progress.done,
+            total: Some(progress.total),
+            unit: "bytes",
+        });
+        match observer.stop_requested() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    match dataset {
+        Err(DataError::Stopped { .. }) if observer.stop_requested() => Err(Error::Stopped),
+        other => Ok(other?),
+    }
+}
+
+/// Which examples of a data set a verb looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// The training part, those for validation included.
+    Train,
+    /// The test part; of data without one all examples, unless the run held some of them out.
+    #[default]
+    Test,
+}
+
+impl Part {
+    /// Every part with its name.
+    pub const NAMES: [(&'static str, Self); 2] = [("test", Self::Test), ("train", Self::Train)];
+}
+
+/// A run with its trained model.
+pub struct Session {
+    /// The run folder.
+    pub run: RunFolder,
+    /// The recipe the model was made by.
+    pub recipe: Recipe,
+    /// The model.
+    pub model: Model,
+    /// Its parameters.
+    pub params: Params,
+    device: Device,
+}
+
+/// The folder of a run: a path, or the name of a run under `runs/`.
+pub fn run_path(run: &Path) -> PathBuf {
+    let inside = Path::new(RUNS).join(run);
+    match !run.exists() && run.components().count() == 1 && inside.is_dir() {
+        true => inside,
+        false => run.to_path_buf(),
+    }
+}
+
+/// Where runs are made unless another folder is asked for.
+pub const RUNS: &str = "runs";
+
+impl Session {
+    /// Loads the model of a run; `device` in place of the one it was trained on.
+    pub fn load(run: &Path, device: Option<&str>) -> Result<Self> {
+        let run = RunFolder::open(run_path(run))?;
+        let (mut recipe, _) = config::read(&run, &[])?;
+        if !run.has(store::CONFIG) {
+            return Err(Error::NoModel {
+                run: run.root().to_path_buf(),
+                step: Checkpoints::of(&run).latest()?.map(|entry| entry.step),
+            });
+        }
+        // A model can be used on any device, also where there is none of the kind it was trained on.
+        recipe.train.device = device.unwrap_or("cpu").to_owned();
+        let device = device::open(&recipe.train)?;
+        let Stored {
+            recipe,
+            model,
+            params,
+        } = store::load(&run, &device)?;
+        Ok(Self {
+            run,
+            recipe,
+            model,
+            params,
+            device,
+        })
+    }
+
+    /// Examples for this model: of the run's own data, or of another source.
+    pub fn feed(
+        &self,
+        source: Option<&str>,
+        part: Part,
+        observer: &mut dyn Observer,
+    ) -> Result<(Feed, DatasetFacts)> {
+        let own = &self.recipe.data.source;
+        let dataset = open_data(
+            &self.recipe.data,
+            source.unwrap_or(own),
+            source.is_some(),
+            observer,
+        )?;
+        let facts = DatasetFacts::of(&dataset);
+        if source.is_none() {
+            self.warn_of_change(&facts, observer)?;
+        }
+        let examples = match part {
+            Part::Train => dataset.train,
+            Part::Test => dataset.test,
+        };
+        if examples.is_empty() {
+            return Err(Error::Option {
+                name: "--part",
+                expected: "a part with examples".to_owned(),
+                found: format!("`{}`, which has no such part", facts.name),
+            });
+        }
+        let expected = self.model.site().layout;
+        if examples.layout.n_values() != expected.n_values() {
+            return Err(Error::Layout {
+                expected,
+                found: examples.layout,
+            });
+        }
+        let feed = Feed::new(examples, &self.recipe.data, &self.device)?;
+        self.model.likelihood().accepts(&feed.site().facts)?;
+        Ok((feed, facts))
+    }
+
+    /// Says so if the run's data are not those it was trained on.
+    fn warn_of_change(&self, found: &DatasetFacts, observer: &mut dyn Observer) -> Result<()> {
+        let (_, begun) = config::read(&self.run, &[])?;
+        if let Some(expected) = begun.filter(|begun| begun.sha256 != found.sha256) {
+            let text = Error::DataChanged {
+                source_name: self.recipe.data.source.clone(),
+                expected: expected.sha256,
+                found: found.sha256.clone(),
+            };
+            let text = format!("{text}; the results are not those of the data it was trained on");
+            observer.on(&Event::Warning { text: &text });
+        }
+        Ok(())
+    }
+
+    /// What one example is.
+    pub fn layout(&self) -> Layout {
+        self.model.site().layout
+    }
+
+    /// The position of a latent by name; the first without a name.
+    pub fn latent(&self, name: Option<&str>) -> Result<usize> {
+        let Some(name) = name else { return Ok(0) };
+        let known: Vec<&str> = self.model.latent_names().collect();
+        let found = known.iter().position(|known| *known == name);
+        found.ok_or_else(|| Error::Option {
+            name: "--latent",
+            expected: format!("one of {}", known.join(", ")),
+            found: name.to_owned(),
+        })
+    }
+
+    /// Refuses positions outside `0..n`.
+    pub fn check_indices(name: &'static str, indices: &[usize], n: usize) -> Result<()> {
+        match indices.iter().find(|&&index| index >= n) {
+            None => Ok(()),
+            Some(index) => Err(Error::Option {
+                name,
+                expected: format!("numbers from 0 to {}", n - 1),
+                found: index.to_string(),
+            }),
+        }
+    }
+
+    /// Writes the report again, so that it shows what was added.
+    pub fn refresh_report(&self) -> Result<PathBuf> {
+        Ok(jensen_report::write_html(&self.run)?)
+    }
+}
+
+/// A run's newest checkpoint: step and state.
+pub fn newest_state(run: &RunFolder) -> Result<Option<(u64, serde_json::Value)>, RunError> {
+    let newest = Checkpoints::of(run).load_latest()?.checkpoint;
+    Ok(newest.map(|checkpoint| (checkpoint.step, checkpoint.state)))
+}

@@ -1,0 +1,131 @@
+//! `decode`: examples from codes.
+
+use super::output::{self, Written};
+use crate::error::{Error, Result};
+use crate::pictures::{self, COLUMNS};
+use crate::session::Session;
+use burn::tensor::{Tensor, TensorData};
+use jensen_data::npy::{Array, read_npy, read_npz};
+use jensen_rng::Stream;
+use jensen_run::Observer;
+use jensen_vae::generate;
+use std::path::{Path, PathBuf};
+
+/// What to decode.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The run.
+    pub run: PathBuf,
+    /// Codes `[n, d]`: an `.npz` as `encode` writes it (or with an array named like the latent), or an
+    /// `.npy` for models with one latent.
+    pub codes: PathBuf,
+    /// Whether to draw from the likelihood, instead of giving its mean.
+    pub draw: bool,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// The file, `.png`, `.npz` or `.csv`.
+    pub out: Option<PathBuf>,
+    /// Another device than the processor.
+    pub device: Option<String>,
+}
+
+/// Codes decoded in one pass.
+const BATCH: usize = 500;
+
+/// Decodes codes from a file.
+pub fn decode(request: &Request, _: &mut dyn Observer) -> Result<Written> {
+    let session = Session::load(&request.run, request.device.as_deref())?;
+    let arrays = read(&request.codes)?;
+    let names: Vec<&str> = session.model.latent_names().collect();
+    let dims = session.model.latent_dims();
+    let mut codes = Vec::new();
+    for (name, &dim) in names.iter().zip(&dims) {
+        codes.push(find(&arrays, name, dim, names.len() == 1, &request.codes)?);
+    }
+    let n = codes[0].len() / dims[0];
+    for (code, &dim) in codes.iter().zip(&dims) {
+        if code.len() != n * dim {
+            return Err(fault(
+                &request.codes,
+                format!("{n} codes of each latent"),
+                format!("{} of one", code.len() / dim),
+            ));
+        }
+    }
+    let device = session.params.device();
+    let stream = Stream::from_seed(request.seed);
+    let mut values = Vec::new();
+    for start in (0..n).step_by(BATCH) {
+        let rows = BATCH.min(n - start);
+        let z: Vec<Tensor<2>> = (codes.iter().zip(&dims))
+            .map(|(code, &d)| {
+                let part = code[start * d..(start + rows) * d].to_vec();
+                Tensor::from_data(TensorData::new(part, [rows, d]), device)
+            })
+            .collect();
+        let stream = stream.child("decode", start as u64);
+        let (model, params) = (&session.model, &session.params);
+        values.extend(generate::decode(model, params, &z, request.draw, &stream));
+    }
+    let path = output::place(&session, request.out.as_deref(), "decoded");
+    output::write(&session, &path, &[("x", &values)], |rows| {
+        pictures::plain(&rows[0], COLUMNS)
+    })?;
+    Ok(Written {
+        run: session.run.root().to_path_buf(),
+        files: vec![path],
+        n,
+        ..Written::default()
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<(String, Array)>> {
+    let is_npy = path.extension().is_some_and(|extension| extension == "npy");
+    Ok(match is_npy {
+        true => vec![(String::new(), read_npy(path)?)],
+        false => read_npz(path)?,
+    })
+}
+
+/// The codes of a latent: by its name, as `encode` calls them, or the only array there is.
+fn find(
+    arrays: &[(String, Array)],
+    latent: &str,
+    dim: usize,
+    is_only: bool,
+    path: &Path,
+) -> Result<Vec<f32>> {
+    let wanted = [
+        latent.to_owned(),
+        format!("{latent}_mean"),
+        format!("{latent}_sample"),
+    ];
+    let named = wanted
+        .iter()
+        .find_map(|wanted| arrays.iter().find(|(name, _)| name == wanted));
+    let (name, array) = match (named, arrays) {
+        (Some(found), _) => found,
+        (None, [only]) if is_only => only,
+        _ => {
+            let found: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
+            let expected = format!("an array {}", wanted.join(" or "));
+            return Err(fault(path, expected, found.join(", ")));
+        }
+    };
+    if array.shape.len() != 2 || array.shape[1] != dim || array.shape[0] == 0 {
+        return Err(fault(
+            path,
+            format!("codes of shape [n, {dim}]"),
+            format!("`{name}` of shape {:?}", array.shape),
+        ));
+    }
+    Ok(array.to_f32())
+}
+
+fn fault(path: &Path, expected: String, found: String) -> Error {
+    Error::Option {
+        name: "--codes",
+        expected,
+        found: format!("{found} in {}", path.display()),
+    }
+}

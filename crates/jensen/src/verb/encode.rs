@@ -1,0 +1,81 @@
+//! `encode`: codes of examples as arrays.
+
+use super::output::Written;
+use crate::error::Result;
+use crate::session::{Part, Session};
+use jensen_data::npy::{Array, Numbers, write_npz};
+use jensen_rng::Stream;
+use jensen_run::Observer;
+use jensen_vae::metric::aggregate;
+use std::path::PathBuf;
+
+/// What to encode.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The run.
+    pub run: PathBuf,
+    /// Other data than the run's.
+    pub data: Option<String>,
+    /// The part of the data.
+    pub part: Part,
+    /// Seed of the drawn codes.
+    pub seed: u64,
+    /// The file, `.npz`; without one `codes.npz` in the run.
+    pub out: Option<PathBuf>,
+    /// Another device than the processor.
+    pub device: Option<String>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            run: PathBuf::new(),
+            data: None,
+            part: Part::Test,
+            seed: 1,
+            out: None,
+            device: None,
+        }
+    }
+}
+
+/// Writes for each latent, such as `z`, the arrays `z_mean`, `z_log_var` and `z_sample`, `[n, d]` each,
+/// and `label` `[n]` where there are labels.
+pub fn encode(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
+    let session = Session::load(&request.run, request.device.as_deref())?;
+    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    let stream = Stream::from_seed(request.seed).child("encode", 0);
+    let codes = aggregate::encode(&session.model, &session.params, &feed, &stream);
+    let n = feed.len();
+    let mut arrays: Vec<(String, Array)> = Vec::new();
+    for (name, codes) in session.model.latent_names().zip(&codes) {
+        for (what, values) in [
+            ("mean", &codes.mean),
+            ("log_var", &codes.log_var),
+            ("sample", &codes.sample),
+        ] {
+            let values = values.iter().map(|&x| x as f32).collect();
+            let array = Array::new(vec![n, codes.dim], Numbers::F32(values));
+            arrays.push((format!("{name}_{what}"), array));
+        }
+    }
+    if let Some(labels) = &feed.examples().labels {
+        let labels = labels.iter().map(|&label| i64::from(label)).collect();
+        arrays.push((
+            "label".to_owned(),
+            Array::new(vec![n], Numbers::I64(labels)),
+        ));
+    }
+    let named: Vec<(&str, Array)> = (arrays.iter())
+        .map(|(name, array)| (name.as_str(), array.clone()))
+        .collect();
+    let out = request.out.clone();
+    let path = out.unwrap_or_else(|| session.run.path("codes.npz"));
+    write_npz(&path, &named)?;
+    Ok(Written {
+        run: session.run.root().to_path_buf(),
+        files: vec![path],
+        n,
+        ..Written::default()
+    })
+}

@@ -1,0 +1,214 @@
+//! `evaluate`: the metric battery on the test part, and the referee's word.
+
+use super::verdict::{Facts, Verdict};
+use crate::error::Result;
+use crate::session::{Parts, Session, newest_state, open_parts};
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use jensen_run::{Event, Observer, RunFolder, file};
+use jensen_vae::feed::Feed;
+use jensen_vae::metric::{self, EvaluateOptions, score::elbo_parts};
+use jensen_vae::model::Model;
+use jensen_vae::recipe::Recipe;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// K of the importance-weighted estimate unless another is asked for.
+pub const QUICK_SAMPLES: usize = 100;
+/// A fit leaves that estimate out where it takes more passes through the decoder than this.
+pub const QUICK_PASSES: usize = 200_000;
+/// Training examples whose bound the referee compares.
+const N_TRAIN: usize = 5000;
+
+/// What to evaluate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The run.
+    pub run: PathBuf,
+    /// K of the importance-weighted estimate; 0 leaves it out.
+    pub samples: usize,
+    /// Other data than the run's; then nothing is written into the run.
+    pub data: Option<String>,
+    /// Another device than the processor.
+    pub device: Option<String>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            run: PathBuf::new(),
+            samples: QUICK_SAMPLES,
+            data: None,
+            device: None,
+        }
+    }
+}
+
+/// The result, as it stands in `evaluation.json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluated {
+    /// The run.
+    pub run: PathBuf,
+    /// Name of the data.
+    pub data: String,
+    /// Metrics by name, per example and in nats unless the name says otherwise.
+    pub metrics: BTreeMap<String, f64>,
+    /// Mean KL of each latent dimension, nats.
+    pub kl_per_dim: Vec<f64>,
+    /// Latent dimensions that respond to the data, and all of them.
+    pub units: [usize; 2],
+    /// The referee's word; none on other data than the run's.
+    pub verdict: Option<Verdict>,
+}
+
+/// Measures the model of a run.
+pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
+    let session = Session::load(&request.run, request.device.as_deref())?;
+    let Session {
+        run,
+        recipe,
+        model,
+        params,
+        ..
+    } = &session;
+    if let Some(source) = &request.data {
+        let (feed, facts) = session.feed(Some(source), Default::default(), observer)?;
+        let found = battery(recipe, model, params, &feed, request.samples, observer);
+        return Ok(Evaluated {
+            run: run.root().to_path_buf(),
+            data: facts.name,
+            metrics: found.metrics,
+            kl_per_dim: found.kl_per_dim,
+            units: [found.active_units, found.n_units],
+            verdict: None,
+        });
+    }
+    // The check for changed data belongs to the session; the split to the recipe.
+    session.feed(None, Default::default(), observer)?;
+    let parts = open_parts(recipe, params.device(), observer)?;
+    let evaluated = measure(
+        recipe,
+        model,
+        params,
+        &parts,
+        run,
+        request.samples,
+        observer,
+    )?;
+    session.refresh_report()?;
+    Ok(evaluated)
+}
+
+/// Measures a model, judges it, and writes `evaluation.json`.
+pub(super) fn measure(
+    recipe: &Recipe,
+    model: &Model,
+    params: &Params,
+    parts: &Parts,
+    run: &RunFolder,
+    samples: usize,
+    observer: &mut dyn Observer,
+) -> Result<Evaluated> {
+    let mut found = battery(recipe, model, params, &parts.test, samples, observer);
+    let stream = Stream::from_seed(recipe.train.seed).child("judge", 0);
+    let train = first(&parts.train, N_TRAIN);
+    let [train_neg_elbo, distortion, rate] =
+        elbo_parts(model, params, &train, &stream.child("train", 0));
+    found
+        .metrics
+        .insert("train_neg_elbo".to_owned(), train_neg_elbo);
+    let mut held_out_neg_elbo = found.metrics["test_neg_elbo"];
+    if let Some(validation) = &parts.validation {
+        let stream = stream.child("validation", 0);
+        [held_out_neg_elbo, ..] = elbo_parts(model, params, validation, &stream);
+        let name = "validation_neg_elbo".to_owned();
+        found.metrics.insert(name, held_out_neg_elbo);
+    }
+    let n_rollbacks = newest_state(run)?
+        .and_then(|(_, state)| state["n_rollbacks"].as_u64())
+        .unwrap_or(0);
+    let verdict = Verdict::of(&Facts {
+        active_units: found.active_units,
+        n_units: found.n_units,
+        train_neg_elbo,
+        held_out_neg_elbo,
+        train_scale: distortion.abs() + rate,
+        n_rollbacks,
+    });
+    let evaluated = Evaluated {
+        run: run.root().to_path_buf(),
+        data: parts.facts.name.clone(),
+        metrics: found.metrics,
+        kl_per_dim: found.kl_per_dim,
+        units: [found.active_units, found.n_units],
+        verdict: Some(verdict),
+    };
+    write(run, &evaluated, samples, recipe)?;
+    Ok(evaluated)
+}
+
+/// `evaluation.json`; numbers that are settings stand apart from those that were measured.
+fn write(run: &RunFolder, evaluated: &Evaluated, samples: usize, recipe: &Recipe) -> Result<()> {
+    let Evaluated {
+        data,
+        metrics,
+        kl_per_dim,
+        units: [active_units, n_units],
+        verdict,
+        ..
+    } = evaluated;
+    let value = serde_json::json!({
+        "metrics": metrics,
+        "kl_per_dim": kl_per_dim,
+        "active_units": active_units,
+        "verdict": verdict,
+        "settings": {
+            "data": data,
+            "n_units": n_units,
+            "iwae_samples": samples,
+            "seed": recipe.train.seed,
+        },
+    });
+    run.write_json(file::EVALUATION, &value)?;
+    Ok(())
+}
+
+/// The battery of metrics on a feed, telling how far the slow part is.
+fn battery(
+    recipe: &Recipe,
+    model: &Model,
+    params: &Params,
+    feed: &Feed,
+    samples: usize,
+    observer: &mut dyn Observer,
+) -> metric::Evaluation {
+    let options = EvaluateOptions {
+        iwae_samples: samples,
+        seed: recipe.train.seed,
+    };
+    let what = format!("importance sampling, K = {samples}");
+    let found = metric::evaluate(model, params, feed, &options, &mut |done| {
+        observer.on(&Event::Advanced {
+            what: &what,
+            done: done as u64,
+            total: Some(feed.len() as u64),
+            unit: "examples",
+        });
+        !observer.stop_requested()
+    });
+    if observer.stop_requested() {
+        observer.on(&Event::Warning {
+            text: "importance sampling was stopped; its estimate is left out",
+        });
+    }
+    found
+}
+
+/// The first n examples of a feed.
+pub(super) fn first(feed: &Feed, n: usize) -> Feed {
+    match feed.len() <= n {
+        true => feed.clone(),
+        false => feed.with_examples(feed.examples().select(&(0..n).collect::<Vec<_>>())),
+    }
+}

@@ -1,0 +1,160 @@
+//! `interpolate`: the way from one example to another through latent space, as strips and animations.
+
+use super::output::{self, Written};
+use crate::error::{Error, Result};
+use crate::pictures;
+use crate::session::{Part, Session};
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use jensen_run::{Observer, file, write_atomic};
+use jensen_vae::feed::Feed;
+use jensen_vae::generate;
+pub use jensen_vae::generate::Path;
+use jensen_vae::model::Model;
+use std::path::PathBuf;
+
+/// Pairs unless examples are named.
+pub const N_PAIRS: usize = 5;
+/// Pictures from one end to the other.
+pub const N_STEPS: usize = 11;
+
+/// What to interpolate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The run.
+    pub run: PathBuf,
+    /// Other data than the run's.
+    pub data: Option<String>,
+    /// The part of the data.
+    pub part: Part,
+    /// Where the ways begin: positions of examples in the part, from 0. Empty lets the verb choose.
+    pub from: Vec<usize>,
+    /// Where they end, as many.
+    pub to: Vec<usize>,
+    /// Pairs to choose where none are named.
+    pub pairs: usize,
+    /// Pictures of each way, both ends included.
+    pub steps: usize,
+    /// The kinds of way.
+    pub paths: Vec<Path>,
+    /// The folder for the files.
+    pub out: Option<PathBuf>,
+    /// Another device than the processor.
+    pub device: Option<String>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            run: PathBuf::new(),
+            data: None,
+            part: Part::Test,
+            from: Vec::new(),
+            to: Vec::new(),
+            pairs: N_PAIRS,
+            steps: N_STEPS,
+            paths: vec![Path::Linear, Path::Spherical],
+            out: None,
+            device: None,
+        }
+    }
+}
+
+/// Writes a strip (PNG) and an animation (GIF) for each kind of way; a table where data are no images.
+pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
+    let session = Session::load(&request.run, request.device.as_deref())?;
+    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    let fault = |name, expected: &str, found: String| Error::Option {
+        name,
+        expected: expected.to_owned(),
+        found,
+    };
+    if request.steps < 2 {
+        return Err(fault(
+            "--steps",
+            "at least 2, the ends",
+            request.steps.to_string(),
+        ));
+    }
+    if request.from.len() != request.to.len() {
+        let found = format!("{} and {}", request.from.len(), request.to.len());
+        return Err(fault("--from and --to", "equally many examples", found));
+    }
+    Session::check_indices("--from", &request.from, feed.len())?;
+    Session::check_indices("--to", &request.to, feed.len())?;
+    let pairs = match request.from.is_empty() {
+        true => choose_pairs(&feed, request.pairs.max(1)),
+        false => (request.from.iter().copied())
+            .zip(request.to.iter().copied())
+            .collect(),
+    };
+    let stream = Stream::from_seed(session.recipe.train.seed);
+    let folder = match &request.out {
+        Some(folder) => folder.clone(),
+        None => session.run.path(file::SAMPLES),
+    };
+    let mut files = Vec::new();
+    for &path in &request.paths {
+        let (model, params) = (&session.model, &session.params);
+        let values = make(model, params, &feed, &pairs, request.steps, path, &stream);
+        let stem = format!("interpolation-{}", path.name());
+        let rows = pictures::of_rows(&values, model.site())?;
+        if let Some(rows) = &rows {
+            let gif = folder.join(format!("{stem}.gif"));
+            write_atomic(&gif, &pictures::animation(rows, request.steps)?)?;
+            files.push(gif);
+        }
+        let extension = if rows.is_some() { "png" } else { "csv" };
+        let strip = folder.join(format!("{stem}.{extension}"));
+        output::write(&session, &strip, &[("x", &values)], |rows| {
+            pictures::plain(&rows[0], request.steps)
+        })?;
+        files.push(strip);
+    }
+    Ok(Written {
+        run: session.run.root().to_path_buf(),
+        files,
+        n: pairs.len(),
+        ..Written::default()
+    })
+}
+
+/// The ways between pairs of examples, `[pairs, steps, P]`.
+pub(super) fn make(
+    model: &Model,
+    params: &Params,
+    feed: &Feed,
+    pairs: &[(usize, usize)],
+    steps: usize,
+    path: Path,
+    stream: &Stream,
+) -> Vec<f32> {
+    let ends: Vec<usize> = pairs.iter().flat_map(|&(from, to)| [from, to]).collect();
+    let x = feed.batch(&ends, &stream.child("interpolate", 0));
+    generate::interpolate(model, params, x, steps, path)
+}
+
+/// Pairs of examples that differ in their label where there are labels: 0 to 1, 2 to 3, and so on.
+pub(super) fn choose_pairs(feed: &Feed, n: usize) -> Vec<(usize, usize)> {
+    let n_examples = feed.len();
+    let mut ends: Vec<usize> = Vec::new();
+    if let Some(labels) = &feed.examples().labels {
+        let n_classes = labels.iter().max().map_or(0, |most| most + 1);
+        let of_class = |class| labels.iter().position(|&label| label == class);
+        ends.extend((0..n_classes).filter_map(of_class));
+    }
+    // Then the examples in their order.
+    let others: Vec<usize> = (0..n_examples)
+        .filter(|i| !ends.contains(i))
+        .take(2 * n)
+        .collect();
+    ends.extend(others);
+    let pairs: Vec<(usize, usize)> = ends
+        .chunks_exact(2)
+        .map(|pair| (pair[0], pair[1]))
+        .collect();
+    match pairs.is_empty() {
+        true => vec![(0, 0)],
+        false => pairs.into_iter().take(n).collect(),
+    }
+}

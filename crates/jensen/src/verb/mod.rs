@@ -1,0 +1,22 @@
+//! The verbs, one file each: a `Request` in, a result out.
+
+pub mod check;
+pub mod decode;
+pub mod encode;
+pub mod evaluate;
+pub mod export;
+pub mod fit;
+pub mod interpolate;
+pub mod list;
+pub mod reconstruct;
+pub mod report;
+pub mod reproduce;
+pub mod resume;
+pub mod sample;
+pub mod score;
+pub mod traverse;
+
+mod album;
+mod finish;
+pub mod output;
+pub mod verdict;

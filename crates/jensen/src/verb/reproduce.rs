@@ -1,0 +1,158 @@
+//! `reproduce`: fits a recipe and checks what its `[expect]` block promises.
+//!
+//! A key is the name of a metric and holds on the recipe's own data; `"mnist/test_neg_elbo"` holds on
+//! the data `mnist`.
+
+use super::fit::{FitRequest, Fitted, Status, fit};
+use crate::error::{Error, Result};
+use crate::recipes::RecipeRequest;
+use jensen_run::Observer;
+use jensen_vae::recipe::Expectation;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What to reproduce.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The recipe and the changes to it.
+    pub recipe: RecipeRequest,
+    /// The run folder; without one the next free number under `runs/`.
+    pub out: Option<PathBuf>,
+}
+
+/// One line of the check.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// Name of the metric.
+    pub metric: String,
+    /// Smallest allowed value, if there is one.
+    pub min: Option<f64>,
+    /// Largest allowed value, if there is one.
+    pub max: Option<f64>,
+    /// What was measured; none if this metric was not.
+    pub value: Option<f64>,
+    /// Whether it is in the range.
+    pub pass: bool,
+}
+
+/// The result of a reproduction.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reproduced {
+    /// The fit.
+    #[serde(flatten)]
+    pub fitted: Fitted,
+    /// The checks; empty if the fit was stopped.
+    pub checks: Vec<Check>,
+    /// Whether all of them passed.
+    pub pass: bool,
+}
+
+/// Fits, measures and checks.
+///
+/// # Errors
+/// [`Error::NothingExpected`] before anything is done, and those of [`fit`].
+pub fn reproduce(request: &Request, observer: &mut dyn Observer) -> Result<Reproduced> {
+    let recipe = request.recipe.resolve()?;
+    let is_own = recipe.data.source == request.recipe.own_source()?;
+    let source = recipe.data.source.trim_end_matches('/');
+    let data = Path::new(source).file_name().unwrap_or_default();
+    let data = data.to_string_lossy();
+    let expected = expectations(&recipe.expect, is_own, &data);
+    if expected.is_empty() {
+        return Err(Error::NothingExpected {
+            recipe: recipe.name,
+            data: data.into_owned(),
+        });
+    }
+    let samples = expected
+        .keys()
+        .find_map(|name| name.rsplit_once("nll_iwae_")?.1.parse().ok());
+    let fitted = fit(
+        &FitRequest {
+            recipe: request.recipe.clone(),
+            out: request.out.clone(),
+            iwae_samples: samples,
+        },
+        observer,
+    )?;
+    let checks = match fitted.status {
+        Status::Stopped => Vec::new(),
+        _ => check(&expected, &fitted.metrics),
+    };
+    Ok(Reproduced {
+        pass: !checks.is_empty() && checks.iter().all(|check| check.pass),
+        fitted,
+        checks,
+    })
+}
+
+/// What is expected on these data, by metric.
+fn expectations(
+    expect: &BTreeMap<String, Expectation>,
+    is_own: bool,
+    data: &str,
+) -> BTreeMap<String, Expectation> {
+    let here = expect.iter().filter_map(|(key, range)| {
+        let metric = match key.split_once('/') {
+            None => is_own.then_some(key.as_str()),
+            Some((name, metric)) => (name == data).then_some(metric),
+        };
+        Some((metric?.to_owned(), *range))
+    });
+    here.collect()
+}
+
+fn check(expected: &BTreeMap<String, Expectation>, metrics: &BTreeMap<String, f64>) -> Vec<Check> {
+    let line = |(metric, range): (&String, &Expectation)| {
+        let value = metrics.get(metric).copied();
+        Check {
+            metric: metric.clone(),
+            min: Some(range.min).filter(|min| min.is_finite()),
+            max: Some(range.max).filter(|max| max.is_finite()),
+            value,
+            pass: value.is_some_and(|value| range.min <= value && value <= range.max),
+        }
+    };
+    expected.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expectations_belong_to_data() {
+        let range = |max: f64| Expectation {
+            min: f64::NEG_INFINITY,
+            max,
+        };
+        let expect = BTreeMap::from([
+            ("test_neg_elbo".to_owned(), range(20.0)),
+            ("mnist/test_neg_elbo".to_owned(), range(106.0)),
+        ]);
+        let on = |is_own, data| expectations(&expect, is_own, data);
+        assert_eq!(on(true, "digits")["test_neg_elbo"].max, 20.0);
+        assert_eq!(on(false, "mnist")["test_neg_elbo"].max, 106.0);
+        assert!(on(false, "faces").is_empty());
+    }
+
+    #[test]
+    fn a_metric_that_was_not_measured_does_not_pass() {
+        let range = Expectation {
+            min: 1.0,
+            max: f64::INFINITY,
+        };
+        let names = ["inside", "outside", "missing", "nan"];
+        let expected = names.map(|name| (name.to_owned(), range)).into();
+        let metrics = [("inside", 1.0), ("outside", 0.9), ("nan", f64::NAN)];
+        let metrics = metrics.map(|(name, x)| (name.to_owned(), x)).into();
+        let checks = check(&expected, &metrics);
+        let passed: Vec<&str> = (checks.iter())
+            .filter(|check| check.pass)
+            .map(|check| check.metric.as_str())
+            .collect();
+        assert_eq!(passed, ["inside"]);
+        assert_eq!((checks[0].min, checks[0].max), (Some(1.0), None));
+    }
+}

@@ -1,0 +1,127 @@
+//! `resume`: a run goes on exactly where it stopped, or further than it was meant to.
+
+use super::fit::{Fitted, Prepared, Status};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::session::{newest_state, run_path};
+use jensen_run::{Event, Observer, RunFolder, file};
+use jensen_vae::recipe::{Recipe, TrainOptions};
+use jensen_vae::store;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What to continue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The run.
+    pub run: PathBuf,
+    /// Overrides of options of training, as `key=value`.
+    pub overrides: Vec<String>,
+}
+
+/// Continues a run from its newest checkpoint; with more epochs also one that had ended.
+///
+/// # Errors
+/// [`Error::DataChanged`], [`Error::Frozen`], and those of [`fit`](super::fit::fit).
+pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> {
+    let started = Instant::now();
+    let run = RunFolder::resume(run_path(&request.run))?;
+    let (begun, begun_with) = config::read(&run, &[])?;
+    let (recipe, _) = config::read(&run, &request.overrides)?;
+    check_frozen(&begun, &recipe)?;
+    let newest = newest_state(&run)?;
+    if is_complete(&run, &recipe) {
+        observer.on(&Event::Note {
+            text: "this run is complete: there is nothing to do; --set train.epochs=N extends it",
+        });
+        return unchanged(&run, newest.map_or(0, |(step, _)| step));
+    }
+    let prepared = Prepared::new(recipe, observer)?;
+    let found = &prepared.parts.facts;
+    if let Some(expected) = begun_with.filter(|begun| begun.sha256 != found.sha256) {
+        return Err(Error::DataChanged {
+            source_name: prepared.recipe.data.source.clone(),
+            expected: expected.sha256,
+            found: found.sha256.clone(),
+        });
+    }
+    match newest {
+        Some((step, _)) => run.log(&format!("resumed after step {step}"))?,
+        None => run.log("begun again: there is no checkpoint")?,
+    }
+    if prepared.recipe != begun {
+        config::write(&run, &prepared.recipe, &prepared.parts.facts)?;
+    }
+    prepared.run(&run, None, started, observer)
+}
+
+/// Refuses changes that would make another model of the run.
+fn check_frozen(begun: &Recipe, wanted: &Recipe) -> Result<()> {
+    let frozen = |section| Err(Error::Frozen { section });
+    // What may change is made equal, so that whatever differs then may not.
+    let neutral = Recipe {
+        train: TrainOptions {
+            seed: wanted.train.seed,
+            ema: wanted.train.ema,
+            groups: wanted.train.groups.clone(),
+            ..begun.train.clone()
+        },
+        expect: begun.expect.clone(),
+        about: begun.about.clone(),
+        ..wanted.clone()
+    };
+    let (a, b) = (begun.to_table(), neutral.to_table());
+    for section in [
+        "name",
+        "data",
+        "encoder",
+        "latent",
+        "prior",
+        "decoder",
+        "likelihood",
+        "bound",
+        "objective",
+    ] {
+        if a.get(section) != b.get(section) {
+            return frozen(section);
+        }
+    }
+    if begun.train.seed != wanted.train.seed {
+        return frozen("train.seed");
+    }
+    if begun.train.ema != wanted.train.ema {
+        return frozen("train.ema");
+    }
+    if begun.train.groups != wanted.train.groups {
+        return frozen("train.groups");
+    }
+    Ok(())
+}
+
+/// Whether the model in the run is the one that this recipe ends with.
+fn is_complete(run: &RunFolder, recipe: &Recipe) -> bool {
+    let stored: Option<Value> = run.read_json(store::CONFIG).ok();
+    let wanted = serde_json::to_value(recipe).ok();
+    stored.is_some_and(|stored| stored.get("recipe") == wanted.as_ref())
+}
+
+/// The result of a run that had ended before.
+fn unchanged(run: &RunFolder, step: u64) -> Result<Fitted> {
+    let evaluation: Value = match run.has(file::EVALUATION) {
+        true => run.read_json(file::EVALUATION)?,
+        false => Value::Null,
+    };
+    let metrics: BTreeMap<String, f64> =
+        serde_json::from_value(evaluation["metrics"].clone()).unwrap_or_default();
+    Ok(Fitted {
+        run: run.root().to_path_buf(),
+        status: Status::Unchanged,
+        step,
+        elapsed_s: 0.0,
+        metrics,
+        verdict: serde_json::from_value(evaluation["verdict"].clone()).ok(),
+        report: run.has(file::REPORT).then(|| run.path(file::REPORT)),
+    })
+}

@@ -1,0 +1,141 @@
+//! `traverse`: what each latent dimension does, one row a dimension.
+
+use super::evaluate::first;
+use super::output::{self, Written};
+use crate::error::{Error, Result};
+use crate::pictures;
+use crate::session::{Part, Session};
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use jensen_run::Observer;
+use jensen_vae::feed::Feed;
+use jensen_vae::generate;
+use jensen_vae::metric::aggregate::{self, Codes};
+use jensen_vae::model::Model;
+use std::path::PathBuf;
+
+/// Examples whose codes say which dimensions are used most.
+const N_EXAMPLES: usize = 1000;
+
+/// Which dimensions, around which code, how far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Position of the latent.
+    pub latent: usize,
+    /// Position of the example whose code is the middle; `None` takes the origin.
+    pub example: Option<usize>,
+    /// The dimensions, from 0; empty takes the most used ones.
+    pub dims: Vec<usize>,
+    /// How many of those.
+    pub n_dims: usize,
+    /// The values run from minus this to this, in units of the code.
+    pub range: f64,
+    /// Pictures in a row.
+    pub steps: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            latent: 0,
+            example: Some(0),
+            dims: Vec::new(),
+            n_dims: 10,
+            range: 3.0,
+            steps: 11,
+        }
+    }
+}
+
+/// What to traverse.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The run.
+    pub run: PathBuf,
+    /// Other data than the run's.
+    pub data: Option<String>,
+    /// The part of the data.
+    pub part: Part,
+    /// Name of the latent; `None` takes the first.
+    pub latent: Option<String>,
+    /// The rest.
+    pub options: Options,
+    /// The file, `.png`, `.npz` or `.csv`.
+    pub out: Option<PathBuf>,
+    /// Another device than the processor.
+    pub device: Option<String>,
+}
+
+/// Moves one latent dimension at a time.
+pub fn traverse(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
+    let session = Session::load(&request.run, request.device.as_deref())?;
+    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    let options = Options {
+        latent: session.latent(request.latent.as_deref())?,
+        ..request.options.clone()
+    };
+    let stream = Stream::from_seed(session.recipe.train.seed);
+    let made = make(&session.model, &session.params, &feed, &options, &stream)?;
+    let path = output::place(&session, request.out.as_deref(), "traversal");
+    output::write(&session, &path, &[("x", &made.values)], |rows| {
+        pictures::plain(&rows[0], options.steps)
+    })?;
+    Ok(Written {
+        run: session.run.root().to_path_buf(),
+        files: vec![path],
+        n: made.dims.len(),
+        ..Written::default()
+    })
+}
+
+pub(super) struct Traversal {
+    /// The dimensions, a row each.
+    pub(super) dims: Vec<usize>,
+    /// `[dims, steps, P]`.
+    pub(super) values: Vec<f32>,
+}
+
+pub(super) fn make(
+    model: &Model,
+    params: &Params,
+    feed: &Feed,
+    options: &Options,
+    stream: &Stream,
+) -> Result<Traversal> {
+    let dim = model.latent_dims()[options.latent];
+    Session::check_indices("--dims", &options.dims, dim)?;
+    let example: Vec<usize> = options.example.into_iter().collect();
+    Session::check_indices("--example", &example, feed.len())?;
+    if options.steps < 2 || !(options.range > 0.0 && options.range.is_finite()) {
+        return Err(Error::Option {
+            name: "--steps and --range",
+            expected: "at least 2 steps over a range above 0".to_owned(),
+            found: format!("{} steps over {}", options.steps, options.range),
+        });
+    }
+    let dims = match options.dims.is_empty() {
+        false => options.dims.clone(),
+        true => {
+            let few = first(feed, N_EXAMPLES);
+            let codes = aggregate::encode(model, params, &few, &stream.child("dims", 0));
+            most_used(&codes[options.latent], options.n_dims.max(1))
+        }
+    };
+    let last = (options.steps - 1) as f64;
+    let value = |step: usize| options.range * (2.0 * step as f64 / last - 1.0);
+    let values: Vec<f64> = (0..options.steps).map(value).collect();
+    let x = (!example.is_empty()).then(|| feed.batch(&example, &stream.child("traverse", 0)));
+    Ok(Traversal {
+        values: generate::traverse(model, params, x, options.latent, &dims, &values),
+        dims,
+    })
+}
+
+/// The dimensions whose codes differ most between examples, the most used first.
+fn most_used(codes: &Codes, n: usize) -> Vec<usize> {
+    let variances = codes.variance_of_means();
+    let mut dims: Vec<usize> = (0..codes.dim).collect();
+    dims.sort_by(|&a, &b| variances[b].total_cmp(&variances[a]));
+    dims.truncate(n);
+    dims
+}
