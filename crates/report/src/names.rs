@@ -86,7 +86,7 @@ const KNOWN: [(&str, &str, &str, &str); 27] = [
         "bits_per_dim",
         "Bits per dimension",
         "bits",
-        "The negative ELBO as code length for one value of an example.",
+        "The negative ELBO in bits for one value of an example; a code length if the likelihood is discrete.",
     ),
     (
         "log_likelihood",

@@ -1,6 +1,6 @@
 //! The states a run can be continued from: `checkpoints/step-00001234.safetensors`.
 //!
-//! One file holds everything: tensors (weights, moments of the optimiser, averages) and, as JSON in
+//! One file holds everything: tensors (weights, moments of the optimizer, averages) and, as JSON in
 //! the metadata, the rest of the state (random streams, data cursor, schedules). So a checkpoint is
 //! either wholly there or not at all.
 
