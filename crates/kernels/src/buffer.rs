@@ -56,10 +56,6 @@ impl<'a, T> Parts<'a, T> {
     ///
     /// # Safety
     /// No two parts that live at the same time overlap.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "disjoint parts of one slice, see Safety"
-    )]
     pub(crate) unsafe fn part(&self, start: usize, len: usize) -> &'a mut [T] {
         assert!(
             start <= self.len && len <= self.len - start,

@@ -282,7 +282,8 @@ impl Backward<Flex, 2> for GaussianBackward {
         pool::run(n_tasks, &|task| {
             let mut scales = Scales::new(state);
             let mut of_row = vec![0f32; n_values];
-            for row in task * step..((task + 1) * step).min(n_rows) {
+            let first = task * step;
+            for (row, upstream) in (first..n_rows).zip(&upstream[first..]).take(step) {
                 let (mean, x) = state.mean_and_x(row);
                 let (inverse, _) = scales.of_row(row);
                 let scale_row = if state.shared_rows { task } else { row };
@@ -291,15 +292,7 @@ impl Backward<Flex, 2> for GaussianBackward {
                     let for_scale = scale_parts.part(scale_row * n_scales, n_scales);
                     (means.part(row * n_values, n_values), for_scale)
                 };
-                gradient_row(
-                    level,
-                    upstream[row],
-                    mean,
-                    x,
-                    inverse,
-                    for_mean,
-                    &mut of_row,
-                );
+                gradient_row(level, *upstream, mean, x, inverse, for_mean, &mut of_row);
                 if state.shared_values {
                     for_scale[0] += of_row.chunks(BLOCK).map(sum_block).sum::<f64>() as f32;
                 } else {

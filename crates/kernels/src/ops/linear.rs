@@ -122,7 +122,6 @@ fn forward(
         // SAFETY: the pool runs each piece once.
         unsafe { product.piece(piece, finish) };
     });
-    drop(product);
     // SAFETY: the pieces cover the product.
     dense::tensor(unsafe { buffer::filled(y) }, [n_rows, n_out])
 }
@@ -174,7 +173,6 @@ impl Backward<Flex, 3> for LinearBackward {
                 unsafe { product.piece(piece, |_, _, _| {}) };
             }
         });
-        drop((for_x, for_weight));
         if let Some(node) = x_node {
             // SAFETY: the pieces cover the product.
             let x_grad = unsafe { buffer::filled(x_grad) };
