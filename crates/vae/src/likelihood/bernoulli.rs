@@ -4,7 +4,7 @@
 //! expected log-likelihood of a binarized image. The density is normalized on {0, 1} only; for grey
 //! values as data see `continuous_bernoulli`. Source: [kingma-2014], appendix C.1.
 
-use super::{DataFacts, Likelihood, sample_on_host, within};
+use super::{DataFacts, Likelihood, Support, sample_on_host, within};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::{Tensor, activation};
@@ -30,6 +30,10 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 impl Likelihood for Bernoulli {
     fn n_params(&self) -> usize {
         1
+    }
+
+    fn support(&self) -> Support {
+        Support::Binary
     }
 
     fn accepts(&self, facts: &DataFacts) -> Result<(), RecipeError> {

@@ -2,7 +2,7 @@
 //!
 //! The most flexible likelihood of a pixel and the heaviest: one logit per level. Source: [vandenoord-2016], section 3.1 (discrete softmax over pixel values).
 
-use super::{DataFacts, Likelihood, levels_of, sample_on_host};
+use super::{DataFacts, Likelihood, Support, levels_of, sample_on_host};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use crate::rows;
@@ -51,6 +51,10 @@ impl Categorical {
 impl Likelihood for Categorical {
     fn n_params(&self) -> usize {
         self.n_levels
+    }
+
+    fn support(&self) -> Support {
+        Support::Levels
     }
 
     fn accepts(&self, facts: &DataFacts) -> Result<(), RecipeError> {

@@ -5,7 +5,7 @@
 //! h half the distance of levels, data scaled to [-1, 1]. Color channels are independent here.
 //! Source: [salimans-2017], equation 2.
 
-use super::{DataFacts, Likelihood, levels_of, sample_on_host};
+use super::{DataFacts, Likelihood, Support, levels_of, sample_on_host};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use crate::rows;
@@ -93,6 +93,10 @@ impl LogisticMixture {
 impl Likelihood for LogisticMixture {
     fn n_params(&self) -> usize {
         3 * self.n_components
+    }
+
+    fn support(&self) -> Support {
+        Support::Levels
     }
 
     fn accepts(&self, facts: &DataFacts) -> Result<(), RecipeError> {

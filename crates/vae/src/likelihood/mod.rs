@@ -29,10 +29,26 @@ pub struct DataFacts {
     pub levels: Option<u32>,
 }
 
+/// What kind of values a likelihood gives probabilities to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Zeros and ones; values between them are taken as their means.
+    Binary,
+    /// Levels, each with a probability: -log p is a code length.
+    Levels,
+    /// Real numbers, with a density: -log p depends on the unit of the data.
+    Real,
+}
+
 /// A density p(x | outputs) that factorizes over the values of x.
 pub trait Likelihood: Send + Sync {
     /// Decoder outputs per data value.
     fn n_params(&self) -> usize;
+
+    /// What it gives probabilities to.
+    fn support(&self) -> Support {
+        Support::Real
+    }
 
     /// Whether data like these can come from this density; the error says why not and what to take.
     fn accepts(&self, facts: &DataFacts) -> Result<(), RecipeError>;

@@ -2,6 +2,7 @@
 
 use super::{aggregate, score};
 use crate::feed::Feed;
+use crate::likelihood::Support;
 use crate::model::Model;
 use jensen_data::Layout;
 use jensen_nets::Params;
@@ -53,13 +54,15 @@ pub fn evaluate(
     put("test_distortion", distortion);
     put("test_rate", rate);
     let facts = &model.site().facts;
-    if facts.levels == Some(2) || is_grey_in_unit_range(model) {
+    let support = model.likelihood().support();
+    if support == Support::Binary && is_grey_in_unit_range(model) {
         let binarized = test.binarized();
         let stream = stream.child("binarized", 0);
         let [neg_elbo, ..] = score::elbo_parts(model, params, &binarized, &stream);
         put("test_neg_elbo_binarized", neg_elbo);
     }
-    if facts.levels.is_some() && matches!(model.site().layout, Layout::Image { .. }) {
+    let is_image = matches!(model.site().layout, Layout::Image { .. });
+    if facts.levels.is_some() && is_image && support != Support::Real {
         let bits = neg_elbo / (model.site().layout.n_values() as f64 * std::f64::consts::LN_2);
         put("test_bits_per_dim", bits);
     }
