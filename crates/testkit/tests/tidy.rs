@@ -150,7 +150,14 @@ fn only_the_command_line_prints_and_only_kernels_are_unsafe() {
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"));
         for line in code {
-            let may_print = ["cli/", "testkit/", "/build.rs", "/examples/", "/benches/", "/tests/"];
+            let may_print = [
+                "cli/",
+                "testkit/",
+                "/build.rs",
+                "/examples/",
+                "/benches/",
+                "/tests/",
+            ];
             if line.contains(&print) {
                 assert!(
                     may_print.iter().any(|part| name.contains(part)),
