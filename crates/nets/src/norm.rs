@@ -56,7 +56,10 @@ impl Norm {
                 };
             }
             NormKind::Layer => 1,
-            NormKind::Group => (1..=8).rev().find(|&g| channels.is_multiple_of(g)).unwrap_or(1),
+            NormKind::Group => (1..=8)
+                .rev()
+                .find(|&g| channels.is_multiple_of(g))
+                .unwrap_or(1),
         };
         let (_, affine) = builder.within(name, |b| {
             (

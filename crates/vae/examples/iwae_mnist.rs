@@ -14,6 +14,7 @@ use jensen_vae::model::Model;
 use jensen_vae::recipe::Recipe;
 use jensen_vae::train::{Task, train};
 use std::error::Error;
+use std::io::Write;
 use std::time::Instant;
 
 #[global_allocator]
@@ -67,9 +68,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds = start.elapsed().as_secs_f64();
     let nll = scores.nll.unwrap_or_default();
     let nll = nll.iter().sum::<f64>() / nll.len() as f64;
-    println!(
+    writeln!(
+        std::io::stdout(),
         "{{\"images\":{N_IMAGES},\"samples\":{N_SAMPLES},\"epochs\":{epochs},\"training_s\":{training_s:.2},\
          \"iwae_s\":{seconds:.2},\"test_neg_elbo\":{neg_elbo:.3},\"test_nll_iwae_5000\":{nll:.3}}}"
-    );
+    )?;
     Ok(())
 }

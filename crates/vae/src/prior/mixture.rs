@@ -242,12 +242,13 @@ fn em_step(codes: &[f64], d: usize, k: usize, fitted: &mut Fitted) -> f64 {
             }
         }
     }
-    for c in 0..k {
-        fitted.log_weights[c] = (mass[c] / n as f64).max(1e-12).ln();
+    for (c, &mass) in mass.iter().enumerate() {
+        let mass = mass.max(1e-12);
+        fitted.log_weights[c] = (mass / n as f64).ln();
         for i in c * d..(c + 1) * d {
-            let mean = first[i] / mass[c].max(1e-12);
+            let mean = first[i] / mass;
             fitted.means[i] = mean;
-            fitted.variances[i] = (second[i] / mass[c].max(1e-12) - mean * mean).max(MIN_VARIANCE);
+            fitted.variances[i] = (second[i] / mass - mean * mean).max(MIN_VARIANCE);
         }
     }
     log_likelihood / n as f64

@@ -73,8 +73,7 @@ impl Group {
                 .map(Gradient::square_norm)
                 .sum();
             let norm = square.sqrt();
-            // A norm that is not finite is skipped too: the comparison is written to be true for NaN.
-            if options.skip > 0.0 && !(norm <= options.skip) {
+            if options.skip > 0.0 && (norm.is_nan() || norm > options.skip) {
                 return true;
             }
             if options.clip > 0.0 && norm > options.clip {
