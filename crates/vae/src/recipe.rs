@@ -173,10 +173,10 @@ impl TrainOptions {
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// Smallest allowed value.
-    #[serde(default = "lowest")]
+    #[serde(default = "lowest", skip_serializing_if = "is_infinite")]
     pub min: f64,
     /// Largest allowed value.
-    #[serde(default = "highest")]
+    #[serde(default = "highest", skip_serializing_if = "is_infinite")]
     pub max: f64,
 }
 
@@ -186,6 +186,11 @@ fn lowest() -> f64 {
 
 fn highest() -> f64 {
     f64::INFINITY
+}
+
+/// An open end is left out: JSON has no word for it.
+fn is_infinite(bound: &f64) -> bool {
+    bound.is_infinite()
 }
 
 /// What is wrong with a recipe or with how it meets the data.
@@ -605,6 +610,8 @@ mod tests {
         assert_eq!(recipe.expect["test_neg_elbo"].max, 106.0);
         let again = Recipe::parse(&recipe.to_toml(), "again", &[]).unwrap();
         assert_eq!(again, recipe);
+        let json = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
     }
 
     #[test]

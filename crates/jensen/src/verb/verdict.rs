@@ -52,7 +52,8 @@ impl Verdict {
         let mut doubts = Vec::new();
         if collapsed {
             doubts.push(format!(
-                "the posterior has collapsed: {active_units} of {n_units} latent dimensions respond to the data"
+                "the posterior has collapsed, or training was too short: {active_units} of {n_units} latent \
+                 dimensions respond to the data"
             ));
         }
         if gap > LARGEST_GAP {
@@ -68,9 +69,9 @@ impl Verdict {
             return Self {
                 word: "good".to_owned(),
                 reason: format!(
-                    "{active_units} of {n_units} latent dimensions are in use, and the bound of held-out \
-                     examples is {:.1} % of that of training examples away from it",
-                    100.0 * gap.max(0.0)
+                    "{active_units} of {n_units} latent dimensions are in use, and -ELBO is {:.2} nats on \
+                     held-out examples, {:.2} on those it was trained on",
+                    facts.held_out_neg_elbo, facts.train_neg_elbo
                 ),
                 collapsed,
             };

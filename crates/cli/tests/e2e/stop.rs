@@ -1,0 +1,189 @@
+//! Stopping, being killed, going on: the same bits as if nothing had happened.
+
+use super::{command, finish, jensen};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// A few seconds of training.
+const LONG: &[&str] = &[
+    "--set",
+    "data.limit=512",
+    "--set",
+    "data.batch=64",
+    "--set",
+    "train.epochs=400",
+    "--set",
+    "train.log_every=10",
+    "--set",
+    "train.checkpoint_seconds=0.2",
+];
+
+fn weights(run: &Path) -> Vec<u8> {
+    fs::read(run.join("model/model.safetensors")).unwrap()
+}
+
+/// Begins a fit and waits until it has a checkpoint, if asked, or has begun to train.
+fn begin(folder: &Path, run: &str, until_checkpoint: bool) -> Child {
+    let args = [&["fit", "vae", "--out", run], LONG].concat();
+    let mut command = command(folder, &args);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    loop {
+        let run = folder.join(run);
+        let has_metrics = fs::metadata(run.join("metrics.jsonl")).is_ok_and(|m| m.len() > 0);
+        let has_checkpoint = fs::read_dir(run.join("checkpoints"))
+            .is_ok_and(|files| files.flatten().any(|file| is_checkpoint(&file.path())));
+        if has_metrics && (has_checkpoint || !until_checkpoint) {
+            return child;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "training does not begin"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn is_checkpoint(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("step-") && name.ends_with(".safetensors")
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let status = std::process::Command::new("kill")
+        .args([name, &pid])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn stopped_and_killed_runs_end_with_the_bits_of_an_unbroken_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let unbroken = [&["fit", "vae", "--out", "unbroken", "--json"], LONG].concat();
+    let unbroken = jensen(folder, &unbroken).expect(0).json();
+
+    let child = begin(folder, "stopped", false);
+    signal(&child, "-INT");
+    let call = finish(child.wait_with_output().unwrap()).expect(130);
+    assert!(call.out.contains("jensen resume stopped"), "{}", call.out);
+    call.says(&["press Ctrl-C again"]);
+    let run = folder.join("stopped");
+    assert!(!run.join("model").exists());
+    jensen(folder, &["sample", "stopped"]).expect(2).says(&[
+        "no model yet: training was stopped at step",
+        "jensen resume stopped",
+    ]);
+    let resumed = jensen(folder, &["resume", "stopped", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(resumed["metrics"], unbroken["metrics"]);
+    assert_eq!(weights(&run), weights(&folder.join("unbroken")));
+
+    let mut child = begin(folder, "killed", true);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    jensen(folder, &["resume", "killed"])
+        .expect(0)
+        .says(&["going on after step"]);
+    assert_eq!(
+        weights(&folder.join("killed")),
+        weights(&folder.join("unbroken"))
+    );
+}
+
+#[test]
+fn a_run_is_written_by_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = begin(dir.path(), "run", false);
+    jensen(dir.path(), &["resume", "run"])
+        .expect(2)
+        .says(&["is being written by process", &child.id().to_string()]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_complete_run_can_only_be_extended() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let fit = |run, epochs| {
+        let set = format!("train.epochs={epochs}");
+        let fit = [
+            "fit",
+            "vae",
+            "--out",
+            run,
+            "--set",
+            &set,
+            "--set",
+            "encoder.hidden=[16]",
+        ];
+        jensen(folder, &fit).expect(0);
+    };
+    fit("short", 15);
+    fit("long", 20);
+    let call = jensen(folder, &["resume", "short", "--json"]).expect(0);
+    assert_eq!(call.json()["status"], "unchanged");
+    call.says(&["nothing to do"]);
+    let before = weights(&folder.join("short"));
+    assert_ne!(before, weights(&folder.join("long")));
+    for (set, section) in [
+        ("latent.z.dim=3", "latent"),
+        ("train.seed=4", "train.seed"),
+        ("data.batch=3", "data"),
+    ] {
+        jensen(folder, &["resume", "short", "--set", set])
+            .expect(2)
+            .says(&[&format!("`{section}` cannot change"), "train.epochs"]);
+    }
+    assert_eq!(before, weights(&folder.join("short")));
+    jensen(folder, &["resume", "short", "--set", "train.epochs=20"]).expect(0);
+    assert_eq!(
+        weights(&folder.join("short")),
+        weights(&folder.join("long"))
+    );
+    jensen(folder, &["resume", "short"])
+        .expect(0)
+        .says(&["nothing to do"]);
+}
+
+#[test]
+fn a_run_does_not_go_on_with_other_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let table = |shift: usize| {
+        let rows = (0..100).map(|i| format!("{},{},{}\n", (i + shift) % 2, i % 3 / 2, i % 5 / 4));
+        fs::write(folder.join("bits.csv"), rows.collect::<String>()).unwrap();
+    };
+    table(0);
+    let small = ["--set", "encoder.hidden=[8]", "--set", "decoder.hidden=[8]"];
+    let fit = [
+        "fit",
+        "vae",
+        "--data",
+        "bits.csv",
+        "--out",
+        "run",
+        "--set",
+        "train.epochs=3",
+    ];
+    let call = jensen(folder, &[&fit[..], &small].concat());
+    assert!(matches!(call.code, Some(0 | 3)), "{}", call.err);
+    table(1);
+    jensen(folder, &["resume", "run", "--set", "train.epochs=5"])
+        .expect(2)
+        .says(&["have changed since this run began", "hint: "]);
+    jensen(folder, &["reconstruct", "run"])
+        .expect(0)
+        .says(&["warning: ", "have changed"]);
+}

@@ -1,0 +1,286 @@
+//! Every verb on a trained run, in its forms.
+
+use super::{SHARED, check_png, jensen};
+use jensen_data::npy::{Array, Numbers, read_npz, write_npz};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// Runs a verb on the shared run and gives its JSON.
+fn on_run(verb: &str, more: &[&str]) -> Value {
+    let args = [&[verb, "run", "--json"], more].concat();
+    let value = jensen(SHARED.folder(), &args).expect(0).json();
+    assert_eq!(value["verb"], verb);
+    assert_eq!(value["run"], "run");
+    value
+}
+
+fn file(name: &str) -> std::path::PathBuf {
+    SHARED.folder().join(name)
+}
+
+fn shape(path: &Path, name: &str) -> Vec<usize> {
+    let arrays = read_npz(path).unwrap();
+    let found = arrays.iter().find(|(known, _)| known == name);
+    found.unwrap_or_else(|| panic!("no {name}")).1.shape.clone()
+}
+
+#[test]
+fn samples_as_picture_arrays_and_table() {
+    on_run("sample", &["-n", "12", "--out", "s.png"]);
+    check_png(&file("s.png"));
+    on_run("sample", &["-n", "5", "--draw", "--out", "s.npz"]);
+    assert_eq!(shape(&file("s.npz"), "x"), [5, 1, 8, 8]);
+    let sampled = |seed: &str| {
+        on_run("sample", &["-n", "4", "--seed", seed, "--out", "s.csv"]);
+        fs::read_to_string(file("s.csv")).unwrap()
+    };
+    let first = sampled("1");
+    assert_eq!(first.lines().count(), 5);
+    assert_eq!(first, sampled("1"));
+    assert_ne!(first, sampled("2"));
+}
+
+#[test]
+fn reconstructions_of_chosen_examples() {
+    let value = on_run("reconstruct", &["--index", "3,14,15", "--out", "r.npz"]);
+    assert_eq!(value["n"], 3);
+    assert!(value["metrics"]["mse"].as_f64().unwrap() < 0.2);
+    for name in ["original", "reconstruction"] {
+        assert_eq!(shape(&file("r.npz"), name), [3, 1, 8, 8]);
+    }
+    on_run(
+        "reconstruct",
+        &["-n", "7", "--part", "train", "--out", "r.png"],
+    );
+    check_png(&file("r.png"));
+    jensen(SHARED.folder(), &["reconstruct", "run", "--index", "400"])
+        .expect(2)
+        .says(&["--index", "0 to 359", "400"]);
+}
+
+#[test]
+fn interpolations_of_both_kinds() {
+    let value = on_run(
+        "interpolate",
+        &["--from", "0,1", "--to", "2,3", "--out", "ways"],
+    );
+    assert_eq!(value["n"], 2);
+    for name in ["linear", "spherical"] {
+        check_png(&file(&format!("ways/interpolation-{name}.png")));
+        let gif = fs::read(file(&format!("ways/interpolation-{name}.gif"))).unwrap();
+        assert!(gif.starts_with(b"GIF89a"));
+    }
+    let value = on_run(
+        "interpolate",
+        &["--path", "linear", "--steps", "5", "--out", "way"],
+    );
+    assert_eq!(value["files"].as_array().unwrap().len(), 2);
+    let refused = jensen(
+        SHARED.folder(),
+        &["interpolate", "run", "--from", "1,2", "--to", "3"],
+    );
+    refused.expect(2).says(&["equally many"]);
+}
+
+#[test]
+fn traversals_of_chosen_dimensions() {
+    let args = [
+        "--dims", "0,3", "--steps", "5", "--origin", "--out", "t.npz",
+    ];
+    assert_eq!(on_run("traverse", &args)["n"], 2);
+    assert_eq!(shape(&file("t.npz"), "x"), [10, 1, 8, 8]);
+    on_run(
+        "traverse",
+        &["--rows", "3", "--example", "7", "--out", "t.png"],
+    );
+    check_png(&file("t.png"));
+    for (args, part) in [
+        (["--dims", "4"], "0 to 3"),
+        (["--latent", "y"], "one of z"),
+        (["--steps", "1"], "at least 2"),
+    ] {
+        let args = [&["traverse", "run"], &args[..]].concat();
+        jensen(SHARED.folder(), &args).expect(2).says(&[part]);
+    }
+}
+
+#[test]
+fn codes_go_out_and_come_back() {
+    on_run("encode", &["--out", "codes.npz"]);
+    for (name, expected) in [
+        ("z_mean", vec![360, 4]),
+        ("z_log_var", vec![360, 4]),
+        ("z_sample", vec![360, 4]),
+        ("label", vec![360]),
+    ] {
+        assert_eq!(shape(&file("codes.npz"), name), expected);
+    }
+    on_run("decode", &["--codes", "codes.npz", "--out", "decoded.npz"]);
+    let decoded = read_npz(&file("decoded.npz")).unwrap();
+    assert_eq!(decoded[0].1.shape, [360, 1, 8, 8]);
+    // The means decode to the reconstructions.
+    on_run("reconstruct", &["-n", "360", "--out", "all.npz"]);
+    let all = read_npz(&file("all.npz")).unwrap();
+    let made = all
+        .iter()
+        .find(|(name, _)| name == "reconstruction")
+        .unwrap();
+    let pairs = made.1.to_f32().into_iter().zip(decoded[0].1.to_f32());
+    assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
+
+    let wrong = Array::new(vec![2, 3], Numbers::F32(vec![0.0; 6]));
+    write_npz(&file("wrong.npz"), &[("z", wrong)]).unwrap();
+    jensen(SHARED.folder(), &["decode", "run", "--codes", "wrong.npz"])
+        .expect(2)
+        .says(&["[n, 4]", "[2, 3]", "wrong.npz"]);
+}
+
+#[test]
+fn scores_add_up() {
+    let value = on_run("score", &["--samples", "20", "--out", "scores.csv"]);
+    let text = fs::read_to_string(file("scores.csv")).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(
+        lines.next().unwrap(),
+        "index,label,neg_elbo,reconstruction,kl,nll_iwae_20"
+    );
+    let mut sum = 0.0;
+    for (i, line) in lines.enumerate() {
+        let cells: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+        assert_eq!(cells[0], i as f64);
+        assert!((cells[2] - cells[3] - cells[4]).abs() < 1e-5);
+        sum += cells[2];
+    }
+    let mean = value["metrics"]["neg_elbo"].as_f64().unwrap();
+    assert!((mean - sum / 360.0).abs() < 1e-4);
+    let metrics = &value["metrics"];
+    assert!(metrics["nll_iwae_20"].as_f64().unwrap() < metrics["neg_elbo"].as_f64().unwrap());
+}
+
+#[test]
+fn an_evaluation_names_what_it_was_computed_with() {
+    let value = on_run("evaluate", &["--samples", "7"]);
+    for name in [
+        "test_neg_elbo",
+        "test_nll_iwae_7",
+        "test_bits_per_dim",
+        "test_rate",
+        "test_distortion",
+        "mutual_information",
+        "active_units",
+    ] {
+        assert!(value["metrics"][name].is_number(), "{name}");
+    }
+    assert_eq!(value["kl_per_dim"].as_array().unwrap().len(), 4);
+    assert_eq!(value["units"][1], 4);
+    assert!(value["verdict"]["reason"].is_string());
+    let written: Value =
+        serde_json::from_slice(&fs::read(SHARED.run().join("evaluation.json")).unwrap()).unwrap();
+    assert_eq!(written["settings"]["data"], "digits");
+
+    // Other data are measured and leave no trace in the run.
+    let other = Array::new(vec![20, 1, 8, 8], Numbers::U8(vec![255; 1280]));
+    write_npz(
+        &file("white.npz"),
+        &[("x_test", other.clone()), ("x_train", other)],
+    )
+    .unwrap();
+    let elsewhere = on_run("evaluate", &["--data", "white.npz", "--samples", "0"]);
+    assert_eq!(elsewhere["data"], "white");
+    assert_eq!(elsewhere["verdict"], Value::Null);
+    let there = elsewhere["metrics"]["test_neg_elbo"].as_f64().unwrap();
+    assert!(there > value["metrics"]["test_neg_elbo"].as_f64().unwrap());
+}
+
+#[test]
+fn reports_and_exports_stand_alone() {
+    let value = on_run("report", &["--out", "page.html"]);
+    assert_eq!(value["report"], "page.html");
+    let page = fs::read_to_string(file("page.html")).unwrap();
+    assert!(page.contains("<html") && page.contains("data:image/png;base64,"));
+
+    let value = on_run(
+        "export",
+        &["--format", "safetensors", "--out", "vae.safetensors"],
+    );
+    assert_eq!(value["file"], "vae.safetensors");
+    let bytes = fs::read(file("vae.safetensors")).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    assert_eq!(
+        header["encoder.fc1.weight"]["shape"],
+        serde_json::json!([64, 16])
+    );
+    let config = header["__metadata__"]["config"].as_str().unwrap();
+    let config: Value = serde_json::from_str(config).unwrap();
+    assert_eq!(config["recipe"]["name"], "vae");
+    jensen(SHARED.folder(), &["export", "run", "--format", "pickle"]).expect(2);
+}
+
+#[test]
+fn lists_show_what_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for (what, parts) in [
+        ("models", &["vae", "conv-vae", "sigma-vae"][..]),
+        (
+            "data",
+            &["digits", "fashion-mnist", "CC BY 4.0", "in the program"],
+        ),
+        ("methods", &["importance", "adam", "mmd", "free_bits = 0.0"]),
+        (
+            "distributions",
+            &["bernoulli", "vamp", "gaussian_full", "logistic_mixture"],
+        ),
+    ] {
+        let call = jensen(dir.path(), &["list", what]).expect(0);
+        for part in parts {
+            assert!(call.out.contains(part), "{what}: {part}");
+        }
+        let value = jensen(dir.path(), &["list", what, "--json"])
+            .expect(0)
+            .json();
+        assert_eq!(value["verb"], format!("list {what}"));
+        assert!(!value["items"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_plan_has_shapes_and_costs_and_does_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let call = jensen(dir.path(), &["check", "conv-vae"]).expect(0);
+    for part in ["encoder", "32 x 4 x 4", "parameters", "FLOP", "epochs"] {
+        assert!(call.out.contains(part), "{part}: {}", call.out);
+    }
+    let value = jensen(dir.path(), &["check", "vae", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(value["n_parameters"], 76104);
+    assert_eq!(value["data"]["name"], "digits");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn every_verb_explains_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    for verb in [
+        "fit",
+        "resume",
+        "check",
+        "sample",
+        "reconstruct",
+        "interpolate",
+        "traverse",
+        "encode",
+        "decode",
+        "score",
+        "evaluate",
+        "report",
+        "export",
+        "reproduce",
+        "list",
+    ] {
+        let call = jensen(dir.path(), &[verb, "--help"]).expect(0);
+        assert!(call.out.contains("Examples:"), "{verb}");
+    }
+}
