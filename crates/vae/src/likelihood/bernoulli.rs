@@ -43,8 +43,7 @@ impl Likelihood for Bernoulli {
             0.0,
             1.0,
             "x l - log(1 + exp(l)) is unbounded above for values outside [0, 1], so the bound would \
-             rise without limit and mean nothing; use `--set likelihood=gaussian`, or scale the data \
-             to [0, 1] with `--set data.range=unit`",
+             rise without limit and mean nothing",
         )
     }
 

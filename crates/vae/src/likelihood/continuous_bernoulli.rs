@@ -53,8 +53,7 @@ impl Likelihood for ContinuousBernoulli {
             facts,
             0.0,
             1.0,
-            "its support is [0, 1]; use `--set likelihood=gaussian`, or scale the data with \
-             `--set data.range=unit`",
+            "its support is [0, 1]",
         )
     }
 

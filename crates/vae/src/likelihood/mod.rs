@@ -101,24 +101,29 @@ fn sample_on_host(outputs: Tensor<2>, n: usize, mut draw: impl FnMut(&[f64]) -> 
     Tensor::from_data(TensorData::new(drawn, [rows, n_values]), &device)
 }
 
-/// Refuses data outside [low, high], with a hint.
+/// Refuses data outside [low, high], with the reason and what to do.
 fn within(
     name: &str,
     facts: &DataFacts,
     low: f32,
     high: f32,
-    hint: &str,
+    reason: &str,
 ) -> Result<(), RecipeError> {
     if facts.min >= low && facts.max <= high {
         return Ok(());
     }
+    // Levels can be mapped by an option; real numbers are left as they are.
+    let scaling = match facts.levels {
+        Some(_) => "map the levels to [0, 1] with `--set data.range=unit`",
+        None => "scale the values in the file to [0, 1]",
+    };
     Err(RecipeError::LikelihoodRange {
         likelihood: name.to_owned(),
         low,
         high,
         min: facts.min,
         max: facts.max,
-        hint: hint.to_owned(),
+        hint: format!("{reason}; use `--set likelihood=gaussian`, or {scaling}"),
     })
 }
 

@@ -68,6 +68,9 @@ impl Default for LogSum {
 
 impl LogSum {
     fn add(&mut self, value: f64) {
+        if value == f64::NEG_INFINITY {
+            return;
+        }
         if value <= self.peak {
             self.scaled += (value - self.peak).exp();
         } else {

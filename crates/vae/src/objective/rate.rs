@@ -8,6 +8,7 @@
 //! The unweighted rate is always in the ledger as `kl.<latent>`.
 
 use super::{ObjectiveTerm, TermContext, spread};
+use crate::draw::LatentDraw;
 use crate::ledger::{Ledger, Role};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
@@ -78,6 +79,20 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 };
 
 impl ObjectiveTerm for Rate {
+    fn check(&self, draw: &LatentDraw, latent: &str) -> Result<(), RecipeError> {
+        let splits = draw.rate_per_dim.dims()[1] == draw.z.dims()[1];
+        let wants =
+            self.options.free_bits > 0.0 && self.options.free_bits_group == Group::Dimension;
+        if wants && !splits {
+            return Err(RecipeError::value(
+                &format!("objective.rate.{latent}"),
+                "the rate of this latent under this prior does not split over dimensions, so they \
+                 cannot have free bits each; use free_bits_group = \"latent\"",
+            ));
+        }
+        Ok(())
+    }
+
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {
         let weight = self.options.weight.at(context.progress);
         let capacity = self.options.capacity.at(context.progress);

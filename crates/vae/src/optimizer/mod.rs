@@ -6,6 +6,7 @@
 pub mod adam;
 pub mod sgd;
 
+use crate::ledger::to_f32;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
@@ -73,15 +74,27 @@ impl Gradient {
         }
     }
 
-    /// The sum of squares.
+    /// The sum of squares, in f64 and in a fixed order.
     pub fn square_norm(&self) -> f64 {
-        fn of<const D: usize>(gradient: &Tensor<D>) -> f64 {
-            f64::from(gradient.clone().square().sum().into_scalar::<f32>())
-        }
+        let values = match self {
+            Self::R1(gradient) => to_f32(gradient.clone()),
+            Self::R2(gradient) => to_f32(gradient.clone()),
+            Self::R4(gradient) => to_f32(gradient.clone()),
+        };
+        values
+            .into_iter()
+            .map(|g| f64::from(g) * f64::from(g))
+            .sum()
+    }
+
+    /// Whether this is a vector, such as a bias, and holds a number that is not finite.
+    ///
+    /// A bias sums the same terms as the weights of its layer, so looking at vectors finds most bad
+    /// gradients at the step that made them and costs next to nothing.
+    pub fn is_bad_vector(&self) -> bool {
         match self {
-            Self::R1(gradient) => of(gradient),
-            Self::R2(gradient) => of(gradient),
-            Self::R4(gradient) => of(gradient),
+            Self::R1(_) => !self.square_norm().is_finite(),
+            Self::R2(_) | Self::R4(_) => false,
         }
     }
 

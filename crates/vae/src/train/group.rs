@@ -1,12 +1,15 @@
 //! Parameter groups: which optimizer owns which parameters, gradient clipping and skipping.
 
 use crate::optimizer::{self, Gradient, GroupOptimizer};
+use crate::part;
 use crate::recipe::{RecipeError, TrainOptions};
 use jensen_nets::Params;
 
 /// Parameters with their own optimizer.
 pub(super) struct Group {
     pub(super) name: String,
+    /// Kind of the optimizer.
+    pub(super) kind: String,
     pub(super) indices: Vec<usize>,
     pub(super) optimizer: Box<dyn GroupOptimizer>,
 }
@@ -15,6 +18,7 @@ impl Clone for Group {
     fn clone(&self) -> Self {
         Self {
             name: self.name.clone(),
+            kind: self.kind.clone(),
             indices: self.indices.clone(),
             optimizer: self.optimizer.boxed_clone(),
         }
@@ -43,12 +47,14 @@ pub(super) fn groups(options: &TrainOptions, params: &Params) -> Result<Vec<Grou
         }
         groups.push(Group {
             name: name.clone(),
+            kind: part::kind(&group.optimizer).to_owned(),
             indices,
             optimizer: optimizer::build(&group.optimizer, &place)?,
         });
     }
     groups.push(Group {
         name: "main".to_owned(),
+        kind: part::kind(&options.optimizer).to_owned(),
         indices: free,
         optimizer: optimizer::build(&options.optimizer, "train.optimizer")?,
     });

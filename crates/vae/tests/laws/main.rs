@@ -7,4 +7,5 @@ mod likelihoods;
 mod linear;
 mod mnist;
 mod objective;
+mod store;
 mod training;

@@ -128,14 +128,21 @@ fn a_run_killed_at_random_steps_ends_with_the_same_bits() {
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let conv = "
-        encoder = { kind = 'conv', channels = [4, 6], fc = 12, residual = 1, norm = 'group' }
-        decoder = { kind = 'conv', channels = [4, 6], fc = 12, residual = 1, norm = 'group' }
+        encoder = { kind = 'conv', channels = [16, 32], fc = 64, residual = 1, norm = 'group' }
+        decoder = { kind = 'conv', channels = [16, 32], fc = 64, residual = 1, norm = 'group' }
         latent = { z = { kind = 'gaussian', dim = 3 } }
         data = { batch = 33, validation = 0.0 }
         train = { epochs = 2 }
     ";
+    // Wide enough for every kernel to split its work.
+    let wide = "
+        encoder = { kind = 'mlp', hidden = [400] }
+        decoder = { kind = 'mlp', hidden = [400] }
+        data = { batch = 120, validation = 0.0 }
+        train = { epochs = 4, clip = 10.0 }
+    ";
     let folder = tempfile::tempdir().unwrap();
-    for (which, text) in [RICH, conv].into_iter().enumerate() {
+    for (which, text) in [RICH, conv, wide].into_iter().enumerate() {
         let recipe = recipe(text);
         let mut results = Vec::new();
         for threads in [1, 2, 3] {
@@ -213,6 +220,40 @@ fn a_parameter_that_is_not_a_number_is_named() {
             .contains("parameter `decoder.fc1.bias` is not finite"),
         "{}",
         divergence.place
+    );
+}
+
+#[test]
+fn a_rolled_back_run_goes_on_with_half_the_rate_and_discards_what_it_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut survivors = 0;
+    // On a ladder of doubled rates there is a first that diverges, and half of it does not.
+    for i in 0..24 {
+        let rate = 2f64.powi(i - 5);
+        let text = RICH
+            .replace("clip = 50.0", &format!("checkpoint_seconds = 0.0\n keep = 9\n optimizer = {{ kind = 'sgd', lr = {rate}, momentum = 0.0 }}"));
+        let run = folder.path().join(format!("run-{i}"));
+        let mut observer = Recording::default();
+        let Ok(trained) = fit(&recipe(&text), &run, &mut observer) else {
+            continue;
+        };
+        if observer.of("warning").count() == 0 {
+            continue;
+        }
+        survivors += 1;
+        assert_eq!((trained.ending, trained.step), (Ending::Completed, 36));
+        let finite = |t: &HostTensor| t.values.iter().all(|v| v.is_finite());
+        assert!(trained.params.to_host().iter().all(finite));
+        let run = RunFolder::open(&run).unwrap();
+        for entry in jensen_run::Checkpoints::of(&run).list().unwrap() {
+            let state = jensen_run::Checkpoints::load(&entry.path).unwrap().state;
+            assert_eq!(state["n_rollbacks"], 1, "step {} was abandoned", entry.step);
+            assert_eq!(state["rate_scale"], 0.5);
+        }
+    }
+    assert!(
+        survivors > 0,
+        "no rate of the ladder rolled back and went on"
     );
 }
 
