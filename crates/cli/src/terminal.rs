@@ -4,7 +4,6 @@ use crate::console::{message, on_stderr};
 use crate::stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jensen::{Event, Observer};
-use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
@@ -133,11 +132,9 @@ impl Observer for Terminal {
                 step,
                 epoch,
                 metrics,
-            } => {
-                if self.bar.is_none() && self.is_due(EPOCH_PERIOD) {
-                    let values = values(metrics);
-                    self.say(&format!("epoch {epoch}  step {step}  validation: {values}"));
-                }
+            } if self.bar.is_none() && self.is_due(EPOCH_PERIOD) => {
+                let values = values(metrics);
+                self.say(&format!("epoch {epoch}  step {step}  validation: {values}"));
             }
             Event::Advanced {
                 what,
@@ -182,31 +179,31 @@ const BYTES: &str =
     "{prefix} {bar:20.cyan/dim} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
 const COUNTS: &str = "{prefix} {bar:20.cyan/dim} {pos} of {len} {msg}  {eta} left";
 
-/// The bound and its terms in one line: `ELBO -20.3 = log p(x|z) -13.1 - KL 7.2`, then the other terms
-/// and the weights in force.
+/// The bound and its terms in one line: `ELBO -20.31 = log p(x|z) -13.10 - KL 7.21`, then the other
+/// terms. A weight that is not 1 stands behind its term: `mmd.z 0.01 x50`.
 fn values(metrics: &[(&str, f64)]) -> String {
     let get = |name: &str| metrics.iter().find(|(n, _)| *n == name).map(|(_, x)| *x);
+    let weight = |term: &str| match get(&format!("weight.{term}")) {
+        Some(weight) => format!(" x{}", (weight * 100.0).round() / 100.0),
+        None => String::new(),
+    };
+    let rates: Vec<&str> = (metrics.iter())
+        .filter_map(|(name, _)| name.starts_with("kl.").then_some(*name))
+        .collect();
+    // One latent's rate is the KL itself.
+    let only_rate = (rates.len() == 1).then(|| rates[0]);
     let mut text = String::new();
     if let (Some(elbo), Some(fit), Some(kl)) = (get("elbo"), get("log_likelihood"), get("kl")) {
-        text += &format!(
-            "ELBO {} = log p(x|z) {} - KL {}",
-            short(elbo),
-            short(fit),
-            short(kl)
-        );
+        let (elbo, fit, kl) = (short(elbo), short(fit), short(kl));
+        text += &format!("ELBO {elbo} = log p(x|z) {fit} - KL {kl}");
+        text += &only_rate.map_or_else(String::new, weight);
     }
-    let n_rates = metrics.iter().filter(|(n, _)| n.starts_with("kl.")).count();
     for (name, value) in metrics {
         let is_said = matches!(*name, "elbo" | "log_likelihood" | "kl" | "loss");
-        // One latent's rate is the KL that stands there already.
-        if is_said || (n_rates == 1 && name.starts_with("kl.")) {
+        if is_said || Some(*name) == only_rate || name.starts_with("weight.") {
             continue;
         }
-        let words = match name.strip_prefix("weight.") {
-            Some(term) => format!("weight of {term} {value:.2}"),
-            None => format!("{name} {}", short(*value)),
-        };
-        write!(text, "  {words}").expect("internal error: writing to a text");
+        text += &format!("  {name} {}{}", short(*value), weight(name));
     }
     text
 }
@@ -223,9 +220,9 @@ fn short(x: f64) -> String {
 fn speed(per_second: f64) -> String {
     match per_second {
         x if !x.is_finite() => String::new(),
-        x if x >= 1e4 => format!("{:.0}k examples/s", x / 1e3),
-        x if x >= 1e3 => format!("{:.1}k examples/s", x / 1e3),
-        x => format!("{x:.0} examples/s"),
+        x if x >= 1e4 => format!("{:.0}k/s", x / 1e3),
+        x if x >= 1e3 => format!("{:.1}k/s", x / 1e3),
+        x => format!("{x:.0}/s"),
     }
 }
 
@@ -242,13 +239,14 @@ mod tests {
             ("loss", 20.3),
             ("kl.z", 7.214),
             ("mmd.z", 0.012),
-            ("weight.mmd.z", 10.0),
+            ("weight.kl.z", 0.3456),
+            ("weight.mmd.z", 50.0),
         ];
         assert_eq!(
             values(&metrics),
-            "ELBO -20.31 = log p(x|z) -13.10 - KL 7.21  mmd.z 0.01  weight of mmd.z 10.00"
+            "ELBO -20.31 = log p(x|z) -13.10 - KL 7.21 x0.35  mmd.z 0.01 x50"
         );
-        assert_eq!(speed(48_230.0), "48k examples/s");
+        assert_eq!(speed(48_230.0), "48k/s");
         assert_eq!(short(-543.21), "-543.2");
     }
 }

@@ -1,9 +1,9 @@
 //! Stopping, being killed, going on: the same bits as if nothing had happened.
 
-use super::{command, finish, jensen};
+use super::{command, jensen};
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 /// A few seconds of training.
@@ -24,15 +24,24 @@ fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model/model.safetensors")).unwrap()
 }
 
+/// A fit in a process of its own, ended with the test whatever happens.
+struct Fit(Child);
+
+impl Drop for Fit {
+    fn drop(&mut self) {
+        // It may have ended already, which is no error here.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Begins a fit and waits until it has a checkpoint, if asked, or has begun to train.
-fn begin(folder: &Path, run: &str, until_checkpoint: bool) -> Child {
+fn begin(folder: &Path, run: &str, until_checkpoint: bool) -> Fit {
     let args = [&["fit", "vae", "--out", run], LONG].concat();
+    let said = fs::File::create(folder.join(format!("{run}.out"))).unwrap();
     let mut command = command(folder, &args);
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    command.stderr(said.try_clone().unwrap()).stdout(said);
+    let fit = Fit(command.spawn().unwrap());
     let started = Instant::now();
     loop {
         let run = folder.join(run);
@@ -40,7 +49,7 @@ fn begin(folder: &Path, run: &str, until_checkpoint: bool) -> Child {
         let has_checkpoint = fs::read_dir(run.join("checkpoints"))
             .is_ok_and(|files| files.flatten().any(|file| is_checkpoint(&file.path())));
         if has_metrics && (has_checkpoint || !until_checkpoint) {
-            return child;
+            return fit;
         }
         assert!(
             started.elapsed() < Duration::from_secs(60),
@@ -72,11 +81,13 @@ fn stopped_and_killed_runs_end_with_the_bits_of_an_unbroken_one() {
     let unbroken = [&["fit", "vae", "--out", "unbroken", "--json"], LONG].concat();
     let unbroken = jensen(folder, &unbroken).expect(0).json();
 
-    let child = begin(folder, "stopped", false);
-    signal(&child, "-INT");
-    let call = finish(child.wait_with_output().unwrap()).expect(130);
-    assert!(call.out.contains("jensen resume stopped"), "{}", call.out);
-    call.says(&["press Ctrl-C again"]);
+    let mut fit = begin(folder, "stopped", false);
+    signal(&fit.0, "-INT");
+    assert_eq!(fit.0.wait().unwrap().code(), Some(130));
+    let said = fs::read_to_string(folder.join("stopped.out")).unwrap();
+    for part in ["press Ctrl-C again", "jensen resume stopped"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     let run = folder.join("stopped");
     assert!(!run.join("model").exists());
     jensen(folder, &["sample", "stopped"]).expect(2).says(&[
@@ -89,9 +100,7 @@ fn stopped_and_killed_runs_end_with_the_bits_of_an_unbroken_one() {
     assert_eq!(resumed["metrics"], unbroken["metrics"]);
     assert_eq!(weights(&run), weights(&folder.join("unbroken")));
 
-    let mut child = begin(folder, "killed", true);
-    signal(&child, "-KILL");
-    child.wait().unwrap();
+    drop(begin(folder, "killed", true));
     jensen(folder, &["resume", "killed"])
         .expect(0)
         .says(&["going on after step"]);
@@ -104,12 +113,10 @@ fn stopped_and_killed_runs_end_with_the_bits_of_an_unbroken_one() {
 #[test]
 fn a_run_is_written_by_one_process() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = begin(dir.path(), "run", false);
+    let fit = begin(dir.path(), "run", false);
     jensen(dir.path(), &["resume", "run"])
         .expect(2)
-        .says(&["is being written by process", &child.id().to_string()]);
-    child.kill().unwrap();
-    child.wait().unwrap();
+        .says(&["is being written by process", &fit.0.id().to_string()]);
 }
 
 #[test]
