@@ -294,6 +294,54 @@ mod tests {
         });
     }
 
+    /// A sum hands the same gradient to both layers; masking it in place for one must not reach the other.
+    #[test]
+    fn a_shared_gradient_is_not_masked_for_both() {
+        let inputs = [normals(20 * 8, 0), normals(8 * 6, 1), normals(8 * 6, 2)];
+        let sum = |leaves: &[Tensor<1>], own: bool| {
+            let layer = |w: &Tensor<1>| {
+                let (x, w) = (
+                    leaves[0].clone().reshape([20, 8]),
+                    w.clone().reshape([8, 6]),
+                );
+                if own {
+                    linear(x, w, None, Activation::Relu)
+                } else {
+                    plain(x, w, None, Activation::Relu)
+                }
+            };
+            (layer(&leaves[1]) + layer(&leaves[2])).reshape([120])
+        };
+        against_plain("shared", &inputs, &|it| sum(it, true), &|it| sum(it, false));
+    }
+
+    /// Several networks may train at once: whoever finds the pool busy works alone, to the same bits.
+    #[test]
+    fn callers_on_many_threads_do_not_disturb_each_other() {
+        let gradient = || {
+            let device = burn::tensor::Device::flex().autodiff();
+            let matrix = |rows: usize, cols: usize, index: u64| {
+                let values = normals(rows * cols, index);
+                Tensor::<1>::from_floats(values.as_slice(), &device).reshape([rows, cols])
+            };
+            let w: Tensor<2> = matrix(300, 200, 1).require_grad();
+            let y = linear(matrix(64, 300, 0), w.clone(), None, Activation::Relu);
+            let grads = y.powi_scalar(2).sum().backward();
+            w.grad(&grads)
+                .map(|grad| grad.into_data().try_into_vec::<f32>().unwrap())
+        };
+        let expected = gradient();
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..10).map(|_| gradient()).collect()))
+                .collect();
+            for worker in workers {
+                let found: Vec<_> = worker.join().unwrap();
+                assert!(found.iter().all(|found| *found == expected));
+            }
+        });
+    }
+
     #[test]
     fn no_rows_give_no_rows() {
         let device = Default::default();
