@@ -122,7 +122,7 @@ const KNOWN: [(&str, &str, &str, &str); 27] = [
         "mutual_information",
         "Mutual information",
         "nats",
-        "Between example and code.",
+        "Between example and code; at most the logarithm of the number of examples.",
     ),
     (
         "marginal_kl",

@@ -58,7 +58,10 @@ fn header(contents: &Contents) -> String {
         }
     };
     setting("Model", &["name", "recipe", "model.name", "model"]);
-    setting("Data", &["dataset.name", "data.name", "data", "data.source"]);
+    setting(
+        "Data",
+        &["dataset.name", "data.name", "data", "data.source"],
+    );
     setting("Seed", &["seed", "train.seed"]);
     if let Some(last) = contents.records.last() {
         facts.push(("Steps", number(last.step as f64)));
