@@ -109,7 +109,7 @@ pub(crate) enum Verb {
   jensen export runs/vae-001
   jensen export runs/vae-001 --format safetensors --out vae.safetensors")]
     Export(Export),
-    /// Fit a recipe and check what its [expect] block promises
+    /// Fit a recipe and check what its `[expect]` block promises
     #[command(after_help = "Examples:
   jensen reproduce vae
   jensen reproduce vae --data mnist            checks the bounds that the recipe names for mnist")]

@@ -200,7 +200,7 @@ mod tests {
         let plan = check(&RecipeRequest::of("vae"), &mut Silent).unwrap();
         let weights = 64 * 400 + 400 * 40 + 20 * 400 + 400 * 64;
         assert_eq!(plan.n_parameters, weights + 400 + 40 + 400 + 64);
-        assert_eq!(plan.n_examples, [1365, 72, 360]);
+        assert_eq!(plan.n_examples, [1408, 29, 360]);
         assert_eq!(plan.flop_per_step, (3 * 2 * 128 * weights) as f64);
         assert_eq!(plan.layers.len(), 4);
         assert_eq!(plan.layers[3].output, [64]);
