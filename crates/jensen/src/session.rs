@@ -49,9 +49,9 @@ pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer)
     Ok(Parts {
         facts,
         label_names: dataset.label_names,
-        train: feed(train),
-        validation: validation.map(feed),
-        test: feed(dataset.test),
+        train: feed(train)?,
+        validation: validation.map(feed).transpose()?,
+        test: feed(dataset.test)?,
     })
 }
 
@@ -190,7 +190,7 @@ impl Session {
                 found: examples.layout,
             });
         }
-        let feed = Feed::new(examples, &self.recipe.data, &self.device);
+        let feed = Feed::new(examples, &self.recipe.data, &self.device)?;
         self.model.likelihood().accepts(&feed.site().facts)?;
         Ok((feed, facts))
     }

@@ -56,10 +56,6 @@ impl<'a, T> Parts<'a, T> {
     ///
     /// # Safety
     /// No two parts that live at the same time overlap.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "disjoint parts of one slice, see Safety"
-    )]
     pub(crate) unsafe fn part(&self, start: usize, len: usize) -> &'a mut [T] {
         assert!(
             start <= self.len && len <= self.len - start,
@@ -77,6 +73,7 @@ pub(crate) fn for_chunks<T: Send>(
     task: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let (len, parts) = (out.len(), Parts::new(out));
+    let chunk = chunk.max(1);
     crate::pool::run(len.div_ceil(chunk), &|index| {
         let start = index * chunk;
         // SAFETY: chunks of different indices do not overlap, and each index runs once.

@@ -16,8 +16,8 @@ const MIN_PIECE: usize = 96;
 const MAX_PIECES: usize = 8;
 /// Below this many multiplications a piece is not worth a task.
 const MIN_WORK: usize = 1 << 20;
-/// Pieces are multiples of this many rows or columns: a tile of the inner kernel, a cache line of f32.
-const GRAIN: usize = 16;
+/// Pieces begin at multiples of this many rows or columns: a vector register of the inner kernel.
+const GRAIN: usize = 8;
 
 /// A product `left right`, `[m, n]`, whose result is row-major, split into pieces.
 pub(crate) struct Product<'a> {
@@ -25,7 +25,7 @@ pub(crate) struct Product<'a> {
     right: MatRef<'a, f32>,
     out: Parts<'a, MaybeUninit<f32>>,
     by_columns: bool,
-    piece: usize,
+    n_pieces: usize,
 }
 
 impl<'a> Product<'a> {
@@ -42,40 +42,48 @@ impl<'a> Product<'a> {
         );
         let by_columns = n > m;
         let wide = m.max(n);
-        let most = (m * n * k / MIN_WORK)
-            .min(wide / MIN_PIECE)
-            .clamp(1, MAX_PIECES);
-        let piece = wide.div_ceil(most).next_multiple_of(GRAIN).max(1);
+        let worthwhile = (m * n * k / MIN_WORK).min(wide / MIN_PIECE).min(MAX_PIECES);
+        let n_pieces = match worthwhile {
+            _ if m == 0 || n == 0 => 0,
+            0 | 1 => 1,
+            // An even number, for an even number of threads.
+            most => most - most % 2,
+        };
         Self {
             left,
             right,
             out: Parts::new(out),
             by_columns,
-            piece,
+            n_pieces,
         }
     }
 
-    /// How many pieces there are; none if the result is empty.
+    /// How many pieces there are, of nearly equal size; none if the result is empty.
     pub(crate) fn n_pieces(&self) -> usize {
-        let (m, n) = (self.left.nrows(), self.right.ncols());
-        if m == 0 || n == 0 {
-            0
+        self.n_pieces
+    }
+
+    /// Where a piece begins; the one after the last begins at the end.
+    fn start(&self, index: usize) -> usize {
+        let wide = self.left.nrows().max(self.right.ncols());
+        if index == self.n_pieces {
+            wide
         } else {
-            m.max(n).div_ceil(self.piece)
+            wide * index / self.n_pieces / GRAIN * GRAIN
         }
     }
 
     /// Fills one piece, then calls `finish(row, first column, values)` on each row of it.
     ///
     /// # Safety
-    /// Each piece is done once.
+    /// The index is below the number of pieces, and each piece is done once.
     pub(crate) unsafe fn piece(&self, index: usize, finish: impl Fn(usize, usize, &mut [f32])) {
         let (m, n) = (self.left.nrows(), self.right.ncols());
-        let start = index * self.piece;
+        let range = self.start(index)..self.start(index + 1);
         let (rows, cols) = if self.by_columns {
-            (0..m, start..(start + self.piece).min(n))
+            (0..m, range)
         } else {
-            (start..(start + self.piece).min(m), 0..n)
+            (range, 0..n)
         };
         let left = self.left.subrows(rows.start, rows.len());
         let right = self.right.subcols(cols.start, cols.len());

@@ -5,7 +5,7 @@
 //! backward passes for the CPU backend `flex`; on every other device the same functions run as the
 //! plain composition, which is also the oracle of their tests.
 //!
-//! - Layers: [`linear`], [`conv2d`], [`conv_transpose2d`].
+//! - Layers: [`linear`], [`conv2d`], [`conv_transpose2d`], and [`flatten`], [`unflatten`] between images and vectors.
 //! - Terms in nats: [`bernoulli_log_prob`], [`gaussian_log_prob`], [`kl_standard_normal`].
 //! - Noise: [`reparameterize`].
 //! - Optimizer: [`Adam`], in place behind burn's `Optimizer`.
@@ -32,6 +32,7 @@ pub use ops::activation::Activation;
 pub use ops::bernoulli::bernoulli_log_prob;
 pub use ops::conv_transpose2d::conv_transpose2d;
 pub use ops::conv2d::conv2d;
+pub use ops::flatten::{flatten, unflatten};
 pub use ops::gaussian::gaussian_log_prob;
 pub use ops::kl::kl_standard_normal;
 pub use ops::linear::linear;

@@ -115,8 +115,15 @@ impl Pool {
             self.ring.notify_all();
         }
         while self.claim_and_run() {}
+        let mut n_looks = 0;
         while self.n_done.load(Ordering::Acquire) < n_tasks {
-            std::hint::spin_loop();
+            // On a crowded machine the worker that is waited for may need this very processor.
+            if n_looks < N_SPINS {
+                n_looks += 1;
+                std::hint::spin_loop();
+            } else {
+                thread::yield_now();
+            }
         }
         let panic = self
             .panic

@@ -1,9 +1,9 @@
-//! Normalisation over channel groups or over a whole layer: no running statistics, so training and
+//! Normalization over channel groups or over a whole layer: no running statistics, so training and
 //! evaluation compute the same function.
 //!
 //! y = (x - mean) / sqrt(var + eps) * gain + shift, mean and variance over each group of channels and
-//! all pixels of one example. Source: Wu & He 2018 (group normalisation); Ba et al. 2016 (layer
-//! normalisation, here one group).
+//! all pixels of one example. Source: [wu-2018] (group normalization); [ba-2016] (layer
+//! normalization, here one group).
 
 use crate::{Builder, Handle, Init, Params};
 use burn::tensor::Tensor;
@@ -14,7 +14,7 @@ const EPSILON: f64 = 1e-5;
 /// Which values share a mean and a variance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormKind {
-    /// No normalisation.
+    /// No normalization.
     None,
     /// Groups of channels: 8 groups, or as many as divide the channels.
     Group,
@@ -38,7 +38,7 @@ impl NormKind {
     }
 }
 
-/// A normalisation layer for images `[B, C, H, W]`.
+/// A normalization layer for images `[B, C, H, W]`.
 #[derive(Clone, Debug)]
 pub struct Norm {
     affine: Option<(Handle<1>, Handle<1>)>,
@@ -56,7 +56,10 @@ impl Norm {
                 };
             }
             NormKind::Layer => 1,
-            NormKind::Group => (1..=8).rev().find(|g| channels % g == 0).unwrap_or(1),
+            NormKind::Group => (1..=8)
+                .rev()
+                .find(|&g| channels.is_multiple_of(g))
+                .unwrap_or(1),
         };
         let (_, affine) = builder.within(name, |b| {
             (
@@ -70,7 +73,7 @@ impl Norm {
         }
     }
 
-    /// The normalised images, same shape.
+    /// The normalized images, same shape.
     pub fn forward(&self, params: &Params, x: Tensor<4>) -> Tensor<4> {
         let Some((gain, shift)) = self.affine else {
             return x;

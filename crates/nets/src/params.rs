@@ -32,7 +32,7 @@ pub struct Entry {
     pub name: String,
     /// Shape, rank 1, 2 or 4.
     pub shape: Vec<usize>,
-    /// Whether optimisers change it; post-hoc statistics are stored but not trained.
+    /// Whether optimizers change it; post-hoc statistics are stored but not trained.
     pub trainable: bool,
     value: DispatchTensor,
 }
@@ -285,7 +285,7 @@ impl Builder {
         self.insert(name, shape, init, true)
     }
 
-    /// Registers a stored quantity that optimisers leave alone.
+    /// Registers a stored quantity that optimizers leave alone.
     pub fn register_fixed<const D: usize>(
         &mut self,
         name: &str,

@@ -1,6 +1,6 @@
 //! A residual block that keeps the shape: x + conv3(f(norm(conv3(f(norm(x)))))).
 //!
-//! Source: He et al. 2016 (pre-activation residual networks).
+//! Source: [he-2016] (pre-activation residual networks).
 
 use crate::{Activation, Builder, Conv2d, ConvShape, Norm, NormKind, Params};
 use burn::tensor::Tensor;
@@ -48,8 +48,8 @@ impl Residual {
             .iter()
             .zip(&self.convs)
             .fold(x.clone(), |h, (norm, conv)| {
-                let normalised = norm.forward(params, h);
-                conv.forward(params, self.activation.apply(normalised))
+                let normalized = norm.forward(params, h);
+                conv.forward(params, self.activation.apply(normalized))
             });
         x + branch
     }

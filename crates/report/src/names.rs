@@ -86,7 +86,7 @@ const KNOWN: [(&str, &str, &str, &str); 27] = [
         "bits_per_dim",
         "Bits per dimension",
         "bits",
-        "The negative ELBO as code length for one value of an example.",
+        "The negative ELBO in bits for one value of an example; a code length if the likelihood is discrete.",
     ),
     (
         "log_likelihood",
@@ -122,7 +122,7 @@ const KNOWN: [(&str, &str, &str, &str); 27] = [
         "mutual_information",
         "Mutual information",
         "nats",
-        "Between example and code.",
+        "Between example and code; at most the logarithm of the number of examples.",
     ),
     (
         "marginal_kl",

@@ -12,7 +12,7 @@
 //! assert_eq!(z, Stream::from_seed(7).child("latent", 3).normal());
 //! ```
 //!
-//! Sources: Bernstein 2008 (ChaCha); Marsaglia & Tsang 2000 (ziggurat); Lemire 2019 (bounded integers).
+//! Sources: [bernstein-2008] (ChaCha); [marsaglia-2000] (ziggurat); [lemire-2019] (bounded integers).
 
 mod normal;
 
@@ -90,7 +90,7 @@ impl Stream {
         ((self.next_u64() >> 12) as f64 + 0.5) * (2.0 * UNIT)
     }
 
-    /// Uniform on 0..n without bias (Lemire 2019). Panics if `n` is zero.
+    /// Uniform on 0..n without bias ([lemire-2019]). Panics if `n` is zero.
     pub fn below(&mut self, n: usize) -> usize {
         assert!(n > 0, "internal error: below(0)");
         let n = n as u64;

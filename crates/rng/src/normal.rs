@@ -1,4 +1,4 @@
-//! Standard normal draws by the ziggurat method with 256 layers (Marsaglia & Tsang 2000).
+//! Standard normal draws by the ziggurat method with 256 layers ([marsaglia-2000]).
 //!
 //! One 64-bit word serves most draws: 8 bits choose the layer, one the sign, 53 the abscissa.
 //! The tables are computed once from the two constants of the 256-layer ziggurat.
@@ -7,7 +7,7 @@ use crate::Stream;
 use std::sync::LazyLock;
 
 const N_LAYERS: usize = 256;
-/// Right edge of the bottom layer, [marsaglia2000] for 256 layers.
+/// Right edge of the bottom layer, [marsaglia-2000] for 256 layers.
 const TAIL_START: f64 = 3.654_152_885_361_009;
 /// Area of each layer.
 const LAYER_AREA: f64 = 0.004_928_673_233_974_658;

@@ -1,6 +1,6 @@
 //! The states a run can be continued from: `checkpoints/step-00001234.safetensors`.
 //!
-//! One file holds everything: tensors (weights, moments of the optimiser, averages) and, as JSON in
+//! One file holds everything: tensors (weights, moments of the optimizer, averages) and, as JSON in
 //! the metadata, the rest of the state (random streams, data cursor, schedules). So a checkpoint is
 //! either wholly there or not at all.
 
@@ -163,6 +163,19 @@ impl Checkpoints {
         })
     }
 
+    /// Removes the checkpoints of steps after `step`, newest first: work that was rolled back.
+    pub fn discard_after(&self, step: u64) -> Result<()> {
+        let best = self.best()?;
+        if best.is_some_and(|best| best.step > step) {
+            let marker = self.folder.join(BEST);
+            fs::remove_file(&marker).map_err(RunError::io("remove", &marker))?;
+        }
+        for entry in self.list()?.iter().rev().filter(|entry| entry.step > step) {
+            fs::remove_file(&entry.path).map_err(RunError::io("remove", &entry.path))?;
+        }
+        Ok(())
+    }
+
     /// Removes all but the newest `n` and the best, and what crashes left; returns what it removed.
     pub fn keep(&self, n: usize) -> Result<Vec<PathBuf>> {
         let best = self.best()?;
@@ -280,6 +293,15 @@ mod tests {
             checkpoints.mark_best(7).unwrap_err(),
             RunError::Io { path, .. } if path.ends_with("step-00000007.safetensors")
         ));
+    }
+
+    #[test]
+    fn work_that_was_rolled_back_is_discarded_with_its_mark() {
+        let (_folder, checkpoints) = checkpoints(&[10, 20, 30]);
+        checkpoints.mark_best(30).unwrap();
+        checkpoints.discard_after(15).unwrap();
+        assert_eq!(steps(&checkpoints), [10]);
+        assert_eq!(checkpoints.best().unwrap(), None);
     }
 
     #[test]

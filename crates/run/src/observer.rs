@@ -22,7 +22,7 @@ pub trait Observer {
 
 /// What happens during long work.
 ///
-/// Serialised as an object whose `event` is the variant's name in snake case. Numbers that JSON
+/// Serialized as an object whose `event` is the variant's name in snake case. Numbers that JSON
 /// cannot write become the strings `"NaN"`, `"Infinity"` and `"-Infinity"`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

@@ -1,4 +1,4 @@
-//! Quadrature on intervals and on the real line by the tanh-sinh rule (Takahasi & Mori 1974).
+//! Quadrature on intervals and on the real line by the tanh-sinh rule [takahasi-1974].
 
 /// Half the number of nodes: the rule reaches double precision for functions analytic inside.
 const N_HALF: i32 = 400;

@@ -1,9 +1,9 @@
-//! From stored examples to the tensors of a batch: range, binarisation.
+//! From stored examples to the tensors of a batch: range, binarization.
 
 use crate::likelihood::DataFacts;
 use crate::model::DataSite;
 use crate::noise;
-use crate::recipe::{Binarize, DataOptions, Range};
+use crate::recipe::{Binarize, DataOptions, Range, RecipeError};
 use burn::tensor::{Device, Tensor};
 use jensen_data::Examples;
 use jensen_rng::Stream;
@@ -18,14 +18,28 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed of these examples onto a device.
-    pub fn new(examples: Examples, options: &DataOptions, device: &Device) -> Self {
-        Self {
+    /// A feed of these examples onto a device. Only grey values in [0, 1] can be binarized.
+    pub fn new(
+        examples: Examples,
+        options: &DataOptions,
+        device: &Device,
+    ) -> Result<Self, RecipeError> {
+        let range = examples.range();
+        if options.binarize != Binarize::None && !range.is_unit() {
+            return Err(RecipeError::value(
+                "data",
+                format!(
+                    "binarize needs values in [0, 1], and these are in [{}, {}]",
+                    range.min, range.max
+                ),
+            ));
+        }
+        Ok(Self {
             examples,
             binarize: options.binarize,
             range: options.range,
             device: device.clone(),
-        }
+        })
     }
 
     /// The same examples with each grey value drawn as Bernoulli when it is used.
@@ -59,12 +73,12 @@ impl Feed {
         self.examples.len() == 0
     }
 
-    /// Whether the stored values are grey levels, which can be binarised and mapped.
+    /// Whether the stored values are grey levels, which can be binarized and mapped.
     fn is_grey(&self) -> bool {
         self.examples.n_levels().is_some()
     }
 
-    /// The examples with these indices, `[B, P]`; `stream` draws the binarisation.
+    /// The examples with these indices, `[B, P]`; `stream` draws the binarization.
     pub fn batch(&self, indices: &[usize], stream: &Stream) -> Tensor<2> {
         let n_values = self.examples.layout.n_values();
         let values = self.host(indices, stream);

@@ -153,7 +153,24 @@ impl Model {
             bound: bound::build(&recipe.bound)?,
             terms,
         };
-        Ok((model, b.finish()))
+        let params = b.finish();
+        model.check_terms(recipe, &params)?;
+        Ok((model, params))
+    }
+
+    /// A dry pass on one example: whether every term can work on what its latent gives.
+    fn check_terms(&self, recipe: &Recipe, params: &Params) -> Result<(), RecipeError> {
+        let x = Tensor::zeros([1, self.site.layout.n_values()], params.device());
+        let draw = self.draw(
+            params,
+            x,
+            1,
+            &Stream::from_seed(recipe.train.seed).child("dry", 0),
+        );
+        for (idx, term) in &self.terms {
+            term.check(&draw.latents[*idx], &self.latents[*idx].name)?;
+        }
+        Ok(())
     }
 
     /// What the model knows of its data.
@@ -299,15 +316,20 @@ impl Model {
         let k = options.n_samples;
         let device = x.device().inner();
         let mut latents = Vec::new();
+        let mut codes = Vec::new();
         let mut log_ratio: Option<Tensor<1>> = None;
         for (i, posterior) in self.posteriors(params, x.clone()).into_iter().enumerate() {
             let d = self.latents[i].latent.dim();
             let mut noise = stream.child("latent", i as u64);
-            let mut z = posterior.sample(noise::normal(&mut noise, batch * k, d, &device));
-            if let Some(scale) = &options.gradient_scale {
-                let constant = z.clone().detach();
-                z = z * scale.clone() + constant * (scale.clone() * -1.0 + 1.0);
-            }
+            let plain = posterior.sample(noise::normal(&mut noise, batch * k, d, &device));
+            // Same value, scaled gradient: for the bound only, not for the terms of the objective.
+            let z = match &options.gradient_scale {
+                None => plain.clone(),
+                Some(scale) => {
+                    let constant = plain.clone().detach();
+                    plain.clone() * scale.clone() + constant * (scale.clone() * -1.0 + 1.0)
+                }
+            };
             let kl = self.with_prior(params, i, |prior, context| {
                 closed
                     .then(|| prior.kl(context, posterior.as_ref()))
@@ -333,12 +355,12 @@ impl Model {
             };
             latents.push(LatentDraw {
                 posterior,
-                z,
+                z: plain,
                 rate_per_dim,
             });
+            codes.push(z);
         }
-        let z: Vec<Tensor<2>> = latents.iter().map(|draw| draw.z.clone()).collect();
-        let outputs = self.decode(params, &z);
+        let outputs = self.decode(params, &codes);
         let draw = Draw {
             latents,
             log_likelihood: self.likelihood.log_prob(params, outputs, x),

@@ -87,7 +87,7 @@ pub fn kind(table: &Table) -> &str {
 
 /// The defaults of an options type as a table.
 pub fn defaults<T: Default + Serialize>() -> Table {
-    Table::try_from(T::default()).expect("internal error: options do not serialise")
+    Table::try_from(T::default()).expect("internal error: options do not serialize")
 }
 
 /// The options in a resolved table.

@@ -106,9 +106,9 @@ pub struct TrainOptions {
     /// At least this many steps: epochs are added until they are reached, so that a recipe fits small
     /// data sets as well as large ones. An override of `epochs` sets it to 0.
     pub min_steps: u64,
-    /// The optimiser of all parameters that no group claims.
+    /// The optimizer of all parameters that no group claims.
     pub optimizer: Table,
-    /// Parameter groups with their own optimiser, by name.
+    /// Parameter groups with their own optimizer, by name.
     pub groups: BTreeMap<String, GroupOptions>,
     /// Decay of the moving average of the weights, in [0, 1); 0 turns it off.
     pub ema: f64,
@@ -136,7 +136,7 @@ pub struct TrainOptions {
 pub struct GroupOptions {
     /// Parameters whose name starts with this, such as `prior.`.
     pub prefix: String,
-    /// The group's optimiser.
+    /// The group's optimizer.
     pub optimizer: Table,
 }
 
@@ -398,15 +398,15 @@ impl Recipe {
 
     /// The resolved recipe as TOML, readable by [`Recipe::parse`].
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("internal error: a recipe does not serialise")
+        toml::to_string(self).expect("internal error: a recipe does not serialize")
     }
 
     /// The resolved recipe as a table.
     pub fn to_table(&self) -> Table {
-        Table::try_from(self).expect("internal error: a recipe does not serialise")
+        Table::try_from(self).expect("internal error: a recipe does not serialize")
     }
 
-    /// Whether the bound trains the rate inside it, so that the loss and not the ELBO is maximised.
+    /// Whether the bound trains the rate inside it, so that the loss and not the ELBO is maximized.
     pub fn bound_includes_rate(&self) -> bool {
         !self.objective.contains_key(objective::RATE)
     }
@@ -414,6 +414,12 @@ impl Recipe {
     fn check(&self) -> Result<(), RecipeError> {
         let refuse = |place: &str, message: &str| Err(RecipeError::value(place, message));
         let share = |value: f64| (0.0..1.0).contains(&value);
+        if let Some(path) = not_finite(&Value::Table(self.to_table()), "") {
+            return Err(RecipeError::value(&path, "the number is not finite"));
+        }
+        if self.train.checkpoint_seconds < 0.0 {
+            return refuse("train", "checkpoint_seconds is a time, not below 0");
+        }
         if self.data.batch == 0 {
             return refuse("data", "batch = 0: a step needs an example");
         }
@@ -443,6 +449,23 @@ impl Recipe {
             return Err(error);
         }
         Ok(())
+    }
+}
+
+/// The dotted path of the first number that is not finite.
+fn not_finite(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::Float(number) => (!number.is_finite()).then(|| path.to_owned()),
+        Value::Table(table) => table.iter().find_map(|(key, value)| {
+            let path = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
+            not_finite(value, &path)
+        }),
+        Value::Array(values) => values.iter().find_map(|value| not_finite(value, path)),
+        _ => None,
     }
 }
 
@@ -649,6 +672,10 @@ mod tests {
         assert!(message("", &["train.epochs=0"]).contains("nothing to train"));
         assert!(message("", &["train.epochs=many"]).contains("expected usize"));
         assert!(message("", &["train.patience=2", "data.validation=0.0"]).contains("validation"));
+        assert!(message("", &["train.clip=nan"]).starts_with("train.clip: "));
+        let schedule = "{ kind = 'linear', from = nan, to = 1.0, until = 0.5 }";
+        let text = format!("[objective.rate.z]\nweight = {schedule}");
+        assert!(message(&text, &[]).starts_with("objective.rate.z.weight.from: "));
         assert!(message("[latent]\ndim=3", &[]).contains("[latent.z]"));
         assert!(message("name = ", &[]).contains("test: TOML parse error at line 1"));
         assert!(message("[objective.rate.z]\nweight='high'", &[]).contains("objective.rate.z"));

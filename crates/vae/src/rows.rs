@@ -60,7 +60,7 @@ mod tests {
             .into_data()
             .try_into_vec::<f32>()
             .unwrap();
-        assert!((lse[0] - 1000.693_1).abs() < 1e-3);
+        assert!((lse[0] - 1_000.693_1).abs() < 1e-3);
         assert!(lse[1] < -1e38);
         let flat = Tensor::<1>::from_floats([1.0, 3.0, 5.0, 9.0], &device);
         assert_eq!(

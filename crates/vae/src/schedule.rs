@@ -2,7 +2,7 @@
 //!
 //! Time is the fraction of the training steps done, 0 to 1. In a recipe a number is a constant weight
 //! and a table names the others, for example `{ kind = "linear", from = 0.0, to = 1.0, until = 0.3 }`.
-//! Sources: Bowman et al. 2016 (linear and sigmoid annealing), Fu et al. 2019 (cyclical annealing).
+//! Sources: [bowman-2016] (linear and sigmoid annealing), [fu-2019] (cyclical annealing).
 
 use serde::{Deserialize, Serialize};
 

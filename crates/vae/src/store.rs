@@ -95,7 +95,6 @@ pub fn save(
             mean: site.mean.clone(),
         },
     };
-    run.write_json(CONFIG, &config)?;
     let mut named = params.to_host();
     for (name, codes) in model.latent_names().zip(codes) {
         let [mean, scale] = moments(codes);
@@ -120,7 +119,9 @@ pub fn save(
         ("recipe".to_owned(), recipe.name.clone()),
         ("seed".to_owned(), recipe.train.seed.to_string()),
     ]);
+    // The configuration comes last: where it stands, the weights are whole.
     tensors::write(run.path(WEIGHTS), &views, &metadata)?;
+    run.write_json(CONFIG, &config)?;
     Ok(())
 }
 

@@ -167,7 +167,7 @@ fn an_evaluation_names_what_it_was_computed_with() {
         "test_bits_per_dim",
         "test_rate",
         "test_distortion",
-        "mutual_information",
+        "mutual_information_360",
         "active_units",
     ] {
         assert!(value["metrics"][name].is_number(), "{name}");

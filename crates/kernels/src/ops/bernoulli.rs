@@ -179,10 +179,11 @@ impl Backward<Flex, 1> for BernoulliBackward {
         let step = rows_per_task(n_values);
         let parts = Parts::new(dense::owned_values(&mut gradient));
         pool::run(n_rows.div_ceil(step), &|task| {
-            for row in task * step..((task + 1) * step).min(n_rows) {
+            let first = task * step;
+            for (row, upstream) in (first..n_rows).zip(&upstream[first..]).take(step) {
                 // SAFETY: each row belongs to one task.
                 let values = unsafe { parts.part(row * n_values, n_values) };
-                scale_row(level, values, upstream[row]);
+                scale_row(level, values, *upstream);
             }
         });
         grads.register::<Flex>(node.id, gradient);

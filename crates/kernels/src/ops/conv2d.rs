@@ -351,6 +351,19 @@ mod tests {
     }
 
     #[test]
+    fn no_images_give_no_images() {
+        let device = Default::default();
+        let (x, weight) = (
+            Tensor::zeros([0, 3, 5, 5], &device),
+            Tensor::zeros([6, 3, 2, 2], &device),
+        );
+        assert_eq!(
+            conv2d(x, weight, None, 2, 1, Activation::Relu).dims(),
+            [0, 6, 3, 3]
+        );
+    }
+
+    #[test]
     #[should_panic(expected = "conv2d: weight: expected shape [6, 3, 2, 2], got [6, 4, 2, 2]")]
     fn shapes_must_fit() {
         let device = Default::default();

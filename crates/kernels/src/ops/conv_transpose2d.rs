@@ -359,6 +359,19 @@ mod tests {
     }
 
     #[test]
+    fn no_images_give_no_images() {
+        let device = Default::default();
+        let (x, weight) = (
+            Tensor::zeros([0, 3, 5, 5], &device),
+            Tensor::zeros([3, 6, 2, 2], &device),
+        );
+        assert_eq!(
+            conv_transpose2d(x, weight, None, 2, 1, 0, Activation::Relu).dims(),
+            [0, 6, 8, 8]
+        );
+    }
+
+    #[test]
     #[should_panic(
         expected = "conv_transpose2d: weight: expected shape [3, 4, 2, 2], got [6, 4, 2, 2]"
     )]

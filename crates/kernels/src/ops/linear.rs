@@ -122,7 +122,6 @@ fn forward(
         // SAFETY: the pool runs each piece once.
         unsafe { product.piece(piece, finish) };
     });
-    drop(product);
     // SAFETY: the pieces cover the product.
     dense::tensor(unsafe { buffer::filled(y) }, [n_rows, n_out])
 }
@@ -174,7 +173,6 @@ impl Backward<Flex, 3> for LinearBackward {
                 unsafe { product.piece(piece, |_, _, _| {}) };
             }
         });
-        drop((for_x, for_weight));
         if let Some(node) = x_node {
             // SAFETY: the pieces cover the product.
             let x_grad = unsafe { buffer::filled(x_grad) };
@@ -293,6 +291,54 @@ mod tests {
         };
         against_plain("slice", &inputs, &|it| sliced(it, true), &|it| {
             sliced(it, false)
+        });
+    }
+
+    /// A sum hands the same gradient to both layers; masking it in place for one must not reach the other.
+    #[test]
+    fn a_shared_gradient_is_not_masked_for_both() {
+        let inputs = [normals(20 * 8, 0), normals(8 * 6, 1), normals(8 * 6, 2)];
+        let sum = |leaves: &[Tensor<1>], own: bool| {
+            let layer = |w: &Tensor<1>| {
+                let (x, w) = (
+                    leaves[0].clone().reshape([20, 8]),
+                    w.clone().reshape([8, 6]),
+                );
+                if own {
+                    linear(x, w, None, Activation::Relu)
+                } else {
+                    plain(x, w, None, Activation::Relu)
+                }
+            };
+            (layer(&leaves[1]) + layer(&leaves[2])).reshape([120])
+        };
+        against_plain("shared", &inputs, &|it| sum(it, true), &|it| sum(it, false));
+    }
+
+    /// Several networks may train at once: whoever finds the pool busy works alone, to the same bits.
+    #[test]
+    fn callers_on_many_threads_do_not_disturb_each_other() {
+        let gradient = || {
+            let device = burn::tensor::Device::flex().autodiff();
+            let matrix = |rows: usize, cols: usize, index: u64| {
+                let values = normals(rows * cols, index);
+                Tensor::<1>::from_floats(values.as_slice(), &device).reshape([rows, cols])
+            };
+            let w: Tensor<2> = matrix(300, 200, 1).require_grad();
+            let y = linear(matrix(64, 300, 0), w.clone(), None, Activation::Relu);
+            let grads = y.powi_scalar(2).sum().backward();
+            w.grad(&grads)
+                .map(|grad| grad.into_data().try_into_vec::<f32>().unwrap())
+        };
+        let expected = gradient();
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..10).map(|_| gradient()).collect()))
+                .collect();
+            for worker in workers {
+                let found: Vec<_> = worker.join().unwrap();
+                assert!(found.iter().all(|found| *found == expected));
+            }
         });
     }
 

@@ -159,9 +159,9 @@ pub(crate) fn backward(
     };
     let mut images = buffer::uninit(n_images * image);
     let images_parts = Parts::new(&mut images);
-    let step = g.images_per_chunk();
-    let group = n_images.div_ceil(MAX_GROUPS).next_multiple_of(step);
-    let n_groups = n_images.div_ceil(group.max(1));
+    let group = n_images.div_ceil(MAX_GROUPS).max(1);
+    let n_groups = n_images.div_ceil(group);
+    let step = group.div_ceil(group.div_ceil(g.images_per_chunk()));
     let n_weight = if with_weight { n_channels * patch } else { 0 };
     let mut sums = vec![0f32; n_groups * n_weight];
     let sums_parts = Parts::new(&mut sums);

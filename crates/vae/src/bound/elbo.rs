@@ -1,7 +1,7 @@
-//! The evidence lower bound E_q[log p(x|z)] - KL(q(z|x) || p(z)), the first part by reparameterised
+//! The evidence lower bound E_q[log p(x|z)] - KL(q(z|x) || p(z)), the first part by reparameterized
 //! samples, the second in closed form where there is one.
 //!
-//! Source: Kingma & Welling 2014, equation 7 (estimator B).
+//! Source: [kingma-2014], equation 7 (estimator B).
 
 use super::{Bound, LOG_LIKELIHOOD, check_samples};
 use crate::draw::Draw;
@@ -33,7 +33,7 @@ struct Elbo {
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "elbo",
-    about: "evidence lower bound, reparameterised",
+    about: "evidence lower bound, reparameterized",
     defaults: part::defaults::<Options>,
     build: |table| {
         let options: Options = part::options(table, "bound")?;

@@ -1,9 +1,8 @@
 //! The importance-weighted bound log 1/K sum_k w_k, w_k = p(x, z_k) / q(z_k|x), with three gradients.
 //!
-//! - `plain`: the gradient of the bound (Burda et al. 2016, equation 14).
-//! - `sticking`: the score of q is dropped, so the gradient vanishes where q is exact (Roeder et al.
-//!   2017). For K = 1 this is an unbiased gradient of the ELBO; for K > 1 it is biased.
-//! - `doubly`: the encoder's gradient sums squared normalised weights (Tucker et al. 2019, equation 8):
+//! - `plain`: the gradient of the bound ([burda-2016], equation 14).
+//! - `sticking`: the score of q is dropped, so the gradient vanishes where q is exact ([roeder-2017]). For K = 1 this is an unbiased gradient of the ELBO; for K > 1 it is biased.
+//! - `doubly`: the encoder's gradient sums squared normalized weights ([tucker-2019], equation 8):
 //!   unbiased, and its signal-to-noise ratio does not fall with K.
 //!
 //! For `doubly` the weights are computed first without gradients; then each z passes its gradient
@@ -38,7 +37,7 @@ pub enum Gradient {
     Plain,
     /// Without the score of q (sticking the landing).
     Sticking,
-    /// Doubly reparameterised.
+    /// Doubly reparameterized.
     Doubly,
 }
 

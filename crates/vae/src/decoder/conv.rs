@@ -49,7 +49,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         for (i, pair) in sizes.windows(2).enumerate() {
             let is_last = i + 2 == sizes.len();
             let ([n_in, ..], [n_out, height, width]) = (pair[0], pair[1]);
-            // The last stage gives the likelihood's parameters: no activation, no normalisation.
+            // The last stage gives the likelihood's parameters: no activation, no normalization.
             let (n_out, norm_here, in_conv, after) = match (is_last, norm) {
                 (true, _) => (
                     n_out * site.n_params,

@@ -26,7 +26,7 @@ pub struct Options {
     pub fc: usize,
     /// Residual blocks after each convolution (before each one in the decoder).
     pub residual: usize,
-    /// `"none"`, `"group"` or `"layer"` normalisation after each convolution and in residual blocks.
+    /// `"none"`, `"group"` or `"layer"` normalization after each convolution and in residual blocks.
     pub norm: String,
     /// Nonlinearity.
     pub activation: String,
@@ -57,7 +57,7 @@ impl Options {
         }
     }
 
-    /// The activation and normalisation by name.
+    /// The activation and normalization by name.
     pub(crate) fn parse(&self, place: &str) -> Result<(Activation, NormKind), RecipeError> {
         check_widths(place, "channels", &self.channels)?;
         if self.channels.is_empty() {
@@ -129,13 +129,13 @@ struct ConvEncoder {
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "conv",
-    about: "strided convolutions with optional residual blocks and normalisation",
+    about: "strided convolutions with optional residual blocks and normalization",
     defaults: part::defaults::<Options>,
     build: |table, layout, builder| {
         let options: Options = part::options(table, "encoder")?;
         let (activation, norm) = options.parse("encoder")?;
         let sizes = options.stages("encoder", layout)?;
-        // Without normalisation the activation is fused into the convolution.
+        // Without normalization the activation is fused into the convolution.
         let (in_conv, after_conv) = match norm {
             NormKind::None => (activation, Activation::Identity),
             _ => (Activation::Identity, activation),

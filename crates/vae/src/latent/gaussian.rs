@@ -1,7 +1,7 @@
 //! Gaussian with diagonal covariance: q(z|x) = N(m(x), diag(s(x)^2)), z = m + s eps.
 //!
 //! One linear layer gives the mean and the log variance, which is bounded smoothly. KL to N(0, I) per
-//! coordinate: (m^2 + s^2 - 1 - log s^2) / 2. Source: Kingma & Welling 2014, equation 10.
+//! coordinate: (m^2 + s^2 - 1 - log s^2) / 2. Source: [kingma-2014], equation 10.
 
 use super::{LN_TAU, Latent, Posterior, bounded, check, default_bound};
 use crate::part::{self, Entry};

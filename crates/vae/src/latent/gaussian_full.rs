@@ -2,7 +2,7 @@
 //! positive diagonal.
 //!
 //! KL to N(0, I): (|L|_F^2 + |m|^2 - d) / 2 - sum_i log L_ii; it does not split over coordinates.
-//! Needs d (d + 1) / 2 + d network outputs, so it is for small d. Source: Kingma & Welling 2019,
+//! Needs d (d + 1) / 2 + d network outputs, so it is for small d. Source: [kingma-2019],
 //! section 2.5.1.
 
 use super::{LN_TAU, Latent, Posterior, bounded, check, default_bound};

@@ -1,6 +1,6 @@
 //! Latents: the approximate posterior q(z|x) at a port of the network.
 //!
-//! A latent turns the features of its port into a [`Posterior`], a normalised density that can be drawn
+//! A latent turns the features of its port into a [`Posterior`], a normalized density that can be drawn
 //! from with gradients. Noise comes from outside, `[B K, d]`: row r is a sample for example r / K.
 
 pub mod gaussian;

@@ -1,8 +1,8 @@
 //! Bernoulli with logits: log p(x) = x l - log(1 + exp(l)) per value, mean sigmoid(l).
 //!
 //! Grey values in [0, 1] are taken as Bernoulli means, as is the custom on MNIST: the value is then the
-//! expected log-likelihood of a binarised image. The density is normalised on {0, 1} only; for grey
-//! values as data see `continuous_bernoulli`. Source: Kingma & Welling 2014, appendix C.1.
+//! expected log-likelihood of a binarized image. The density is normalized on {0, 1} only; for grey
+//! values as data see `continuous_bernoulli`. Source: [kingma-2014], appendix C.1.
 
 use super::{DataFacts, Likelihood, Support, sample_on_host, within};
 use crate::part::{self, Entry};
@@ -43,8 +43,7 @@ impl Likelihood for Bernoulli {
             0.0,
             1.0,
             "x l - log(1 + exp(l)) is unbounded above for values outside [0, 1], so the bound would \
-             rise without limit and mean nothing; use `--set likelihood=gaussian`, or scale the data \
-             to [0, 1] with `--set data.range=unit`",
+             rise without limit and mean nothing",
         )
     }
 

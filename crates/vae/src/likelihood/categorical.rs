@@ -1,7 +1,6 @@
 //! Categorical over the levels of discrete data: log p(x = level c) = log softmax(l)_c per value.
 //!
-//! The most flexible likelihood of a pixel and the heaviest: one logit per level. Source: van den Oord
-//! et al. 2016, section 3.1 (discrete softmax over pixel values).
+//! The most flexible likelihood of a pixel and the heaviest: one logit per level. Source: [vandenoord-2016], section 3.1 (discrete softmax over pixel values).
 
 use super::{DataFacts, Likelihood, Support, levels_of, sample_on_host};
 use crate::part::{self, Entry};

@@ -2,7 +2,7 @@
 //! C(l) = l / tanh(l / 2), so that the density integrates to one.
 //!
 //! Mean: 1 / (1 - exp(-l)) - 1 / l. Near l = 0 both C and the mean use their series.
-//! Source: Loaiza-Ganem & Cunningham 2019, equations 5 to 8, rewritten in the logit.
+//! Source: [loaizaganem-2019], equations 5 to 8, rewritten in the logit.
 
 use super::{DataFacts, Likelihood, sample_on_host, within};
 use crate::part::{self, Entry};
@@ -25,7 +25,7 @@ pub struct ContinuousBernoulli;
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "continuous_bernoulli",
-    about: "grey values in [0, 1] as data, normalised",
+    about: "grey values in [0, 1] as data, normalized",
     defaults: part::defaults::<Options>,
     build: |_, _, _| Ok(Box::new(ContinuousBernoulli)),
 };
@@ -53,8 +53,7 @@ impl Likelihood for ContinuousBernoulli {
             facts,
             0.0,
             1.0,
-            "its support is [0, 1]; use `--set likelihood=gaussian`, or scale the data with \
-             `--set data.range=unit`",
+            "its support is [0, 1]",
         )
     }
 

@@ -1,6 +1,6 @@
 //! Gaussian: log p(x) = -(x - m)^2 / (2 s^2) - log s - log(2 pi) / 2 per value.
 //!
-//! The scale s is a fixed number, one learned number (sigma-VAE, Rybkin et al. 2021), or one per value.
+//! The scale s is a fixed number, one learned number (sigma-VAE, [rybkin-2021]), or one per value.
 
 use super::scale::{Options, Scale};
 use super::{DataFacts, Likelihood, sample_on_host};

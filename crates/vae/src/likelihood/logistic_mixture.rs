@@ -1,9 +1,9 @@
-//! Discretised mixture of logistics: the mass that a mixture of logistic densities gives to the bin of
+//! Discretized mixture of logistics: the mass that a mixture of logistic densities gives to the bin of
 //! each level, with the outer bins open.
 //!
 //! P(level) = sum_m w_m [S((x + h - m_m) / s_m) - S((x - h - m_m) / s_m)], S the logistic function,
-//! h half the distance of levels, data scaled to [-1, 1]. Colour channels are independent here.
-//! Source: Salimans et al. 2017, equation 2.
+//! h half the distance of levels, data scaled to [-1, 1]. Color channels are independent here.
+//! Source: [salimans-2017], equation 2.
 
 use super::{DataFacts, Likelihood, Support, levels_of, sample_on_host};
 use crate::part::{self, Entry};
@@ -14,16 +14,16 @@ use jensen_nets::Params;
 use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
 
-/// Log scales are not smaller than this, [salimans2017].
+/// Log scales are not smaller than this, [salimans-2017].
 const MIN_LOG_SCALE: f64 = -7.0;
-/// Bins with less mass than this use the density at their middle: differences of logistic functions
-/// lose all their digits there.
-const MIN_BIN_MASS: f32 = 1e-5;
+/// Below this width in units of the scale log(1 - exp(-w)) is taken by its series; the next term is then
+/// under 4e-8, the rounding of f32.
+const SERIES_BELOW: f32 = 0.1;
 
 /// Options of the mixture.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
-    /// Number of logistic components, at least 1; [salimans2017] uses 5, VDVAE 10.
+    /// Number of logistic components, at least 1; [salimans-2017] uses 5, VDVAE 10.
     pub components: usize,
 }
 
@@ -33,7 +33,7 @@ impl Default for Options {
     }
 }
 
-/// Independent values, each a discretised mixture of logistics.
+/// Independent values, each a discretized mixture of logistics.
 pub struct LogisticMixture {
     n_components: usize,
     n_levels: u32,
@@ -90,6 +90,16 @@ impl LogisticMixture {
     }
 }
 
+/// log(1 - exp(-w)) for w > 0.
+fn log_one_minus_exp(w: Tensor<3>) -> Tensor<3> {
+    let small = w.clone().lower_scalar(SERIES_BELOW);
+    let series = w.clone().log() - w.clone() * 0.5 + w.clone().square() * (1.0 / 24.0);
+    // The branch not taken gets a harmless argument, so that its gradient is finite.
+    let safe = w.mask_fill(small.clone(), 1.0);
+    let exact = (safe.neg().exp().neg() + 1.0).log();
+    exact.mask_where(small, series)
+}
+
 impl Likelihood for LogisticMixture {
     fn n_params(&self) -> usize {
         3 * self.n_components
@@ -113,20 +123,14 @@ impl Likelihood for LogisticMixture {
         let inverse = log_scale.clone().neg().exp();
         let centered = unit.clone() - mean;
         let upper = (centered.clone() + self.half_step()) * inverse.clone();
-        let lower = (centered.clone() - self.half_step()) * inverse.clone();
-        let middle = centered * inverse;
+        let lower = (centered - self.half_step()) * inverse.clone();
 
-        // log S(u) = -softplus(-u), log(1 - S(u)) = -softplus(u).
-        let log_below = activation::softplus(upper.clone().neg(), 1.0).neg();
-        let log_above = activation::softplus(lower.clone(), 1.0).neg();
-        let mass = activation::sigmoid(upper) - activation::sigmoid(lower);
-        let log_density = middle.clone() - activation::softplus(middle, 1.0) * 2.0 - log_scale
-            + (2.0 * self.half_step()).ln();
-        let thin = mass.clone().lower_scalar(MIN_BIN_MASS);
-        let log_mass = mass
-            .clamp_min(MIN_BIN_MASS)
-            .log()
-            .mask_where(thin, log_density);
+        // log S(u) = -softplus(-u), log(1 - S(u)) = -softplus(u), and without cancellation
+        // log(S(u) - S(l)) = log S(u) + log(1 - S(l)) + log(1 - exp(-(u - l))).
+        let log_below = activation::softplus(upper.neg(), 1.0).neg();
+        let log_above = activation::softplus(lower, 1.0).neg();
+        let width = inverse * (2.0 * self.half_step());
+        let log_mass = log_below.clone() + log_above.clone() + log_one_minus_exp(width);
 
         let first = unit.clone().lower_scalar(-1.0 + self.half_step());
         let last = unit.greater_scalar(1.0 - self.half_step());
@@ -137,7 +141,7 @@ impl Likelihood for LogisticMixture {
         rows::sum(log_p.reshape([n_rows, n_values]))
     }
 
-    /// The mean of the mixture before discretisation, clipped to the range of the data.
+    /// The mean of the mixture before discretization, clipped to the range of the data.
     fn mean(&self, _: &Params, outputs: Tensor<2>) -> Tensor<2> {
         let [log_weight, mean, _] = self.mixture(outputs);
         let [rows, _, n_values] = mean.dims();

@@ -1,4 +1,4 @@
-//! Likelihoods: what the decoder's outputs mean as a normalised density of the data.
+//! Likelihoods: what the decoder's outputs mean as a normalized density of the data.
 //!
 //! A likelihood takes `n_params` numbers per data value, in planes: the outputs `[R, n P]` are n blocks
 //! of P values. Rows belong to examples in groups: row r of R = B K is a sample for example r / K.
@@ -40,7 +40,7 @@ pub enum Support {
     Real,
 }
 
-/// A density p(x | outputs) that factorises over the values of x.
+/// A density p(x | outputs) that factorizes over the values of x.
 pub trait Likelihood: Send + Sync {
     /// Decoder outputs per data value.
     fn n_params(&self) -> usize;
@@ -101,24 +101,29 @@ fn sample_on_host(outputs: Tensor<2>, n: usize, mut draw: impl FnMut(&[f64]) -> 
     Tensor::from_data(TensorData::new(drawn, [rows, n_values]), &device)
 }
 
-/// Refuses data outside [low, high], with a hint.
+/// Refuses data outside [low, high], with the reason and what to do.
 fn within(
     name: &str,
     facts: &DataFacts,
     low: f32,
     high: f32,
-    hint: &str,
+    reason: &str,
 ) -> Result<(), RecipeError> {
     if facts.min >= low && facts.max <= high {
         return Ok(());
     }
+    // Levels can be mapped by an option; real numbers are left as they are.
+    let scaling = match facts.levels {
+        Some(_) => "map the levels to [0, 1] with `--set data.range=unit`",
+        None => "scale the values in the file to [0, 1]",
+    };
     Err(RecipeError::LikelihoodRange {
         likelihood: name.to_owned(),
         low,
         high,
         min: facts.min,
         max: facts.max,
-        hint: hint.to_owned(),
+        hint: format!("{reason}; use `--set likelihood=gaussian`, or {scaling}"),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The scale of a Gaussian or Laplace likelihood: a number, one learned number, or one per value.
 //!
-//! A learned scale removes the hand-tuned weight between reconstruction and KL (Rybkin et al. 2021).
+//! A learned scale removes the hand-tuned weight between reconstruction and KL ([rybkin-2021]).
 //! Log scales are bounded below smoothly, which keeps the density bounded on constant pixels.
 
 use crate::recipe::RecipeError;

@@ -75,15 +75,16 @@ pub fn evaluate(
             put(&format!("test_nll_iwae_{k}"), mean);
         }
     }
-    let mut information = 0.0;
     let mut active = 0;
     let mut kl_per_dim = Vec::new();
-    for codes in aggregate::encode(model, params, test, &stream.child("codes", 0)) {
-        information += codes.mutual_information(N_INFORMATION);
+    let codes = aggregate::encode(model, params, test, &stream.child("codes", 0));
+    let n = test.len().min(N_INFORMATION);
+    let information = aggregate::mutual_information(&codes, n);
+    put(&format!("mutual_information_{n}"), information);
+    for codes in &codes {
         active += codes.active_units();
         kl_per_dim.extend(codes.kl_per_dim());
     }
-    put("mutual_information", information);
     put("active_units", active as f64);
     found.kl_per_dim = kl_per_dim;
     found.active_units = active;

@@ -1,7 +1,7 @@
 //! log p(x) by importance sampling from q(z|x): log 1/K sum_k p(x, z_k) / q(z_k|x).
 //!
 //! In expectation it lies between the ELBO and log p(x), and rises with K. The K samples are taken in
-//! chunks whose rows fill the matrix products; sums are taken in f64. Source: Burda et al. 2016.
+//! chunks whose rows fill the matrix products; sums are taken in f64. Source: [burda-2016].
 
 use crate::model::{DrawOptions, Model};
 use burn::tensor::Tensor;
@@ -68,6 +68,9 @@ impl Default for LogSum {
 
 impl LogSum {
     fn add(&mut self, value: f64) {
+        if value == f64::NEG_INFINITY {
+            return;
+        }
         if value <= self.peak {
             self.scaled += (value - self.peak).exp();
         } else {

@@ -3,7 +3,6 @@
 use super::{batches, importance};
 use crate::feed::Feed;
 use crate::model::Model;
-use crate::rows;
 use jensen_nets::Params;
 use jensen_rng::Stream;
 
@@ -24,7 +23,7 @@ pub struct Scores {
 }
 
 /// Scores the examples of a feed; `iwae` is K, 0 for none. `advance` hears how many are done and says
-/// whether to go on; on a stop the scores so far are returned.
+/// whether to go on; on a stop the scores so far are returned. The ELBO does not depend on K.
 pub fn score(
     model: &Model,
     params: &Params,
@@ -33,24 +32,16 @@ pub fn score(
     stream: &Stream,
     advance: &mut dyn FnMut(usize) -> bool,
 ) -> Scores {
-    let mut scores = Scores {
-        nll: (iwae > 0).then(Vec::new),
-        ..Scores::default()
-    };
-    // Importance sampling is slow: report after every few examples.
-    let size = if iwae > 0 {
-        importance::examples_per_report(iwae)
-    } else {
-        BATCH
-    };
-    for indices in batches(feed.len(), size) {
-        let stream = stream.child("batch", indices[0] as u64);
+    let mut scores = Scores::default();
+    let elbo = stream.child("elbo", 0);
+    for indices in batches(feed.len(), BATCH) {
+        let stream = elbo.child("batch", indices[0] as u64);
         let x = feed.batch(&indices, &stream);
-        let draw = model.draw(params, x.clone(), 1, &stream);
+        let draw = model.draw(params, x, 1, &stream);
         let log_likelihood = crate::ledger::to_f64(draw.log_likelihood);
         let mut kl = vec![0.0; indices.len()];
         for latent in &draw.latents {
-            let rate = crate::ledger::to_f64(rows::sum(latent.rate_per_dim.clone()));
+            let rate = crate::ledger::to_f64(latent.rate());
             kl.iter_mut().zip(rate).for_each(|(sum, rate)| *sum += rate);
         }
         let both = log_likelihood.iter().zip(&kl);
@@ -59,15 +50,43 @@ pub fn score(
             .reconstruction
             .extend(log_likelihood.iter().map(|ll| -ll));
         scores.kl.extend(kl);
-        if let Some(nll) = &mut scores.nll {
-            let log_p = importance::log_evidence(model, params, &x, iwae, &stream);
-            nll.extend(log_p.iter().map(|log_p| -log_p));
+        if iwae == 0 && !advance(scores.neg_elbo.len()) {
+            return scores;
         }
-        if !advance(scores.neg_elbo.len()) {
+    }
+    if iwae > 0 {
+        scores.nll = Some(nll(
+            model,
+            params,
+            feed,
+            iwae,
+            &stream.child("nll", 0),
+            advance,
+        ));
+    }
+    scores
+}
+
+/// -log p(x) by K importance samples, as far as `advance` lets it go.
+fn nll(
+    model: &Model,
+    params: &Params,
+    feed: &Feed,
+    k: usize,
+    stream: &Stream,
+    advance: &mut dyn FnMut(usize) -> bool,
+) -> Vec<f64> {
+    let mut nll = Vec::with_capacity(feed.len());
+    for indices in batches(feed.len(), importance::examples_per_report(k)) {
+        let stream = stream.child("batch", indices[0] as u64);
+        let x = feed.batch(&indices, &stream);
+        let log_p = importance::log_evidence(model, params, &x, k, &stream);
+        nll.extend(log_p.iter().map(|log_p| -log_p));
+        if !advance(nll.len()) {
             break;
         }
     }
-    scores
+    nll
 }
 
 /// Means of all ledger terms over a feed at the end of training's schedules, the ELBO first.

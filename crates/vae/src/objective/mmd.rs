@@ -4,8 +4,8 @@
 //! Unbiased estimate over a batch of n codes z and n prior draws y:
 //! MMD = [sum_{i != j} k(z_i, z_j) + k(y_i, y_j)] / (n (n - 1)) - 2 sum_{i, j} k(z_i, y_j) / n^2.
 //! Kernels: inverse multiquadratic, a sum over scales s of C / (C + |a - b|^2) with C = 2 d s, or
-//! radial, exp(-|a - b|^2 / d). Sources: Tolstikhin et al. 2018, equation 4 and section 4 (IMQ);
-//! Zhao et al. 2019 (InfoVAE, radial). Being unbiased, the estimate can be slightly negative.
+//! radial, exp(-|a - b|^2 / d). Sources: [tolstikhin-2018], equation 4 and section 4 (IMQ);
+//! [zhao-2019] (InfoVAE, radial). Being unbiased, the estimate can be slightly negative.
 
 use super::{ObjectiveTerm, TermContext, spread};
 use crate::ledger::{Ledger, Role};

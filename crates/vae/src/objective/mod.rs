@@ -36,6 +36,11 @@ pub struct TermContext<'a> {
 
 /// One term of one latent.
 pub trait ObjectiveTerm: Send + Sync {
+    /// Whether the term can work on draws like this one of the latent.
+    fn check(&self, _draw: &LatentDraw, _latent: &str) -> Result<(), RecipeError> {
+        Ok(())
+    }
+
     /// Adds the term to the ledger; `latent` is the latent's name.
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger);
 }

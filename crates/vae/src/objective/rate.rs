@@ -1,13 +1,14 @@
 //! The rate KL(q(z|x) || p(z)) and its weight: beta, annealing, capacity, free bits.
 //!
-//! - `weight` (beta, Higgins et al. 2017), constant or a schedule (annealing, Bowman et al. 2016).
-//! - `capacity` C > 0: the loss has weight |mean KL - C| instead (Burgess et al. 2018, equation 8).
+//! - `weight` (beta, [higgins-2017]), constant or a schedule (annealing, [bowman-2016]).
+//! - `capacity` C > 0: the loss has weight |mean KL - C| instead ([burgess-2018], equation 8).
 //! - `free_bits` lambda > 0: each group's mean KL counts as at least lambda nats, so it is not pushed
-//!   to zero (Kingma et al. 2016, appendix C.8); groups are single dimensions or the whole latent.
+//!   to zero ([kingma-2016], appendix C.8); groups are single dimensions or the whole latent.
 //!
 //! The unweighted rate is always in the ledger as `kl.<latent>`.
 
 use super::{ObjectiveTerm, TermContext, spread};
+use crate::draw::LatentDraw;
 use crate::ledger::{Ledger, Role};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
@@ -78,6 +79,20 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 };
 
 impl ObjectiveTerm for Rate {
+    fn check(&self, draw: &LatentDraw, latent: &str) -> Result<(), RecipeError> {
+        let splits = draw.rate_per_dim.dims()[1] == draw.z.dims()[1];
+        let wants =
+            self.options.free_bits > 0.0 && self.options.free_bits_group == Group::Dimension;
+        if wants && !splits {
+            return Err(RecipeError::value(
+                &format!("objective.rate.{latent}"),
+                "the rate of this latent under this prior does not split over dimensions, so they \
+                 cannot have free bits each; use free_bits_group = \"latent\"",
+            ));
+        }
+        Ok(())
+    }
+
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {
         let weight = self.options.weight.at(context.progress);
         let capacity = self.options.capacity.at(context.progress);

@@ -4,7 +4,7 @@
 //! With rate weight 1 and this weight b - 1 the objective is that of beta-TC-VAE. Densities of the
 //! aggregate are estimated inside the batch by minibatch-weighted sampling:
 //! log q(z_i) = log sum_j q(z_i|x_j) - log(N M), N training examples, M batch size.
-//! Source: Chen et al. 2018, equations 2, 4 and appendix C.1. Cost: O(M^2 d) a step.
+//! Source: [chen-2018], equations 2, 4 and appendix C.1. Cost: O(M^2 d) a step.
 
 use super::{ObjectiveTerm, TermContext};
 use crate::latent::gaussian::log_density_per_dim;
@@ -63,12 +63,20 @@ impl ObjectiveTerm for TotalCorrelation {
             .reshape([batch, k * d])
             .narrow(1, 0, d);
         let per_dim = log_density_per_dim(
-            z.reshape([batch, 1, d]),
+            z.clone().reshape([batch, 1, d]),
             mean.reshape([1, batch, d]),
             posterior.log_var().reshape([1, batch, d]),
         );
         let log_pairs = ((context.n_train * batch) as f64).ln();
-        let joint = rows::log_sum_exp(per_dim.clone().sum_dim(2), 1).reshape([batch]) - log_pairs;
+        let log_q = if posterior.is_factorized() {
+            per_dim.clone().sum_dim(2).reshape([batch, batch])
+        } else {
+            // Every posterior at every z: B groups of B rows.
+            let all = z.reshape([1, batch, d]).repeat_dim(0, batch);
+            let log_q = posterior.log_prob(all.reshape([batch * batch, d]));
+            log_q.reshape([batch, batch]).transpose()
+        };
+        let joint = rows::log_sum_exp(log_q, 1).reshape([batch]) - log_pairs;
         let marginals = rows::log_sum_exp(per_dim, 1).reshape([batch, d]) - log_pairs;
         let tc = joint - rows::sum(marginals);
         let weight = self.weight.at(context.progress);

@@ -1,6 +1,6 @@
 //! Adam, fused and in place; with `weight_decay` the decoupled form (AdamW).
 //!
-//! Sources: Kingma & Ba 2015, Algorithm 1; Loshchilov & Hutter 2019, Algorithm 2.
+//! Sources: [kingma-2015], Algorithm 1; [loshchilov-2019], Algorithm 2.
 
 use super::Rule;
 use crate::part::{self, Entry};

@@ -1,4 +1,4 @@
-//! Optimisers: the rule of a step and the state it keeps of every parameter.
+//! Optimizers: the rule of a step and the state it keeps of every parameter.
 //!
 //! Every rule is a burn [`Optimizer`]; this module holds its states, applies it parameter by parameter,
 //! and turns the states into named tensors for checkpoints.
@@ -6,6 +6,7 @@
 pub mod adam;
 pub mod sgd;
 
+use crate::ledger::to_f32;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
@@ -38,10 +39,10 @@ pub struct SavedStates {
     pub numbers: BTreeMap<String, f64>,
 }
 
-/// Builds an optimiser from its options.
+/// Builds an optimizer from its options.
 pub type Build = fn(&Table, &str) -> Result<Box<dyn GroupOptimizer>, RecipeError>;
 
-/// The known optimisers.
+/// The known optimizers.
 pub const CATALOGUE: &[Entry<Build>] = &[adam::ENTRY, sgd::ENTRY];
 
 pub(crate) fn build(table: &Table, place: &str) -> Result<Box<dyn GroupOptimizer>, RecipeError> {
@@ -73,15 +74,27 @@ impl Gradient {
         }
     }
 
-    /// The sum of squares.
+    /// The sum of squares, in f64 and in a fixed order.
     pub fn square_norm(&self) -> f64 {
-        fn of<const D: usize>(gradient: &Tensor<D>) -> f64 {
-            f64::from(gradient.clone().square().sum().into_scalar::<f32>())
-        }
+        let values = match self {
+            Self::R1(gradient) => to_f32(gradient.clone()),
+            Self::R2(gradient) => to_f32(gradient.clone()),
+            Self::R4(gradient) => to_f32(gradient.clone()),
+        };
+        values
+            .into_iter()
+            .map(|g| f64::from(g) * f64::from(g))
+            .sum()
+    }
+
+    /// Whether this is a vector, such as a bias, and holds a number that is not finite.
+    ///
+    /// A bias sums the same terms as the weights of its layer, so looking at vectors finds most bad
+    /// gradients at the step that made them and costs next to nothing.
+    pub fn is_bad_vector(&self) -> bool {
         match self {
-            Self::R1(gradient) => of(gradient),
-            Self::R2(gradient) => of(gradient),
-            Self::R4(gradient) => of(gradient),
+            Self::R1(_) => !self.square_norm().is_finite(),
+            Self::R2(_) | Self::R4(_) => false,
         }
     }
 
@@ -95,7 +108,7 @@ impl Gradient {
     }
 }
 
-/// A burn optimiser with its states.
+/// A burn optimizer with its states.
 struct Rule<O: Optimizer> {
     rule: O,
     learning_rate: f64,
@@ -157,7 +170,7 @@ impl<O: Optimizer> GroupOptimizer for Rule<O> {
             (Gradient::R4(g), Some(State::R4(state))) => {
                 change(&self.rule, params, index, g, Some(state), learning_rate).map(State::R4)
             }
-            _ => panic!("internal error: rank of an optimiser state"),
+            _ => panic!("internal error: rank of an optimizer state"),
         };
         if let Some(next) = next {
             self.states.insert(index, next);
@@ -179,13 +192,13 @@ impl<O: Optimizer> GroupOptimizer for Rule<O> {
             shape: data.shape().to_vec(),
             values: data
                 .try_into_vec::<f32>()
-                .expect("internal error: an optimiser state is not f32"),
+                .expect("internal error: an optimizer state is not f32"),
         });
         let numbers = sink.scalars.into_iter().map(|(name, number)| {
             let number = number.try_into();
             (
                 name,
-                number.expect("internal error: an optimiser state is not a number"),
+                number.expect("internal error: an optimizer state is not a number"),
             )
         });
         SavedStates {

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent with momentum.
 //!
-//! Source: Robbins & Monro 1951; momentum after Polyak 1964.
+//! Source: [robbins-1951]; momentum after [polyak-1964].
 
 use super::Rule;
 use crate::part::{self, Entry};

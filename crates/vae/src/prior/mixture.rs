@@ -1,9 +1,9 @@
 //! Mixture of Gaussians: p(z) = sum_k w_k N(z; m_k, diag(s_k^2)).
 //!
 //! `fit = "joint"` trains the mixture with the network; `fit = "post_hoc"` trains under N(0, I) and fits
-//! the mixture to codes of the training data afterwards, by expectation maximisation, so that samples
-//! come from where the codes are. Sources: Dilokthanakul et al. 2016 (joint); Ghosh et al. 2020
-//! (post hoc); Dempster et al. 1977 (EM).
+//! the mixture to codes of the training data afterwards, by expectation maximization, so that samples
+//! come from where the codes are. Sources: [dilokthanakul-2016] (joint); [ghosh-2020]
+//! (post hoc); [dempster-1977] (EM).
 
 use super::normal::log_standard_normal;
 use super::{Prior, PriorContext};
@@ -181,7 +181,7 @@ struct Fitted {
     variances: Vec<f64>,
 }
 
-/// EM from k-means++ starting points (Arthur & Vassilvitskii 2007) on codes `[n, d]`.
+/// EM from k-means++ starting points ([arthur-2007]) on codes `[n, d]`.
 fn expectation_maximization(codes: &[f64], d: usize, k: usize, stream: &mut Stream) -> Fitted {
     let n = codes.len() / d;
     let row = |i: usize| &codes[i * d..(i + 1) * d];
@@ -242,12 +242,13 @@ fn em_step(codes: &[f64], d: usize, k: usize, fitted: &mut Fitted) -> f64 {
             }
         }
     }
-    for c in 0..k {
-        fitted.log_weights[c] = (mass[c] / n as f64).max(1e-12).ln();
+    for (c, &mass) in mass.iter().enumerate() {
+        let mass = mass.max(1e-12);
+        fitted.log_weights[c] = (mass / n as f64).ln();
         for i in c * d..(c + 1) * d {
-            let mean = first[i] / mass[c].max(1e-12);
+            let mean = first[i] / mass;
             fitted.means[i] = mean;
-            fitted.variances[i] = (second[i] / mass[c].max(1e-12) - mean * mean).max(MIN_VARIANCE);
+            fitted.variances[i] = (second[i] / mass - mean * mean).max(MIN_VARIANCE);
         }
     }
     log_likelihood / n as f64

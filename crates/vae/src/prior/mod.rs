@@ -20,7 +20,7 @@ pub struct PriorContext<'a> {
     pub posterior: &'a dyn Fn(Tensor<2>) -> Box<dyn Posterior>,
 }
 
-/// A normalised density on latents of dimension d.
+/// A normalized density on latents of dimension d.
 pub trait Prior: Send + Sync {
     /// KL(q || p) in closed form, `[B, d]` or `[B, 1]` nats, where there is one.
     fn kl(&self, _context: &PriorContext<'_>, _posterior: &dyn Posterior) -> Option<Tensor<2>> {

@@ -1,7 +1,7 @@
 //! VampPrior: the mixture of the posteriors of K learned pseudo-inputs, p(z) = 1/K sum_k q(z|u_k).
 //!
 //! Pseudo-inputs live in the space of the data and are trained jointly with the network.
-//! Source: Tomczak & Welling 2018, equation 9.
+//! Source: [tomczak-2018], equation 9.
 
 use super::{Prior, PriorContext};
 use crate::latent::Posterior;

@@ -1,12 +1,15 @@
-//! Parameter groups: which optimiser owns which parameters, gradient clipping and skipping.
+//! Parameter groups: which optimizer owns which parameters, gradient clipping and skipping.
 
 use crate::optimizer::{self, Gradient, GroupOptimizer};
+use crate::part;
 use crate::recipe::{RecipeError, TrainOptions};
 use jensen_nets::Params;
 
-/// Parameters with their own optimiser.
+/// Parameters with their own optimizer.
 pub(super) struct Group {
     pub(super) name: String,
+    /// Kind of the optimizer.
+    pub(super) kind: String,
     pub(super) indices: Vec<usize>,
     pub(super) optimizer: Box<dyn GroupOptimizer>,
 }
@@ -15,6 +18,7 @@ impl Clone for Group {
     fn clone(&self) -> Self {
         Self {
             name: self.name.clone(),
+            kind: self.kind.clone(),
             indices: self.indices.clone(),
             optimizer: self.optimizer.boxed_clone(),
         }
@@ -43,12 +47,14 @@ pub(super) fn groups(options: &TrainOptions, params: &Params) -> Result<Vec<Grou
         }
         groups.push(Group {
             name: name.clone(),
+            kind: part::kind(&group.optimizer).to_owned(),
             indices,
             optimizer: optimizer::build(&group.optimizer, &place)?,
         });
     }
     groups.push(Group {
         name: "main".to_owned(),
+        kind: part::kind(&options.optimizer).to_owned(),
         indices: free,
         optimizer: optimizer::build(&options.optimizer, "train.optimizer")?,
     });
@@ -73,8 +79,7 @@ impl Group {
                 .map(Gradient::square_norm)
                 .sum();
             let norm = square.sqrt();
-            // A norm that is not finite is skipped too: the comparison is written to be true for NaN.
-            if options.skip > 0.0 && !(norm <= options.skip) {
+            if options.skip > 0.0 && (norm.is_nan() || norm > options.skip) {
                 return true;
             }
             if options.clip > 0.0 && norm > options.clip {

@@ -1,4 +1,4 @@
-//! The one trainer: batches, ledger, gradients, optimiser groups, moving average, validation,
+//! The one trainer: batches, ledger, gradients, optimizer groups, moving average, validation,
 //! checkpoints, recovery from numbers that are not finite.
 //!
 //! Everything random in step t comes from the stream `step`, t; the order of epoch e from the stream
@@ -67,7 +67,8 @@ pub enum Ending {
 
 /// A trained model's parameters.
 pub struct Trained {
-    /// The parameters to use: the moving average if there is one.
+    /// The parameters to use: those of the best validation if training may stop early, else the moving
+    /// average if there is one, else the last.
     pub params: Params,
     /// Steps done.
     pub step: u64,
@@ -133,7 +134,13 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self, TrainError> {
         let checkpoints = Checkpoints::of(task.run);
         let recovered = checkpoints.load_latest()?;
-        for error in &recovered.skipped {
+        let mut skipped = recovered.skipped;
+        if recovered.checkpoint.is_none()
+            && let Some(error) = skipped.pop()
+        {
+            return Err(error.into());
+        }
+        for error in &skipped {
             let text = format!("{error}; going on from the checkpoint before it");
             observer.on(&Event::Warning { text: &text });
         }
@@ -146,7 +153,7 @@ impl<'a> Trainer<'a> {
                 EventWriter::create(task.run.root())?
             }
             Some(checkpoint) => {
-                state.restore(checkpoint)?;
+                state.restore(checkpoint, &task.recipe.train)?;
                 metrics.truncate_after(state.step)?;
                 EventWriter::resume(task.run.root(), state.step)?
             }
@@ -197,7 +204,7 @@ impl<'a> Trainer<'a> {
         self.metrics.sync()?;
         self.events.flush()?;
         Ok(Trained {
-            params: self.state.best_params(),
+            params: self.state.chosen(&self.task.recipe.train),
             step: self.state.step,
             ending: ending?,
         })
@@ -209,8 +216,23 @@ impl<'a> Trainer<'a> {
         hook: &mut EpochHook<'_>,
     ) -> Result<Ending, TrainError> {
         let options = &self.task.recipe.train;
+        // A run that was killed after it had stopped early has nothing more to do.
+        if self.state.step > 0 && self.state.batches.position() == 0 && self.is_out_of_patience() {
+            return Ok(Ending::EarlyStop);
+        }
         while self.state.step < self.total_steps {
             if let Err(cause) = self.step() {
+                self.recover(cause, observer)?;
+                continue;
+            }
+            let finished = self.state.step == self.total_steps;
+            let due = self.last_checkpoint.elapsed().as_secs_f64() >= options.checkpoint_seconds;
+            let stop = observer.stop_requested();
+            let snapshot = self.state.step.is_multiple_of(SNAPSHOT_STEPS);
+            // What is kept must be good: parameters are looked at before they are.
+            if (finished || due || stop || snapshot)
+                && let Some(cause) = Cause::of_parameters(self.state.step, &self.state.params)
+            {
                 self.recover(cause, observer)?;
                 continue;
             }
@@ -222,16 +244,13 @@ impl<'a> Trainer<'a> {
             if epoch_done {
                 self.end_epoch(observer, hook)?;
             }
-            if self.state.step.is_multiple_of(SNAPSHOT_STEPS) {
+            if snapshot {
                 self.snapshot = Snapshot::of(&self.state);
             }
-            let finished = self.state.step == self.total_steps;
             if epoch_done && !finished && self.is_out_of_patience() {
                 self.save(observer)?;
                 return Ok(Ending::EarlyStop);
             }
-            let due = self.last_checkpoint.elapsed().as_secs_f64() >= options.checkpoint_seconds;
-            let stop = observer.stop_requested();
             if finished || due || stop {
                 self.save(observer)?;
             }
@@ -242,7 +261,7 @@ impl<'a> Trainer<'a> {
         Ok(Ending::Completed)
     }
 
-    /// One step of the optimisers; the error says which terms and layers were not finite.
+    /// One step of the optimizers; the error says which terms and layers were not finite.
     fn step(&mut self) -> Result<(), Cause> {
         let state = &mut self.state;
         let model = self.task.model;
@@ -261,11 +280,21 @@ impl<'a> Trainer<'a> {
             return Err(Cause::of(state.step, &read, &tracing));
         }
         let mut grads = ledger.loss().backward();
-        // The graph's handles go first, so that the optimiser finds the parameters unshared.
+        // The graph's handles go first, so that the optimizer finds the parameters unshared.
         drop((ledger, draw));
         let gradients: Vec<Option<Gradient>> = (0..tracked.entries().len())
             .map(|index| Gradient::take(&tracked, index, &mut grads))
             .collect();
+        let is_bad =
+            |gradient: &Option<Gradient>| gradient.as_ref().is_some_and(Gradient::is_bad_vector);
+        let named = tracked.entries().iter().zip(&gradients);
+        let bad: Vec<String> = named
+            .filter(|(_, g)| is_bad(g))
+            .map(|(e, _)| e.name.clone())
+            .collect();
+        if !bad.is_empty() {
+            return Err(Cause::of_gradients(state.step, bad));
+        }
         drop((tracked, grads));
         state.apply(gradients, &self.task.recipe.train);
         state.window.add(&read, n_examples);
@@ -285,8 +314,11 @@ impl<'a> Trainer<'a> {
         self.state.rate_scale = rate;
         self.task.run.log(&text)?;
         self.metrics.truncate_after(self.state.step)?;
+        self.events = EventWriter::resume(self.task.run.root(), self.state.step)?;
+        // Checkpoints of the abandoned steps would otherwise be the newest.
+        self.checkpoints.discard_after(self.state.step)?;
         observer.on(&Event::Warning { text: &text });
-        Ok(())
+        self.save(observer)
     }
 
     fn report_progress(&mut self, observer: &mut dyn Observer) {
@@ -318,7 +350,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn log_window(&mut self) -> Result<(), TrainError> {
-        let metrics = self.state.window.take();
+        let mut metrics = self.state.window.take();
+        if self.task.recipe.train.skip > 0.0 {
+            metrics.push(("skipped_steps".to_owned(), self.state.n_skipped as f64));
+        }
         self.record(Split::Train, metrics)
     }
 
@@ -353,11 +388,11 @@ impl<'a> Trainer<'a> {
         hook: &mut EpochHook<'_>,
     ) -> Result<(), TrainError> {
         let epoch = self.epoch();
-        let params = self.state.best_params();
+        let params = self.state.current();
         if let Some(validation) = self.task.validation {
             let stream = self.root.child("validation", epoch);
             let read = score::ledger_means(self.task.model, &params, validation, &stream);
-            self.state.note_validation(&read, self.task.recipe);
+            self.state.note_validation(&read, &self.task.recipe.train);
             let metrics: Vec<(&str, f64)> = read.iter().map(|(n, v)| (n.as_str(), *v)).collect();
             observer.on(&Event::Validated {
                 step: self.state.step,
@@ -378,7 +413,9 @@ impl<'a> Trainer<'a> {
     fn save(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.state.elapsed_s = self.elapsed_s();
         let path = self.state.save(&self.checkpoints)?;
-        if self.state.is_best {
+        // Mid-epoch weights are not those that were validated.
+        let best = self.state.is_best && self.state.batches.position() == 0;
+        if best {
             self.checkpoints.mark_best(self.state.step)?;
         }
         self.checkpoints.keep(self.task.recipe.train.keep)?;
@@ -387,7 +424,7 @@ impl<'a> Trainer<'a> {
         observer.on(&Event::Checkpoint {
             step: self.state.step,
             path: &path,
-            best: self.state.is_best,
+            best,
         });
         self.last_checkpoint = Instant::now();
         Ok(())

@@ -31,6 +31,7 @@ impl Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
     step: u64,
+    gradients: Vec<String>,
     parameters: Vec<String>,
     layers: Vec<String>,
     terms: Vec<String>,
@@ -45,10 +46,18 @@ impl Cause {
             .into_iter()
             .filter(|tensor| tensor.values.iter().any(|v| !v.is_finite()))
             .map(|tensor| tensor.name);
+        // A layer can run twice in a pass, for the data and for pseudo-inputs.
+        let mut layers = Vec::new();
+        for layer in traced.not_finite() {
+            if !layers.contains(&layer) {
+                layers.push(layer);
+            }
+        }
         Self {
             step,
+            gradients: Vec::new(),
             parameters: parameters.collect(),
-            layers: traced.not_finite(),
+            layers,
             terms: read
                 .terms
                 .iter()
@@ -56,6 +65,31 @@ impl Cause {
                 .map(|term| term.name.clone())
                 .collect(),
         }
+    }
+
+    /// Gradients that are not finite though the loss is.
+    pub(super) fn of_gradients(step: u64, gradients: Vec<String>) -> Self {
+        Self {
+            step,
+            gradients,
+            parameters: Vec::new(),
+            layers: Vec::new(),
+            terms: Vec::new(),
+        }
+    }
+
+    /// Parameters that are not finite, if there are any.
+    pub(super) fn of_parameters(step: u64, params: &Params) -> Option<Self> {
+        let bad = |values: &[f32]| values.iter().any(|v| !v.is_finite());
+        let host = params.to_host().into_iter();
+        let parameters: Vec<String> = host.filter(|t| bad(&t.values)).map(|t| t.name).collect();
+        (!parameters.is_empty()).then(|| Self {
+            step,
+            gradients: Vec::new(),
+            parameters,
+            layers: Vec::new(),
+            terms: Vec::new(),
+        })
     }
 
     /// One phrase: the earliest known place.
@@ -72,9 +106,13 @@ impl Cause {
             .map(|t| format!("`{t}`"))
             .collect::<Vec<_>>()
             .join(", ");
+        if let Some(gradients) = first("the gradient of parameter", &self.gradients) {
+            return format!("{gradients} is not finite though the loss is");
+        }
         let origin = first("parameter", &self.parameters)
             .or_else(|| first("the output of layer", &self.layers));
         match origin {
+            Some(origin) if terms.is_empty() => format!("{origin} is not finite"),
             Some(origin) => format!("{origin} is not finite, and so is {terms}"),
             None => format!("{terms} is not finite though all layers are"),
         }
@@ -92,6 +130,7 @@ impl Cause {
         Divergence {
             step: self.step,
             place: self.place(),
+            gradients: self.gradients,
             parameters: self.parameters,
             layers: self.layers,
             terms: self.terms,
@@ -113,6 +152,8 @@ pub struct Divergence {
     pub step: u64,
     /// Where the first number that is not finite was found.
     pub place: String,
+    /// Parameters whose gradient was not finite while the loss was.
+    pub gradients: Vec<String>,
     /// Parameters that hold such numbers.
     pub parameters: Vec<String>,
     /// Layers whose output does, in the order of computation.

@@ -1,13 +1,13 @@
 //! Everything that changes during training, and its checkpoint.
 //!
-//! A checkpoint holds tensors (`params/...`, `ema/...`, `optimizer/<group>/...`) and a JSON object with
-//! the counters, the place in the data, the optimisers' numbers and the open window of the log.
+//! A checkpoint holds tensors (`params/...`, `ema/...`, `best/...`, `optimizer/<group>/...`) and a JSON object with
+//! the counters, the place in the data, the optimizers' numbers and the open window of the log.
 
 use super::group::{Group, groups};
 use super::window::Window;
 use super::{Task, TrainError};
 use crate::optimizer::{Gradient, SavedStates};
-use crate::recipe::{Recipe, TrainOptions};
+use crate::recipe::TrainOptions;
 use jensen_data::Batches;
 use jensen_nets::{HostTensor, Params};
 use jensen_rng::Stream;
@@ -30,12 +30,14 @@ pub(super) struct State {
     /// Factor of every learning rate; halved once by a rollback.
     pub(super) rate_scale: f64,
     pub(super) n_rollbacks: u32,
-    /// Best validation ELBO so far.
+    /// Least validation loss so far, nats.
     best: Option<f64>,
+    /// The parameters of the best validation, kept if training may stop early.
+    best_params: Option<Params>,
     /// Whether the last validation was the best.
     pub(super) is_best: bool,
     pub(super) epochs_without_gain: usize,
-    n_skipped: u64,
+    pub(super) n_skipped: u64,
     pub(super) window: Window,
     pub(super) elapsed_s: f64,
 }
@@ -54,7 +56,14 @@ struct Counters {
     n_skipped: u64,
     window: Window,
     elapsed_s: f64,
-    optimizers: BTreeMap<String, BTreeMap<String, f64>>,
+    optimizers: BTreeMap<String, OptimizerNumbers>,
+}
+
+/// What a group's optimizer remembers besides tensors.
+#[derive(Serialize, Deserialize)]
+struct OptimizerNumbers {
+    kind: String,
+    numbers: BTreeMap<String, f64>,
 }
 
 impl State {
@@ -74,6 +83,7 @@ impl State {
             rate_scale: 1.0,
             n_rollbacks: 0,
             best: None,
+            best_params: None,
             is_best: false,
             epochs_without_gain: 0,
             n_skipped: 0,
@@ -82,9 +92,15 @@ impl State {
         })
     }
 
-    /// The parameters to use: the moving average if there is one.
-    pub(super) fn best_params(&self) -> Params {
+    /// The parameters to look at now: the moving average if there is one.
+    pub(super) fn current(&self) -> Params {
         self.ema.as_ref().unwrap_or(&self.params).clone()
+    }
+
+    /// The parameters to use in the end: those of the best validation if training may stop early.
+    pub(super) fn chosen(&self, options: &TrainOptions) -> Params {
+        let best = self.best_params.as_ref().filter(|_| options.patience > 0);
+        best.cloned().unwrap_or_else(|| self.current())
     }
 
     /// Changes the parameters by their gradients, group by group, and then the moving average.
@@ -100,20 +116,16 @@ impl State {
         }
     }
 
-    /// Takes a validation result into the early-stopping record.
-    pub(super) fn note_validation(&mut self, metrics: &[(String, f64)], recipe: &Recipe) {
-        let criterion = if recipe.bound_includes_rate() {
-            "loss"
-        } else {
-            "elbo"
-        };
-        let Some((_, value)) = metrics.iter().find(|(name, _)| name == criterion) else {
+    /// Takes a validation result into the early-stopping record: the loss with the weights of the
+    /// schedules' end, which is comparable from epoch to epoch.
+    pub(super) fn note_validation(&mut self, metrics: &[(String, f64)], options: &TrainOptions) {
+        let Some((_, loss)) = metrics.iter().find(|(name, _)| name == "loss") else {
             return;
         };
-        let gain = if criterion == "loss" { -value } else { *value };
-        self.is_best = self.best.is_none_or(|best| gain > best);
+        self.is_best = loss.is_finite() && self.best.is_none_or(|best| *loss < best);
         if self.is_best {
-            self.best = Some(gain);
+            self.best = Some(*loss);
+            self.best_params = (options.patience > 0).then(|| self.current());
             self.epochs_without_gain = 0;
         } else {
             self.epochs_without_gain += 1;
@@ -125,6 +137,9 @@ impl State {
         if let Some(ema) = &self.ema {
             tensors.extend(prefixed("ema", ema.to_host()));
         }
+        if let Some(best) = &self.best_params {
+            tensors.extend(prefixed("best", best.to_host()));
+        }
         let mut optimizers = BTreeMap::new();
         for group in &self.groups {
             let saved = group.optimizer.save(&self.params);
@@ -132,7 +147,11 @@ impl State {
                 &format!("optimizer/{}", group.name),
                 saved.tensors,
             ));
-            optimizers.insert(group.name.clone(), saved.numbers);
+            let numbers = OptimizerNumbers {
+                kind: group.kind.clone(),
+                numbers: saved.numbers,
+            };
+            optimizers.insert(group.name.clone(), numbers);
         }
         let counters = Counters {
             step: self.step,
@@ -149,7 +168,7 @@ impl State {
             optimizers,
         };
         let state = serde_json::to_value(&counters)
-            .expect("internal error: the counters of training do not serialise");
+            .expect("internal error: the counters of training do not serialize");
         let views: Vec<View<'_>> = tensors
             .iter()
             .map(|tensor| View {
@@ -161,7 +180,11 @@ impl State {
         checkpoints.save(self.step, &views, &state)
     }
 
-    pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+    pub(super) fn restore(
+        &mut self,
+        checkpoint: &Checkpoint,
+        options: &TrainOptions,
+    ) -> Result<(), TrainError> {
         let misfit = |reason: String| TrainError::Checkpoint {
             step: checkpoint.step,
             reason,
@@ -185,14 +208,23 @@ impl State {
         if let Some(ema) = &mut self.ema {
             ema.load(&under("ema")).map_err(|e| misfit(e.to_string()))?;
         }
+        let best = under("best");
+        if !best.is_empty() {
+            let mut params = self.params.clone();
+            params.load(&best).map_err(|e| misfit(e.to_string()))?;
+            self.best_params = Some(params);
+        }
         for group in &mut self.groups {
+            let known = counters.optimizers.get(&group.name);
+            let Some(known) = known.filter(|known| known.kind == group.kind) else {
+                return Err(misfit(format!(
+                    "it has no state of the optimizer `{}` of the parameter group `{}`",
+                    group.kind, group.name
+                )));
+            };
             let saved = SavedStates {
                 tensors: under(&format!("optimizer/{}", group.name)),
-                numbers: counters
-                    .optimizers
-                    .get(&group.name)
-                    .cloned()
-                    .unwrap_or_default(),
+                numbers: known.numbers.clone(),
             };
             group.optimizer.load(&self.params, &saved);
         }
@@ -200,7 +232,9 @@ impl State {
         self.step = counters.step;
         self.rate_scale = counters.rate_scale;
         self.n_rollbacks = counters.n_rollbacks;
-        self.best = counters.best;
+        // Without its parameters a best value is of no use to early stopping.
+        let usable = options.patience == 0 || self.best_params.is_some();
+        self.best = counters.best.filter(|_| usable);
         self.is_best = counters.is_best;
         self.epochs_without_gain = counters.epochs_without_gain;
         self.n_skipped = counters.n_skipped;

@@ -7,9 +7,37 @@ use serde::{Deserialize, Serialize};
 /// Sums over the examples since the last line of the log, in a fixed order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Window {
+    #[serde(with = "bits")]
     sums: Vec<(String, f64)>,
+    #[serde(with = "bits")]
     weights: Vec<(String, f64)>,
     n_examples: usize,
+}
+
+/// Numbers by their bits: a term that is only measured may be infinite, and JSON has no word for that.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        named: &[(String, f64)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let bits: Vec<(&str, u64)> = named
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.to_bits()))
+            .collect();
+        bits.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(String, f64)>, D::Error> {
+        let bits = Vec::<(String, u64)>::deserialize(deserializer)?;
+        Ok(bits
+            .into_iter()
+            .map(|(n, v)| (n, f64::from_bits(v)))
+            .collect())
+    }
 }
 
 impl Window {

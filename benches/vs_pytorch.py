@@ -1,0 +1,196 @@
+"""Training speed of jensen beside PyTorch on the CPU: the same two networks, the same data, the same
+number of threads, run alternately.
+
+Ours is the real trainer: `jensen fit` with metrics, validation, pictures for TensorBoard and checkpoints
+on; its speed is read from the run's metrics.jsonl. PyTorch runs its bare training step in two
+configurations: eager with fused Adam and the logits loss, and compiled.
+
+    python3 -m venv VENV && VENV/bin/pip install torch numpy   # any CPU build
+    cargo build --release
+    VENV/bin/python benches/vs_pytorch.py --data FOLDER_OF_MNIST --out benches/records/vs_pytorch.json
+"""
+
+import argparse
+import gzip
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BATCH = 128
+
+
+def images(folder):
+    import numpy as np
+
+    for name in ("train-images-idx3-ubyte.gz", "train-images-idx3-ubyte"):
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            opened = gzip.open(path) if name.endswith(".gz") else open(path, "rb")
+            with opened as file:
+                raw = file.read()
+            return np.frombuffer(raw, dtype=np.uint8, offset=16).reshape(-1, 784).astype("float32") / 255
+    sys.exit(f"no MNIST training images in {folder}")
+
+
+def torch_models():
+    import torch
+    from torch import nn
+
+    class Mlp(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enc = nn.Sequential(nn.Linear(784, 400), nn.ReLU())
+            self.head = nn.Linear(400, 40)
+            self.dec = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784))
+
+        def forward(self, x):
+            mean, log_var = self.head(self.enc(x)).chunk(2, 1)
+            z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
+            return self.dec(z), mean, log_var
+
+    class Conv(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enc = nn.Sequential(
+                nn.Unflatten(1, (1, 28, 28)),
+                nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(),
+                nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(),
+                nn.Flatten(), nn.Linear(3136, 256), nn.ReLU(),
+            )
+            self.head = nn.Linear(256, 40)
+            self.dec = nn.Sequential(
+                nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 3136), nn.ReLU(),
+                nn.Unflatten(1, (64, 7, 7)),
+                nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
+                nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Flatten(),
+            )
+
+        forward = Mlp.forward
+
+    return {"mlp": Mlp, "conv": Conv}
+
+
+def torch_speed(network, compiled, data, steps, seed):
+    """Samples per second of PyTorch over `steps` steps after a warm-up."""
+    import torch
+    from torch.nn import functional as F
+
+    torch.manual_seed(seed)
+    model = torch_models()[network]()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    x = torch.from_numpy(data)
+
+    def loss_of(batch):
+        logits, mean, log_var = model(batch)
+        nll = F.binary_cross_entropy_with_logits(logits, batch, reduction="sum")
+        kl = -0.5 * torch.sum(1 + log_var - mean.pow(2) - log_var.exp())
+        return (nll + kl) / len(batch)
+
+    step_loss = torch.compile(loss_of) if compiled else loss_of
+    order = torch.randperm(len(x))
+
+    def step(i):
+        at = (i * BATCH) % (len(x) - BATCH)
+        optimizer.zero_grad(set_to_none=True)
+        loss = step_loss(x[order[at:at + BATCH]])
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for i in range(20):
+        step(i)
+    start = time.perf_counter()
+    for i in range(steps):
+        loss = step(i + 20)
+    loss.item()
+    return steps * BATCH / (time.perf_counter() - start)
+
+
+def jensen_speed(binary, network, folder, epochs, threads, seed):
+    """Samples per second of the real trainer, between the first and the last line of its log."""
+    recipe = {"mlp": "vae", "conv": "conv-vae"}[network]
+    with tempfile.TemporaryDirectory() as temporary:
+        run = os.path.join(temporary, "run")
+        subprocess.run(
+            [binary, "fit", recipe, "--data", folder, "--out", run, "--seed", str(seed), "--quiet",
+             "--set", f"train.epochs={epochs}", "--set", f"train.threads={threads}"],
+            check=True, stdout=subprocess.DEVNULL,
+        )
+        with open(os.path.join(run, "metrics.jsonl")) as file:
+            lines = [json.loads(line) for line in file]
+    train = [line for line in lines if line["split"] == "train"]
+    first, last = train[0], train[-1]
+    return (last["step"] - first["step"]) * BATCH / (last["elapsed_s"] - first["elapsed_s"])
+
+
+def quartiles(values):
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": middle, "quartiles": [low, high], "all": values}
+
+
+def processor():
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    flags = subprocess.run(["lscpu"], capture_output=True, text=True).stdout
+    simd = [flag for flag in ("avx512f", "avx2", "fma") if flag in flags]
+    return f"{names[0]}, {len(names)} cores, {' '.join(simd)}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="folder with the MNIST files")
+    parser.add_argument("--binary", default="target/release/jensen")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--no-compile", action="store_true", help="leave out compiled PyTorch")
+    parser.add_argument("--out", required=True)
+    options = parser.parse_args()
+
+    import torch
+
+    torch.set_num_threads(options.threads)
+    data = images(options.data)
+    plan = {"mlp": {"epochs": 3, "steps": 1200}, "conv": {"epochs": 1, "steps": 200}}
+    speeds = {network: {"jensen": [], "torch_eager": [], "torch_compiled": []} for network in plan}
+    for repetition in range(options.repetitions):
+        for network, size in plan.items():
+            ours = jensen_speed(options.binary, network, options.data, size["epochs"], options.threads, repetition)
+            speeds[network]["jensen"].append(ours)
+            speeds[network]["torch_eager"].append(torch_speed(network, False, data, size["steps"], repetition))
+            if not options.no_compile:
+                speeds[network]["torch_compiled"].append(torch_speed(network, True, data, size["steps"], repetition))
+            print(repetition, network, {k: round(v[-1]) for k, v in speeds[network].items() if v}, flush=True)
+
+    record = {
+        "what": "training speed, samples per second, batch 128, f32; ratio = jensen / best PyTorch configuration",
+        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "processor": processor(),
+        "threads": options.threads,
+        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+        "seeds": list(range(options.repetitions)),
+        "networks": {},
+    }
+    for network, by_side in speeds.items():
+        sides = {side: quartiles(values) for side, values in by_side.items() if len(values) > 1}
+        best = max((s for s in sides if s != "jensen"), key=lambda s: sides[s]["median"])
+        pairs = [ours / theirs for ours, theirs in zip(by_side["jensen"], by_side[best])]
+        record["networks"][network] = {
+            "samples_per_second": sides,
+            "best_pytorch": best,
+            "ratio_of_medians": sides["jensen"]["median"] / sides[best]["median"],
+            "ratio_by_repetition": quartiles(pairs),
+        }
+    with open(options.out, "w") as file:
+        json.dump(record, file, indent=2)
+        file.write("\n")
+    for network, result in record["networks"].items():
+        print(f"{network}: {result['ratio_of_medians']:.2f} x {result['best_pytorch']}")
+
+
+if __name__ == "__main__":
+    main()

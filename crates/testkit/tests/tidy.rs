@@ -1,0 +1,219 @@
+//! House rules that a compiler does not check: arrows between crates, complete catalogues, citations
+//! and paths that exist, one home for printing and few for `unsafe`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every file under a folder of the workspace with this extension, in a fixed order.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(folder)];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> Vec<(String, String)> {
+    files("crates", "rs")
+        .into_iter()
+        .map(|path| {
+            let name = path.to_string_lossy().replace('\\', "/");
+            let name = name.split("/crates/").last().unwrap_or_default().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+/// The arrows that ARCHITECTURE.md allows: lines of its table `| crate | ... | imports |`.
+fn allowed_imports() -> Vec<(String, BTreeSet<String>)> {
+    let text = read("ARCHITECTURE.md");
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let name = |cell: &str| cell.trim_matches('`').to_owned();
+        let imports = cells[2]
+            .split(',')
+            .map(str::trim)
+            .filter(|cell| *cell != "-");
+        (name(cells[0]), imports.map(name).collect())
+    })
+    .collect()
+}
+
+#[test]
+fn crates_import_what_the_architecture_allows() {
+    let allowed = allowed_imports();
+    let mut seen = BTreeSet::new();
+    for manifest in files("crates", "toml") {
+        if manifest.file_name().is_none_or(|name| name != "Cargo.toml") {
+            continue;
+        }
+        let folder = manifest
+            .parent()
+            .unwrap()
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        let table: toml::Table = fs::read_to_string(&manifest).unwrap().parse().unwrap();
+        let Some((_, allowed)) = allowed.iter().find(|(name, _)| *name == folder) else {
+            panic!("ARCHITECTURE.md has no row for the crate `{folder}`");
+        };
+        let empty = toml::Table::new();
+        let dependencies = table
+            .get("dependencies")
+            .and_then(toml::Value::as_table)
+            .unwrap_or(&empty);
+        for dependency in dependencies.keys() {
+            let ours = match dependency.as_str() {
+                "jensen" => "jensen",
+                other => match other.strip_prefix("jensen-") {
+                    Some(ours) => ours,
+                    None => continue,
+                },
+            };
+            assert!(
+                allowed.contains(ours),
+                "`{folder}` imports `{ours}`, which the table does not allow"
+            );
+        }
+        seen.insert(folder);
+    }
+    for (name, _) in &allowed {
+        assert!(
+            seen.contains(name),
+            "ARCHITECTURE.md has a row for `{name}`, which does not exist"
+        );
+    }
+}
+
+#[test]
+fn every_part_file_stands_in_its_catalogue() {
+    let folders = [
+        "vae/src/bound",
+        "vae/src/decoder",
+        "vae/src/encoder",
+        "vae/src/latent",
+        "vae/src/likelihood",
+        "vae/src/objective",
+        "vae/src/optimizer",
+        "vae/src/prior",
+    ];
+    for folder in folders {
+        let catalogue = read(format!("crates/{folder}/mod.rs"));
+        for file in files(&format!("crates/{folder}"), "rs") {
+            let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+            let text = fs::read_to_string(&file).unwrap();
+            if name != "mod" && text.contains("const ENTRY") {
+                assert!(
+                    catalogue.contains(&format!("{name}::ENTRY")),
+                    "{folder}/{name}.rs"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_opens_with_a_head_comment() {
+    for (name, text) in sources() {
+        assert!(text.starts_with("//!"), "{name} has no head comment");
+    }
+}
+
+#[test]
+fn only_the_command_line_prints_and_only_kernels_are_unsafe() {
+    // Written in two parts, so that this file does not find itself.
+    let print = ["print", "ln!("].concat();
+    let unsafe_word = ["un", "safe "].concat();
+    for (name, text) in sources() {
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for line in code {
+            let may_print = [
+                "cli/",
+                "testkit/",
+                "/build.rs",
+                "/examples/",
+                "/benches/",
+                "/tests/",
+            ];
+            if line.contains(&print) {
+                assert!(
+                    may_print.iter().any(|part| name.contains(part)),
+                    "{name}: {line}"
+                );
+            }
+            if line.contains(&unsafe_word) && !line.contains('"') {
+                assert!(name.starts_with("kernels/"), "{name}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn citations_stand_in_the_bibliography() {
+    let bibliography = read("docs/references.bib");
+    for (name, text) in sources() {
+        for comment in text
+            .lines()
+            .filter(|line| line.trim_start().starts_with("//"))
+        {
+            for part in comment.split('[').skip(1) {
+                let Some((key, _)) = part.split_once(']') else {
+                    continue;
+                };
+                let Some((author, year)) = key.split_once('-') else {
+                    continue;
+                };
+                let is_key = author.chars().all(|c| c.is_ascii_lowercase())
+                    && year.len() == 4
+                    && year.chars().all(|c| c.is_ascii_digit());
+                if is_key {
+                    assert!(
+                        bibliography.contains(&format!("{{{key},")),
+                        "{name} cites [{key}]"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn paths_named_in_the_pages_exist() {
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        for part in read(page).split('`').skip(1).step_by(2) {
+            let top = part.split('/').next().unwrap_or_default();
+            let is_path = ["crates", "recipes", "docs", "benches", ".ci"].contains(&top)
+                && part.contains('/')
+                && !part.contains(['<', ' ', '*']);
+            if is_path {
+                assert!(
+                    root().join(part).exists(),
+                    "{page} names `{part}`, which does not exist"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Laws over latents and priors: closed-form KL against Monte Carlo, normalization, gradients.
+
+use crate::common::{matrix, mean_and_error, site};
+use burn::tensor::{Device, Tensor};
+use jensen_nets::{Builder, Params};
+use jensen_rng::Stream;
+use jensen_testkit::integrate_line;
+use jensen_vae::latent::{self, Latent, Posterior};
+use jensen_vae::ledger::to_f64;
+use jensen_vae::model::Model;
+use jensen_vae::noise;
+use jensen_vae::part::{find, overlay};
+use jensen_vae::prior::{self, Prior, PriorContext, PriorSite};
+
+const N_FEATURES: usize = 4;
+
+fn build_latent(kind: &str, dim: usize) -> (Box<dyn Latent>, Params) {
+    let entry = find(latent::CATALOGUE, kind, "test").unwrap();
+    let mut table = (entry.defaults)();
+    overlay(&mut table, &format!("dim = {dim}").parse().unwrap(), "test").unwrap();
+    let mut builder = Builder::new(Stream::from_seed(3), &Device::flex());
+    let latent = (entry.build)(&table, "latent.z", N_FEATURES, &mut builder).unwrap();
+    (latent, builder.finish())
+}
+
+fn features(rows: usize) -> Tensor<2> {
+    noise::normal(&mut Stream::from_seed(8), rows, N_FEATURES, &Device::flex()) * 2.0
+}
+
+#[test]
+fn closed_kl_equals_monte_carlo() {
+    for entry in latent::CATALOGUE {
+        let (latent, params) = build_latent(entry.kind, 3);
+        let (rows, k) = (4, 20_000);
+        let posterior = latent.posterior(&params, features(rows));
+        let closed = posterior.kl_standard_normal().sum_dim(1);
+        let z = posterior.sample(noise::normal(
+            &mut Stream::from_seed(1),
+            rows * k,
+            3,
+            &Device::flex(),
+        ));
+        let log_p = z.clone().square().sum_dim(1) * -0.5 - 1.5 * std::f64::consts::TAU.ln();
+        let ratio = to_f64(posterior.log_prob(z) - log_p.reshape([rows * k]));
+        for (row, closed) in to_f64(closed).iter().enumerate() {
+            let (mean, error) = mean_and_error(&ratio[row * k..(row + 1) * k]);
+            assert!(*closed >= 0.0);
+            assert!(
+                (mean - closed).abs() < 5.0 * error,
+                "{}: {mean} +- {error}, {closed}",
+                entry.kind
+            );
+        }
+    }
+}
+
+#[test]
+fn a_posterior_integrates_to_one_and_has_the_stated_moments() {
+    for entry in latent::CATALOGUE {
+        let (latent, params) = build_latent(entry.kind, 1);
+        let posterior = latent.posterior(&params, features(1));
+        let mean = to_f64(posterior.mean())[0];
+        let scale = (to_f64(posterior.log_var())[0] / 2.0).exp();
+        let density = |z: f64| to_f64(posterior.log_prob(matrix(&[z], 1)))[0].exp();
+        let total = integrate_line(density, mean, scale);
+        assert!((total - 1.0).abs() < 1e-5, "{}: {total}", entry.kind);
+        let var = integrate_line(|z| (z - mean).powi(2) * density(z), mean, scale);
+        assert!(
+            (var - scale * scale).abs() < 1e-5 * (1.0 + var),
+            "{}: {var}",
+            entry.kind
+        );
+    }
+}
+
+/// The gradient of E_q[f(z)] by reparameterization and by the score function agree in mean.
+#[test]
+fn reparameterized_and_score_function_gradients_agree_in_mean() {
+    for entry in latent::CATALOGUE {
+        let (latent, params) = build_latent(entry.kind, 2);
+        let h = features(1);
+        let f = |z: Tensor<2>| (z.clone().sin() + z.square() * 0.3).sum_dim(1);
+        let n_runs = 300;
+        let k = 400;
+        let mut both: [Vec<Vec<f64>>; 2] = [Vec::new(), Vec::new()];
+        for run in 0..n_runs {
+            let noise = noise::normal(&mut Stream::from_seed(run), k, 2, &Device::flex());
+            for (which, gradients) in both.iter_mut().enumerate() {
+                let tracked = params.tracked();
+                let posterior = latent.posterior(&tracked, h.clone());
+                let z = posterior.sample(noise.clone());
+                let objective = if which == 0 {
+                    f(z).mean()
+                } else {
+                    let z = z.detach();
+                    let score = posterior.log_prob(z.clone()).reshape([k, 1]);
+                    (score * f(z)).mean()
+                };
+                let mut grads = objective.backward();
+                let bias = tracked.at::<1>(1).grad_remove(&mut grads).unwrap();
+                gradients.push(to_f64(bias));
+            }
+        }
+        for i in 0..both[0][0].len() {
+            let column = |which: usize| -> Vec<f64> { both[which].iter().map(|g| g[i]).collect() };
+            let (reparameterized, error_1) = mean_and_error(&column(0));
+            let (score, error_2) = mean_and_error(&column(1));
+            let error = (error_1.powi(2) + error_2.powi(2)).sqrt();
+            assert!(
+                (reparameterized - score).abs() < 5.0 * error + 1e-7,
+                "{}, parameter {i}: {reparameterized} and {score} +- {error}",
+                entry.kind
+            );
+            assert!(
+                error_1 <= error_2 + 1e-7,
+                "{}: the score function varies less",
+                entry.kind
+            );
+        }
+    }
+}
+
+fn build_prior(kind: &str, options: &str, dim: usize) -> (Box<dyn Prior>, Params) {
+    let entry = find(prior::CATALOGUE, kind, "test").unwrap();
+    let mut table = (entry.defaults)();
+    overlay(&mut table, &options.parse().unwrap(), "test").unwrap();
+    let mut builder = Builder::new(Stream::from_seed(3), &Device::flex());
+    let site = PriorSite {
+        dim,
+        n_values: N_FEATURES,
+        data_mean: vec![0.2; N_FEATURES],
+    };
+    let prior = (entry.build)(&table, "prior.z", &site, &mut builder).unwrap();
+    (prior, builder.finish())
+}
+
+#[test]
+fn priors_integrate_to_one_and_their_samples_have_their_moments() {
+    let cases = [
+        ("normal", ""),
+        ("mixture", "components = 3"),
+        ("mixture", "components = 3\nfit = 'post_hoc'"),
+        ("vamp", "components = 5"),
+    ];
+    for entry in prior::CATALOGUE {
+        assert!(
+            cases.iter().any(|(kind, _)| *kind == entry.kind),
+            "{}",
+            entry.kind
+        );
+    }
+    for latent_entry in latent::CATALOGUE {
+        let (latent, latent_params) = build_latent(latent_entry.kind, 1);
+        let posterior =
+            |x: Tensor<2>| -> Box<dyn Posterior> { latent.posterior(&latent_params, x) };
+        for (kind, options) in cases {
+            let (prior, params) = build_prior(kind, options, 1);
+            let context = PriorContext {
+                params: &params,
+                posterior: &posterior,
+            };
+            let density = |z: f64| to_f64(prior.log_prob(&context, matrix(&[z], 1)))[0].exp();
+            let total = integrate_line(density, 0.0, 1.0);
+            assert!((total - 1.0).abs() < 1e-5, "{kind} {options}: {total}");
+            let draws = to_f64(prior.sample(&context, 20_000, &mut Stream::from_seed(2)));
+            for power in [1, 2] {
+                let moment = integrate_line(|z| z.powi(power) * density(z), 0.0, 1.0);
+                let powers: Vec<f64> = draws.iter().map(|z| z.powi(power)).collect();
+                let (mean, error) = mean_and_error(&powers);
+                assert!(
+                    (mean - moment).abs() < 5.0 * error,
+                    "{kind}: {mean} +- {error}, {moment}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_post_hoc_mixture_is_normal_until_it_is_fitted() {
+    let text = "
+        encoder = { kind = 'mlp', hidden = [8] }
+        decoder = { kind = 'mlp', hidden = [8] }
+        likelihood = 'gaussian'
+        latent = { z = { kind = 'gaussian', dim = 1 } }
+        prior = { z = { kind = 'mixture', components = 2, fit = 'post_hoc' } }
+    ";
+    let recipe = crate::common::recipe(text);
+    let (model, mut params) = Model::assemble(&recipe, &site(3), &Device::flex()).unwrap();
+    let at = |params: &Params, z: f64| to_f64(model.prior_log_prob(params, &[matrix(&[z], 1)]))[0];
+    let normal = -0.5 * 9.0 - 0.5 * std::f64::consts::TAU.ln();
+    assert!((at(&params, 3.0) - normal).abs() < 1e-5);
+    let mut stream = Stream::from_seed(1);
+    let codes: Vec<f64> = (0..2000)
+        .map(|i| if i % 2 == 0 { 3.0 } else { -3.0 } + 0.1 * stream.normal())
+        .collect();
+    assert_eq!(model.fit_priors(&mut params, &[codes], &stream), ["z"]);
+    // Half a Gaussian of scale 0.1 at its middle.
+    let peak = 0.5f64.ln() - 0.1f64.ln() - 0.5 * std::f64::consts::TAU.ln();
+    assert!((at(&params, 3.0) - peak).abs() < 0.1);
+    assert!(at(&params, 0.0) < -100.0);
+}

@@ -1,0 +1,11 @@
+//! What must hold for every part, every bound and every run of the trainer.
+
+mod bounds;
+mod common;
+mod latents;
+mod likelihoods;
+mod linear;
+mod mnist;
+mod objective;
+mod store;
+mod training;

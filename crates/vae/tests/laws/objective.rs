@@ -1,0 +1,201 @@
+//! Terms of the objective against their definitions, and what clipping, skipping and averaging do.
+
+use crate::common::{assemble, bars, mean_and_error, recipe};
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use jensen_run::{RunFolder, Silent};
+use jensen_vae::ledger::{Readout, Role, to_f64};
+use jensen_vae::recipe::Recipe;
+use jensen_vae::train::{Task, train};
+
+const N: usize = 12;
+/// f32 sums of a few dozen terms.
+const ROUNDING: f64 = 1e-4;
+
+fn small(objective: &str) -> Recipe {
+    recipe(&format!(
+        "
+        encoder = {{ kind = 'mlp', hidden = [8] }}
+        decoder = {{ kind = 'mlp', hidden = [8] }}
+        latent = {{ z = {{ kind = 'gaussian', dim = 3 }} }}
+        data = {{ batch = {N}, validation = 0.0 }}
+        {objective}
+        "
+    ))
+}
+
+struct Pass {
+    read: Readout,
+    /// KL per example and dimension, `[N, 3]`.
+    kl: Vec<f64>,
+    mean: Vec<f64>,
+    log_var: Vec<f64>,
+    z: Vec<f64>,
+}
+
+fn pass(objective: &str, progress: f64) -> Pass {
+    let (feed, model, params) = assemble(&small(objective), bars(N, 1));
+    let stream = Stream::from_seed(4);
+    let x = feed.batch(&(0..N).collect::<Vec<_>>(), &stream);
+    let (ledger, draw) = model.ledger(&params, x, progress, &stream);
+    let latent = &draw.latents[0];
+    Pass {
+        read: ledger.read(),
+        kl: to_f64(latent.rate_per_dim.clone()),
+        mean: to_f64(latent.posterior.mean()),
+        log_var: to_f64(latent.posterior.log_var()),
+        z: to_f64(latent.z.clone()),
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Mean loss without the log-likelihood.
+fn regularization(pass: &Pass) -> f64 {
+    mean(&pass.read.loss()) + mean(&pass.read.sum_of(Role::LogLikelihood))
+}
+
+#[test]
+fn the_rate_is_weighted_scheduled_targeted_and_granted_free_bits() {
+    let total = |pass: &Pass| pass.kl.iter().sum::<f64>() / N as f64;
+    let close = |a: f64, b: f64| assert!((a - b).abs() < ROUNDING, "{a}, {b}");
+
+    let beta = pass("objective = { rate = { z = { weight = 4.0 } } }", 0.3);
+    close(regularization(&beta), 4.0 * total(&beta));
+    close(mean(&beta.read.sum_of(Role::Rate)), total(&beta));
+
+    let schedule = "{ kind = 'linear', from = 0.0, to = 2.0, until = 0.5 }";
+    let annealed = pass(
+        &format!("objective = {{ rate = {{ z = {{ weight = {schedule} }} }} }}"),
+        0.25,
+    );
+    close(regularization(&annealed), total(&annealed));
+
+    let capacity = pass(
+        "objective = { rate = { z = { weight = 3.0, capacity = 5.0 } } }",
+        0.3,
+    );
+    close(
+        regularization(&capacity),
+        3.0 * (total(&capacity) - 5.0).abs(),
+    );
+
+    let column =
+        |pass: &Pass, i: usize| mean(&pass.kl[i..].iter().step_by(3).copied().collect::<Vec<_>>());
+    // Free bits between the smallest and the largest KL, so that some dimensions get them.
+    let mut columns: Vec<f64> = (0..3).map(|i| column(&beta, i)).collect();
+    columns.sort_by(f64::total_cmp);
+    let bits = (columns[0] + columns[2]) / 2.0;
+    let options = format!("objective = {{ rate = {{ z = {{ free_bits = {bits} }} }} }}");
+    let expected = columns.iter().map(|kl| kl.max(bits)).sum();
+    close(regularization(&pass(&options, 0.3)), expected);
+
+    let whole = "objective = { rate = { z = { free_bits = 9.0, free_bits_group = 'latent' } } }";
+    close(regularization(&pass(whole, 0.3)), 9.0);
+}
+
+#[test]
+fn total_correlation_is_its_definition() {
+    let pass = pass("objective = { tc = { z = { weight = 2.0 } } }", 0.3);
+    let log_q = |i: usize, j: usize, d: usize| {
+        let (z, m, v) = (
+            pass.z[i * 3 + d],
+            pass.mean[j * 3 + d],
+            pass.log_var[j * 3 + d],
+        );
+        -0.5 * ((z - m).powi(2) / v.exp() + v + std::f64::consts::TAU.ln())
+    };
+    let log_sum = |terms: Vec<f64>| terms.iter().map(|t| t.exp()).sum::<f64>().ln();
+    // The training part has N examples and so has the batch.
+    let log_pairs = ((N * N) as f64).ln();
+    let tc: Vec<f64> = (0..N)
+        .map(|i| {
+            let joint = log_sum(
+                (0..N)
+                    .map(|j| (0..3).map(|d| log_q(i, j, d)).sum())
+                    .collect(),
+            );
+            let marginal = |d: usize| log_sum((0..N).map(|j| log_q(i, j, d)).collect()) - log_pairs;
+            joint - log_pairs - (0..3).map(marginal).sum::<f64>()
+        })
+        .collect();
+    let found = pass
+        .read
+        .terms
+        .iter()
+        .find(|term| term.name == "tc.z")
+        .unwrap();
+    for (found, expected) in found.nats.iter().zip(&tc) {
+        assert!((found - expected).abs() < ROUNDING, "{found}, {expected}");
+    }
+    let expected = 2.0 * mean(&tc) + pass.kl.iter().sum::<f64>() / N as f64;
+    assert!((regularization(&pass) - expected).abs() < ROUNDING);
+}
+
+/// One step of gradient descent with rate 1 and these options; the parameters before and after.
+fn one_step(options: &str) -> (Params, Params) {
+    let recipe = small(&format!(
+        "[train]\nepochs = 1\noptimizer = {{ kind = 'sgd', lr = 1.0, momentum = 0.0 }}\n{options}"
+    ));
+    let (feed, model, params) = assemble(&recipe, bars(N, 1));
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(folder.path().join("run")).unwrap();
+    let task = Task {
+        recipe: &recipe,
+        model: &model,
+        train: &feed,
+        validation: None,
+        run: &run,
+    };
+    let first = params.clone();
+    let trained = train(&task, params, &mut Silent, &mut |_, _, _| Ok(())).unwrap();
+    assert_eq!(trained.step, 1);
+    (first, trained.params)
+}
+
+/// All differences of two lists of parameters.
+fn difference((from, to): &(Params, Params)) -> Vec<f64> {
+    let values = |params: &Params| -> Vec<f64> {
+        let host = params.to_host().into_iter();
+        host.flat_map(|t| t.values).map(f64::from).collect()
+    };
+    values(to)
+        .iter()
+        .zip(values(from))
+        .map(|(to, from)| to - from)
+        .collect()
+}
+
+#[test]
+fn gradients_are_clipped_skipped_and_weights_averaged() {
+    let norm = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let free = difference(&one_step(""));
+    assert!(
+        norm(&free) > 2.0,
+        "the gradient is large enough to be clipped"
+    );
+    let clipped = difference(&one_step("clip = 2.0"));
+    assert!((norm(&clipped) - 2.0).abs() < 1e-3, "{}", norm(&clipped));
+    let factor = 2.0 / norm(&free);
+    let worst = free
+        .iter()
+        .zip(&clipped)
+        .map(|(f, c)| (f * factor - c).abs())
+        .fold(0.0, f64::max);
+    assert!(worst < 1e-5, "clipping keeps the direction");
+    assert_eq!(norm(&difference(&one_step("skip = 2.0"))), 0.0);
+    assert_eq!(difference(&one_step("clip = 1e9\nskip = 1e9")), free);
+
+    // In the first step the average has the decay 1 / 10 of its warm-up.
+    let averaged = difference(&one_step("ema = 0.999"));
+    let (mean, _) = mean_and_error(
+        &free
+            .iter()
+            .zip(&averaged)
+            .map(|(f, a)| (f * 0.9 - a).abs())
+            .collect::<Vec<_>>(),
+    );
+    assert!(mean < 1e-6, "{mean}");
+}

@@ -1,0 +1,354 @@
+//! The trainer: same bits after any interruption and for any number of threads, recovery from numbers
+//! that are not finite, early stopping, groups, several latents.
+
+use crate::common::{assemble, bars, recipe};
+use jensen_nets::{HostTensor, Params};
+use jensen_rng::Stream;
+use jensen_run::{Event, Observer, Recording, RunFolder, Silent, read_metrics};
+use jensen_vae::recipe::Recipe;
+use jensen_vae::train::{Ending, Task, TrainError, Trained, train};
+use std::cell::Cell;
+use std::path::Path;
+
+/// A small model with everything that has a state: moving average, groups, random data, schedules.
+const RICH: &str = "
+    encoder = { kind = 'mlp', hidden = [16] }
+    decoder = { kind = 'mlp', hidden = [16] }
+    latent = { z = { kind = 'gaussian', dim = 3 } }
+    prior = { z = { kind = 'vamp', components = 4 } }
+    [data]
+    batch = 20
+    binarize = 'dynamic'
+    validation = 0.0
+    [objective.rate.z]
+    weight = { kind = 'cyclical', from = 0.0, to = 1.0, cycles = 3, ramp = 0.5 }
+    [objective.mmd.z]
+    weight = 0.5
+    [train]
+    epochs = 6
+    ema = 0.9
+    clip = 50.0
+    log_every = 7
+    [train.groups.slow]
+    prefix = 'prior.'
+    optimizer = { kind = 'sgd', lr = 1e-3 }
+";
+
+fn fit(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result<Trained, TrainError> {
+    fit_with(recipe, folder, observer, |_| {})
+}
+
+fn fit_with(
+    recipe: &Recipe,
+    folder: &Path,
+    observer: &mut dyn Observer,
+    change: impl FnOnce(&mut Params),
+) -> Result<Trained, TrainError> {
+    let examples = bars(150, 5);
+    let (others, held_out) = examples.split(0.2, &mut Stream::from_seed(2));
+    let (feed, model, mut params) = assemble(recipe, others);
+    let (validation, ..) = assemble(recipe, held_out);
+    change(&mut params);
+    let run = if folder.exists() {
+        RunFolder::resume(folder).unwrap()
+    } else {
+        let run = RunFolder::create(folder).unwrap();
+        run.write("config.toml", recipe.to_toml().as_bytes())
+            .unwrap();
+        run
+    };
+    let task = Task {
+        recipe,
+        model: &model,
+        train: &feed,
+        validation: Some(&validation),
+        run: &run,
+    };
+    train(&task, params, observer, &mut |_, _, _| Ok(()))
+}
+
+/// Asks for a stop once it has been asked so many times: that is, after so many steps.
+struct StopAfter {
+    n_steps: u64,
+    n_asked: Cell<u64>,
+}
+
+impl Observer for StopAfter {
+    fn on(&mut self, _: &Event<'_>) {}
+
+    fn stop_requested(&self) -> bool {
+        self.n_asked.set(self.n_asked.get() + 1);
+        self.n_asked.get() >= self.n_steps
+    }
+}
+
+/// Names and bits.
+fn bits(params: &Params) -> Vec<(String, Vec<u32>)> {
+    let bits = |t: HostTensor| (t.name, t.values.iter().map(|v| v.to_bits()).collect());
+    params.to_host().into_iter().map(bits).collect()
+}
+
+#[test]
+fn a_run_killed_at_random_steps_ends_with_the_same_bits() {
+    let recipe = recipe(RICH);
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fit(&recipe, &folder.path().join("whole"), &mut Silent).unwrap();
+    assert_eq!((whole.ending, whole.step), (Ending::Completed, 36));
+    let lines = read_metrics(folder.path().join("whole/metrics.jsonl")).unwrap();
+
+    let mut stream = Stream::from_seed(12);
+    for trial in 0..6 {
+        let broken = folder.path().join(format!("broken-{trial}"));
+        let mut step = 0;
+        let last = loop {
+            let n_steps = 1 + stream.below(15) as u64;
+            let mut observer = StopAfter {
+                n_steps,
+                n_asked: Cell::new(0),
+            };
+            let part = fit(&recipe, &broken, &mut observer).unwrap();
+            if part.ending == Ending::Completed {
+                break part;
+            }
+            assert_eq!(part.step, step + n_steps);
+            step = part.step;
+        };
+        assert_eq!(bits(&last.params), bits(&whole.params), "trial {trial}");
+        let again = read_metrics(broken.join("metrics.jsonl")).unwrap();
+        let values = |lines: &[jensen_run::Record]| -> Vec<_> {
+            lines
+                .iter()
+                .map(|l| (l.step, l.split, l.metrics.clone()))
+                .collect()
+        };
+        assert_eq!(values(&again), values(&lines), "trial {trial}");
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let conv = "
+        encoder = { kind = 'conv', channels = [16, 32], fc = 64, residual = 1, norm = 'group' }
+        decoder = { kind = 'conv', channels = [16, 32], fc = 64, residual = 1, norm = 'group' }
+        latent = { z = { kind = 'gaussian', dim = 3 } }
+        data = { batch = 33, validation = 0.0 }
+        train = { epochs = 2 }
+    ";
+    // Wide enough for every kernel to split its work.
+    let wide = "
+        encoder = { kind = 'mlp', hidden = [400] }
+        decoder = { kind = 'mlp', hidden = [400] }
+        data = { batch = 120, validation = 0.0 }
+        train = { epochs = 4, clip = 10.0 }
+    ";
+    let folder = tempfile::tempdir().unwrap();
+    for (which, text) in [RICH, conv, wide].into_iter().enumerate() {
+        let recipe = recipe(text);
+        let mut results = Vec::new();
+        for threads in [1, 2, 3] {
+            jensen_kernels::set_threads(threads);
+            let run = folder.path().join(format!("{which}-{threads}"));
+            results.push(bits(&fit(&recipe, &run, &mut Silent).unwrap().params));
+        }
+        assert!(
+            results.windows(2).all(|pair| pair[0] == pair[1]),
+            "recipe {which}"
+        );
+    }
+    jensen_kernels::set_threads(0);
+}
+
+#[test]
+fn a_rate_that_is_too_large_is_named_rolled_back_and_given_up() {
+    let text = RICH.replace("epochs = 6", "epochs = 60").replace(
+        "clip = 50.0",
+        "optimizer = { kind = 'sgd', lr = 1e12, momentum = 0.0 }",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut observer = Recording::default();
+    let error = fit(&recipe(&text), &run, &mut observer).err().unwrap();
+    let TrainError::Diverged(divergence) = &error else {
+        panic!("{error}");
+    };
+    assert!(!divergence.terms.is_empty());
+    assert!(
+        !divergence.layers.is_empty() || !divergence.parameters.is_empty(),
+        "{divergence:?}"
+    );
+    let text = error.to_string();
+    assert!(
+        text.contains("gave up at step") && text.contains("train.optimizer.lr"),
+        "{text}"
+    );
+    let warnings: Vec<_> = observer.of("warning").collect();
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].to_string().contains("halved the learning rate"),
+        "{}",
+        warnings[0]
+    );
+}
+
+#[test]
+fn a_parameter_that_is_not_a_number_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let spoil = |params: &mut Params| {
+        let mut host = params.to_host();
+        let spoiled = host
+            .iter_mut()
+            .find(|t| t.name == "decoder.fc1.bias")
+            .unwrap();
+        spoiled.values[3] = f32::NAN;
+        params.load(&host).unwrap();
+    };
+    let error = fit_with(
+        &recipe(RICH),
+        &folder.path().join("run"),
+        &mut Silent,
+        spoil,
+    );
+    let Err(TrainError::Diverged(divergence)) = error else {
+        panic!("the run did not fail");
+    };
+    assert_eq!(divergence.parameters, ["decoder.fc1.bias"]);
+    assert_eq!(divergence.layers, ["decoder.fc1", "decoder.out"]);
+    assert_eq!(divergence.terms, ["log_likelihood"]);
+    assert!(
+        divergence
+            .place
+            .contains("parameter `decoder.fc1.bias` is not finite"),
+        "{}",
+        divergence.place
+    );
+}
+
+#[test]
+fn a_rolled_back_run_goes_on_with_half_the_rate_and_discards_what_it_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut survivors = 0;
+    // On a ladder of doubled rates there is a first that diverges, and half of it does not.
+    for i in 0..24 {
+        let rate = 2f64.powi(i - 5);
+        let text = RICH
+            .replace("clip = 50.0", &format!("checkpoint_seconds = 0.0\n keep = 9\n optimizer = {{ kind = 'sgd', lr = {rate}, momentum = 0.0 }}"));
+        let run = folder.path().join(format!("run-{i}"));
+        let mut observer = Recording::default();
+        let Ok(trained) = fit(&recipe(&text), &run, &mut observer) else {
+            continue;
+        };
+        if observer.of("warning").count() == 0 {
+            continue;
+        }
+        survivors += 1;
+        assert_eq!((trained.ending, trained.step), (Ending::Completed, 36));
+        let finite = |t: &HostTensor| t.values.iter().all(|v| v.is_finite());
+        assert!(trained.params.to_host().iter().all(finite));
+        let run = RunFolder::open(&run).unwrap();
+        for entry in jensen_run::Checkpoints::of(&run).list().unwrap() {
+            let state = jensen_run::Checkpoints::load(&entry.path).unwrap().state;
+            assert_eq!(state["n_rollbacks"], 1, "step {} was abandoned", entry.step);
+            assert_eq!(state["rate_scale"], 0.5);
+        }
+    }
+    assert!(
+        survivors > 0,
+        "no rate of the ladder rolled back and went on"
+    );
+}
+
+#[test]
+fn training_stops_early_when_validation_stops_improving() {
+    let text = RICH
+        .replace("epochs = 6", "epochs = 400\n patience = 3")
+        .replace(
+            "binarize = 'dynamic'\n    validation = 0.0",
+            "validation = 0.1",
+        )
+        .replace("clip = 50.0", "optimizer = { lr = 0.02 }")
+        // Without a schedule the length of the run does not influence its steps.
+        .replace(
+            "{ kind = 'cyclical', from = 0.0, to = 1.0, cycles = 3, ramp = 0.5 }",
+            "1.0",
+        );
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let trained = fit(&recipe(&text), &run, &mut Silent).unwrap();
+    assert_eq!(trained.ending, Ending::EarlyStop);
+    let lines = read_metrics(run.join("metrics.jsonl")).unwrap();
+    let elbo: Vec<f64> = lines
+        .iter()
+        .filter(|line| line.split == jensen_run::Split::Validation)
+        .map(|line| line.get("elbo").unwrap())
+        .collect();
+    let best = elbo.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let at = elbo.iter().position(|&value| value == best).unwrap();
+    assert_eq!(elbo.len() - 1 - at, 3, "{elbo:?}");
+    // The parameters of the best epoch come back: a run that ends there has the same.
+    let shorter = text.replace("epochs = 400", &format!("epochs = {}", at + 1));
+    let until_best = fit(&recipe(&shorter), &folder.path().join("short"), &mut Silent).unwrap();
+    assert_eq!(until_best.ending, Ending::Completed);
+    assert_eq!(bits(&until_best.params), bits(&trained.params));
+}
+
+#[test]
+fn two_latents_at_two_ports_need_no_other_trainer() {
+    let text = "
+        encoder = { kind = 'mlp', hidden = [24, 12] }
+        decoder = { kind = 'mlp', hidden = [12, 24] }
+        [latent.top]
+        kind = 'gaussian'
+        dim = 2
+        [latent.side]
+        kind = 'gaussian_full'
+        dim = 2
+        port = 'h1'
+        [prior.side]
+        kind = 'mixture'
+        components = 3
+        [data]
+        batch = 20
+        validation = 0.0
+        [train]
+        epochs = 30
+        optimizer = { lr = 5e-3 }
+    ";
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    fit(&recipe(text), &run, &mut Silent).unwrap();
+    let lines = read_metrics(run.join("metrics.jsonl")).unwrap();
+    let validation = |index: usize| {
+        let mut of = lines
+            .iter()
+            .filter(|l| l.split == jensen_run::Split::Validation);
+        if index == 0 {
+            of.next()
+        } else {
+            of.next_back()
+        }
+        .unwrap()
+        .clone()
+    };
+    let (first, last) = (validation(0), validation(1));
+    assert!(last.get("elbo").unwrap() > first.get("elbo").unwrap() + 1.0);
+    let parts = last.get("kl.top").unwrap() + last.get("kl.side").unwrap();
+    assert!((parts - last.get("kl").unwrap()).abs() < 1e-9);
+
+    let message = |from: &str, to: &str| {
+        let changed = recipe(&text.replace(from, to));
+        let examples = bars(4, 1);
+        let feed =
+            jensen_vae::feed::Feed::new(examples, &changed.data, &burn::tensor::Device::flex());
+        let site = feed.unwrap().site();
+        let assembled =
+            jensen_vae::model::Model::assemble(&changed, &site, &burn::tensor::Device::flex());
+        assembled.err().unwrap().to_string()
+    };
+    let misfit = message("port = 'h1'", "port = 'h7'");
+    assert!(
+        misfit.contains("no port `h7`; this encoder offers bottom, h1, h2"),
+        "{misfit}"
+    );
+    let misfit = message("hidden = [12, 24]", "hidden = []");
+    assert!(misfit.contains("this decoder offers bottom"), "{misfit}");
+}
