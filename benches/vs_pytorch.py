@@ -155,7 +155,7 @@ def main():
 
     torch.set_num_threads(options.threads)
     data = images(options.data)
-    plan = {"mlp": {"epochs": 3, "steps": 1200}, "conv": {"epochs": 1, "steps": 200}}
+    plan = {"mlp": {"epochs": 3, "steps": 1000}, "conv": {"epochs": 1, "steps": 150}}
     speeds = {network: {"jensen": [], "torch_eager": [], "torch_compiled": []} for network in plan}
     for repetition in range(options.repetitions):
         for network, size in plan.items():

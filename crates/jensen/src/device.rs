@@ -11,6 +11,9 @@ use jensen_vae::recipe::TrainOptions;
 pub fn open(options: &TrainOptions) -> Result<Device> {
     if options.threads > 0 {
         jensen_kernels::set_threads(options.threads);
+        // Operations that are burn's own run on rayon's global pool, which can be sized once a process.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads);
+        drop(pool.build_global());
     }
     match options.device.as_str() {
         "cpu" => Ok(Device::flex()),

@@ -45,6 +45,21 @@ pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer)
         train = rest;
         validation = Some(held_out);
     }
+    for (part, examples) in [
+        ("training", Some(&train)),
+        ("validation", validation.as_ref()),
+    ] {
+        if examples.is_some_and(Examples::is_empty) {
+            return Err(Error::Option {
+                name: "data",
+                expected: format!("at least one example in the {part} part"),
+                found: format!(
+                    "none: data.limit = {limit}, data.validation = {}",
+                    recipe.data.validation
+                ),
+            });
+        }
+    }
     let feed = |examples: Examples| Feed::new(examples, &recipe.data, device);
     Ok(Parts {
         facts,

@@ -143,6 +143,17 @@ impl RunFolder {
         Ok(path)
     }
 
+    /// Removes a file, if it is there.
+    pub fn remove(&self, relative: impl AsRef<Path>) -> Result<()> {
+        let path = self.path(relative);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(RunError::io("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a file of text.
     pub fn read_text(&self, relative: impl AsRef<Path>) -> Result<String> {
         let path = self.path(relative);

@@ -102,6 +102,10 @@ impl Prepared {
         let parts = open_parts(&recipe, &device, observer)?;
         let (model, first) = Model::assemble(&recipe, &parts.train.site(), &device)?;
         check_options(&recipe.train, &first)?;
+        // What is scored later must come from the density too, not only what is trained on.
+        for feed in parts.validation.iter().chain([&parts.test]) {
+            model.likelihood().accepts(&feed.site().facts)?;
+        }
         Ok(Self {
             recipe,
             parts,

@@ -54,6 +54,17 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
     if prepared.recipe != begun {
         config::write(&run, &prepared.recipe, &prepared.parts.facts)?;
     }
+    if newest.is_some()
+        && prepared.recipe.train.epochs != begun.train.epochs
+        && has_schedule(&begun)
+    {
+        observer.on(&Event::Warning {
+            text: "schedules run over the whole of training: with other epochs their weights change \
+                   at once, and the run is not what it would have been with these from the start",
+        });
+    }
+    // The report is written last: without it the run is not complete.
+    run.remove(file::REPORT)?;
     prepared.run(&run, None, started, observer)
 }
 
@@ -91,6 +102,9 @@ fn check_frozen(begun: &Recipe, wanted: &Recipe) -> Result<()> {
     if begun.train.seed != wanted.train.seed {
         return frozen("train.seed");
     }
+    if begun.train.optimizer.get("kind") != wanted.train.optimizer.get("kind") {
+        return frozen("train.optimizer.kind");
+    }
     if begun.train.ema != wanted.train.ema {
         return frozen("train.ema");
     }
@@ -100,8 +114,22 @@ fn check_frozen(begun: &Recipe, wanted: &Recipe) -> Result<()> {
     Ok(())
 }
 
-/// Whether the model in the run is the one that this recipe ends with.
+/// Whether a weight of the objective moves with the progress of training.
+fn has_schedule(recipe: &Recipe) -> bool {
+    let terms = recipe
+        .objective
+        .values()
+        .flat_map(|latents| latents.values());
+    terms
+        .flat_map(|term| term.values())
+        .any(|value| value.is_table())
+}
+
+/// Whether the run holds all that this recipe ends with: its model, and the report, which comes last.
 fn is_complete(run: &RunFolder, recipe: &Recipe) -> bool {
+    if !run.has(store::WEIGHTS) || !run.has(file::EVALUATION) || !run.has(file::REPORT) {
+        return false;
+    }
     let stored: Option<Value> = run.read_json(store::CONFIG).ok();
     let wanted = serde_json::to_value(recipe).ok();
     stored.is_some_and(|stored| stored.get("recipe") == wanted.as_ref())
