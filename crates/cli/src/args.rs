@@ -3,7 +3,7 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Fits probabilistic models by maximising a variational bound.
+/// Fits probabilistic models by maximizing a variational bound.
 ///
 /// A MODEL is a built-in recipe (`jensen list models`) or a .toml file; DATA is a name (`jensen list
 /// data`), a file or a folder; a RUN is the folder that `jensen fit` leaves, or its name under runs/.

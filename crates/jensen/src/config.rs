@@ -65,7 +65,7 @@ pub fn write(run: &RunFolder, recipe: &Recipe, dataset: &DatasetFacts) -> Result
             rust: env!("JENSEN_RUST"),
         },
     };
-    let beside = toml::to_string(&beside).expect("internal error: facts do not serialise");
+    let beside = toml::to_string(&beside).expect("internal error: facts do not serialize");
     let text = format!(
         "# Every setting of this run. `jensen fit` takes this file as a recipe too.\n{}\n\
          # The data as they were, and what the run was made with.\n{beside}",

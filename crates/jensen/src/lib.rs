@@ -1,7 +1,7 @@
 //! The library's face: every verb as a typed function, request in, result out.
 //!
 //! A verb takes a request (plain data with defaults) and an [`Observer`], does its work in a run folder,
-//! and gives a result that serialises to the JSON of the command line. Nothing here prints.
+//! and gives a result that serializes to the JSON of the command line. Nothing here prints.
 //!
 //! ```no_run
 //! use jensen::{FitRequest, Silent, fit, verb::sample};

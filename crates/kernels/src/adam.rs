@@ -1,7 +1,7 @@
 //! Adam, fused and in place: m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
-//! w = w - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon), [kingma2014adam], Alg. 1.
+//! w = w - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon), [kingma-2015], Alg. 1.
 //!
-//! With `weight_decay` > 0 the decoupled form of [loshchilov2019]: w is first multiplied by
+//! With `weight_decay` > 0 the decoupled form of [loshchilov-2019]: w is first multiplied by
 //! (1 - lr weight_decay).
 
 use crate::buffer::Parts;

@@ -6,7 +6,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 /// A buffer whose values do not exist yet. Clearing it first would cost a tenth of a training step.
 pub(crate) fn uninit(len: usize) -> Vec<MaybeUninit<f32>> {
     let mut values = Vec::with_capacity(len);
-    // SAFETY: values that may be uninitialised need no initialisation.
+    // SAFETY: values that may be uninitialized need no initialization.
     unsafe { values.set_len(len) };
     values
 }

@@ -1,5 +1,5 @@
 //! KL divergence of a diagonal Gaussian from the standard normal, per dimension:
-//! (mean^2 + exp(log_var) - 1 - log_var) / 2, [kingma2013], appendix B.
+//! (mean^2 + exp(log_var) - 1 - log_var) / 2, [kingma-2014], appendix B.
 //!
 //! The gradients are mean and (exp(log_var) - 1) / 2.
 

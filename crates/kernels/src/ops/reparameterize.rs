@@ -1,4 +1,4 @@
-//! Reparameterised Gaussian sample: z = mean + exp(log_var / 2) noise.
+//! Reparameterized Gaussian sample: z = mean + exp(log_var / 2) noise.
 //!
 //! Backward, with the gradient g of z summed over the rows of an example:
 //! d mean = sum g, d log_var = exp(log_var / 2) / 2 sum g noise.
