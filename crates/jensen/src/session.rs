@@ -260,8 +260,16 @@ impl Session {
     }
 }
 
-/// A run's newest checkpoint: step and state.
+/// A run's newest checkpoint that can be read: step and state.
+///
+/// # Errors
+/// That of the newest checkpoint if there are some and none can be read.
 pub fn newest_state(run: &RunFolder) -> Result<Option<(u64, serde_json::Value)>, RunError> {
-    let newest = Checkpoints::of(run).load_latest()?.checkpoint;
-    Ok(newest.map(|checkpoint| (checkpoint.step, checkpoint.state)))
+    let mut recovered = Checkpoints::of(run).load_latest()?;
+    if recovered.checkpoint.is_none() && !recovered.skipped.is_empty() {
+        return Err(recovered.skipped.remove(0));
+    }
+    Ok(recovered
+        .checkpoint
+        .map(|checkpoint| (checkpoint.step, checkpoint.state)))
 }

@@ -49,7 +49,12 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
     }
     match newest {
         Some((step, _)) => run.log(&format!("resumed after step {step}"))?,
-        None => run.log("begun again: there is no checkpoint")?,
+        None => {
+            run.log("begun again: there is no checkpoint")?;
+            observer.on(&Event::Warning {
+                text: "the run has no checkpoint: it begins again from its first step",
+            });
+        }
     }
     if prepared.recipe != begun {
         config::write(&run, &prepared.recipe, &prepared.parts.facts)?;
