@@ -324,7 +324,7 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 4] {
 fn networks(convolutional: bool, n_rounds: usize, only: Option<&String>) {
     let mut forms = vec![Form::Plain, Form::Layers, Form::LayersAndTerms, Form::All];
     forms.retain(|form| only.is_none_or(|only| format!("{form:?}") == *only));
-    let n_steps = if convolutional { 10 } else { 100 };
+    let n_steps = if convolutional { 4 } else { 20 };
     let mut runs: Vec<(Run, Vec<f64>)> = forms
         .iter()
         .map(|&form| (Run::new(convolutional, form), Vec::new()))
