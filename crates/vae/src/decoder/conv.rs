@@ -6,6 +6,7 @@ use crate::encoder::conv::Options;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
+use jensen_kernels::{flatten, unflatten};
 use jensen_nets::{Activation, ConvTranspose2d, Linear, Norm, NormKind, Params, Residual};
 
 struct Stage {
@@ -88,13 +89,12 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 
 impl Decoder for ConvDecoder {
     fn forward(&self, params: &Params, latents: &[Tensor<2>]) -> Tensor<2> {
-        let [rows, _] = latents[0].dims();
         let flat = self
             .fc
             .iter()
             .fold(latents[0].clone(), |h, layer| layer.forward(params, h));
         let [channels, height, width] = self.smallest;
-        let mut h = flat.reshape([rows, channels, height, width]);
+        let mut h = unflatten(flat, channels, height, width);
         for stage in &self.stages {
             for residual in &stage.residuals {
                 h = residual.forward(params, h);
@@ -102,7 +102,6 @@ impl Decoder for ConvDecoder {
             h = stage.conv.forward(params, h);
             h = stage.activation.apply(stage.norm.forward(params, h));
         }
-        let n_out = h.dims()[1..].iter().product::<usize>();
-        h.reshape([rows, n_out])
+        flatten(h)
     }
 }

@@ -8,6 +8,7 @@ use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_data::Layout;
+use jensen_kernels::{flatten, unflatten};
 use jensen_nets::{Activation, Conv2d, ConvShape, Linear, Norm, NormKind, Params, Residual};
 use serde::{Deserialize, Serialize};
 
@@ -177,9 +178,8 @@ impl Encoder for ConvEncoder {
     }
 
     fn forward(&self, params: &Params, x: Tensor<2>) -> Vec<Tensor<2>> {
-        let [batch, _] = x.dims();
         let [channels, height, width] = self.input;
-        let mut h = x.reshape([batch, channels, height, width]);
+        let mut h = unflatten(x, channels, height, width);
         for stage in &self.stages {
             h = stage.conv.forward(params, h);
             h = self.after_conv.apply(stage.norm.forward(params, h));
@@ -187,7 +187,6 @@ impl Encoder for ConvEncoder {
                 h = residual.forward(params, h);
             }
         }
-        let flat = h.dims()[1..].iter().product::<usize>();
-        vec![self.fc.forward(params, h.reshape([batch, flat]))]
+        vec![self.fc.forward(params, flatten(h))]
     }
 }
