@@ -2,8 +2,8 @@
 number of threads, run alternately.
 
 Ours is the real trainer: `jensen fit` with metrics, validation, pictures for TensorBoard and checkpoints
-on; its speed is read from the run's metrics.jsonl. PyTorch runs its bare training step in two
-configurations: eager with fused Adam and the logits loss, and compiled.
+on; its speed is read from the run's metrics.jsonl. PyTorch runs its bare training step with fused Adam
+and the logits loss in three configurations: eager, eager with channels-last images, and compiled.
 
     python3 -m venv VENV && VENV/bin/pip install torch numpy   # any CPU build
     cargo build --release
@@ -75,13 +75,24 @@ def torch_models():
     return {"mlp": Mlp, "conv": Conv}
 
 
-def torch_speed(network, compiled, data, steps, seed):
+# Configurations of PyTorch: whether it is compiled, whether images are channels-last.
+SIDES = {
+    "torch_eager": (False, False),
+    "torch_channels_last": (False, True),
+    "torch_compiled": (True, False),
+}
+
+
+def torch_speed(network, side, data, steps, seed):
     """Samples per second of PyTorch over `steps` steps after a warm-up."""
     import torch
     from torch.nn import functional as F
 
     torch.manual_seed(seed)
+    compiled, channels_last = SIDES[side]
     model = torch_models()[network]()
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     x = torch.from_numpy(data)
 
@@ -156,15 +167,22 @@ def main():
     torch.set_num_threads(options.threads)
     data = images(options.data)
     plan = {"mlp": {"epochs": 3, "steps": 1000}, "conv": {"epochs": 1, "steps": 150}}
-    speeds = {network: {"jensen": [], "torch_eager": [], "torch_compiled": []} for network in plan}
+    # The layout of images matters to convolutions only.
+    sides = {
+        network: [
+            side for side, (compiled, channels_last) in SIDES.items()
+            if not (compiled and options.no_compile) and not (channels_last and network == "mlp")
+        ]
+        for network in plan
+    }
+    speeds = {network: {side: [] for side in ["jensen", *sides[network]]} for network in plan}
     for repetition in range(options.repetitions):
         for network, size in plan.items():
             ours = jensen_speed(options.binary, network, options.data, size["epochs"], options.threads, repetition)
             speeds[network]["jensen"].append(ours)
-            speeds[network]["torch_eager"].append(torch_speed(network, False, data, size["steps"], repetition))
-            if not options.no_compile:
-                speeds[network]["torch_compiled"].append(torch_speed(network, True, data, size["steps"], repetition))
-            print(repetition, network, {k: round(v[-1]) for k, v in speeds[network].items() if v}, flush=True)
+            for side in sides[network]:
+                speeds[network][side].append(torch_speed(network, side, data, size["steps"], repetition))
+            print(repetition, network, {side: round(v[-1]) for side, v in speeds[network].items()}, flush=True)
 
     record = {
         "what": "training speed, samples per second, batch 128, f32; ratio = jensen / best PyTorch configuration",
@@ -176,13 +194,13 @@ def main():
         "networks": {},
     }
     for network, by_side in speeds.items():
-        sides = {side: quartiles(values) for side, values in by_side.items() if len(values) > 1}
-        best = max((s for s in sides if s != "jensen"), key=lambda s: sides[s]["median"])
+        measured = {side: quartiles(values) for side, values in by_side.items()}
+        best = max((side for side in measured if side != "jensen"), key=lambda side: measured[side]["median"])
         pairs = [ours / theirs for ours, theirs in zip(by_side["jensen"], by_side[best])]
         record["networks"][network] = {
-            "samples_per_second": sides,
+            "samples_per_second": measured,
             "best_pytorch": best,
-            "ratio_of_medians": sides["jensen"]["median"] / sides[best]["median"],
+            "ratio_of_medians": measured["jensen"]["median"] / measured[best]["median"],
             "ratio_by_repetition": quartiles(pairs),
         }
     with open(options.out, "w") as file:
