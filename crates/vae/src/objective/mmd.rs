@@ -103,6 +103,10 @@ fn discrepancy(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> Tensor<1> {
 }
 
 impl ObjectiveTerm for Mmd {
+    fn least_batch(&self) -> usize {
+        2
+    }
+
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {
         let [batch, d] = context.draw.posterior.mean().dims();
         let k = context.draw.z.dims()[0] / batch;
