@@ -55,7 +55,7 @@ pub fn decode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
         }
     }
     let width = session.layout().n_values();
-    memory::check_rows(&format!("{n} examples"), n, width)?;
+    memory::check_rows(&format!("holding {n} examples"), n, width)?;
     let device = session.params.device();
     let stream = Stream::from_seed(request.seed);
     let mut values = Vec::new();

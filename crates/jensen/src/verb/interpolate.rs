@@ -134,7 +134,11 @@ pub(super) fn make(
     observer: &mut dyn Observer,
 ) -> Result<Vec<f32>> {
     let n = pairs.len().saturating_mul(steps);
-    memory::check_rows(&format!("{n} pictures"), n, model.site().layout.n_values())?;
+    memory::check_rows(
+        &format!("holding {n} pictures"),
+        n,
+        model.site().layout.n_values(),
+    )?;
     let ends: Vec<usize> = pairs.iter().flat_map(|&(from, to)| [from, to]).collect();
     let x = feed.batch(&ends, &stream.child("interpolate", 0));
     let advance = &mut session::advancing(observer, "interpolate", n, "pictures");

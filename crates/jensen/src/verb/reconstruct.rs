@@ -99,7 +99,7 @@ pub(super) fn make(
 ) -> Result<Reconstructions> {
     let n = indices.len();
     memory::check_rows(
-        &format!("{n} reconstructions"),
+        &format!("holding {n} reconstructions"),
         2 * n,
         model.site().layout.n_values(),
     )?;

@@ -193,3 +193,51 @@ fn unchanged(run: &RunFolder, step: u64) -> Result<Fitted> {
         report: run.has(file::REPORT).then(|| run.path(file::REPORT)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipes::RecipeRequest;
+    use crate::verb::fit::{FitRequest, fit};
+    use jensen_run::Silent;
+
+    /// Asks for a stop from the moment on that training has ended.
+    #[derive(Default)]
+    struct StopInTheEnd {
+        is_trained: bool,
+    }
+
+    impl Observer for StopInTheEnd {
+        fn on(&mut self, event: &Event<'_>) {
+            self.is_trained |= matches!(event, Event::Finished { .. });
+        }
+
+        fn stop_requested(&self) -> bool {
+            self.is_trained
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_while_it_was_measured_is_finished_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let small = ["encoder.hidden=[8]", "decoder.hidden=[8]", "train.epochs=2"];
+        let request = |name: &str| FitRequest {
+            recipe: RecipeRequest {
+                overrides: small.map(str::to_owned).to_vec(),
+                ..RecipeRequest::of("vae")
+            },
+            out: Some(dir.path().join(name)),
+            iwae_samples: None,
+        };
+        let whole = fit(&request("whole"), &mut Silent).unwrap();
+        let stopped = fit(&request("stopped"), &mut StopInTheEnd::default()).unwrap();
+        assert_eq!((stopped.status, stopped.report), (Status::Stopped, None));
+        let request = Request {
+            run: stopped.run,
+            ..Request::default()
+        };
+        let resumed = resume(&request, &mut Silent).unwrap();
+        assert_eq!(resumed.status, Status::Completed);
+        assert_eq!(resumed.metrics, whole.metrics);
+    }
+}

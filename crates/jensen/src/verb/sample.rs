@@ -74,7 +74,7 @@ pub(super) fn make(
     observer: &mut dyn Observer,
 ) -> Result<Vec<f32>> {
     let width = model.site().layout.n_values();
-    memory::check_rows(&format!("{n} samples"), n, width)?;
+    memory::check_rows(&format!("holding {n} samples"), n, width)?;
     let mut values = Vec::with_capacity(n * width);
     for start in (0..n).step_by(BATCH) {
         let stream = stream.child("sample", start as u64);

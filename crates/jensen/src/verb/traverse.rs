@@ -137,7 +137,11 @@ pub(super) fn make(
         }
     };
     let n = dims.len().saturating_mul(options.steps);
-    memory::check_rows(&format!("{n} pictures"), n, model.site().layout.n_values())?;
+    memory::check_rows(
+        &format!("holding {n} pictures"),
+        n,
+        model.site().layout.n_values(),
+    )?;
     let last = (options.steps - 1) as f64;
     let value = |step: usize| options.range * (2.0 * step as f64 / last - 1.0);
     let values: Vec<f64> = (0..options.steps).map(value).collect();
