@@ -52,7 +52,7 @@ struct Mmd {
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "mmd",
-    about: "maximum mean discrepancy to the prior (WAE, InfoVAE)",
+    about: "maximum mean discrepancy to the prior (WAE, InfoVAE); kernel \"imq\" or \"radial\"",
     defaults: part::defaults::<Options>,
     build: |table, place| {
         let options: Options = part::options(table, place)?;

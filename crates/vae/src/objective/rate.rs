@@ -55,7 +55,7 @@ struct Rate {
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "rate",
-    about: "the KL term: weight and schedule, capacity, free bits",
+    about: "the KL term: weight and schedule, capacity, free bits for each \"dimension\" or for the \"latent\"",
     defaults: part::defaults::<Options>,
     build: |table, place| {
         let options: Options = part::options(table, place)?;
