@@ -123,21 +123,74 @@ pub(crate) enum Verb {
 
 /// A recipe and the changes to it.
 #[derive(Clone, Debug, ClapArgs)]
+// So that the option's own message comes, not that of an unknown argument `-1`.
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Recipe {
     /// Built-in recipe, or path of a .toml file
     pub(crate) model: String,
     /// Other data than the recipe's: a name, a file or a folder
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<String>,
-    /// Override an option of the recipe, such as train.epochs=5; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
     /// Seed of all randomness
-    #[arg(long)]
+    #[arg(long, value_parser = whole)]
     pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// Changes to a recipe.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Overrides {
+    /// Override an option, such as train.epochs=20; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) pairs: Vec<String>,
+}
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct Place {
     /// Where to compute
     #[arg(long, value_enum)]
     pub(crate) device: Option<Device>,
+}
+
+impl Place {
+    pub(crate) fn name(self) -> Option<String> {
+        self.device.map(Device::name)
+    }
+}
+
+/// A run by itself.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Folder {
+    /// The run
+    pub(crate) run: PathBuf,
+}
+
+/// What makes draws repeatable.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct Seed {
+    /// Seed of all that is drawn
+    #[arg(long, default_value_t = 1, value_parser = whole)]
+    pub(crate) seed: u64,
+}
+
+/// Where examples go.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Out {
+    /// The file, .png, .npz or .csv; by default in the run's samples/
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// How fine a way is.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct Steps {
+    /// Pictures from one end to the other
+    #[arg(long, default_value_t = 11, value_parser = count)]
+    pub(crate) steps: usize,
 }
 
 /// A kind of device.
@@ -169,21 +222,20 @@ pub(crate) struct Fit {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Resume {
-    /// The run
-    pub(crate) run: PathBuf,
-    /// Override an option of training, such as train.epochs=20; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
 }
 
 /// A run with a model, and where to compute.
 #[derive(Debug, ClapArgs)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Run {
-    /// The run
-    pub(crate) run: PathBuf,
-    /// Where to compute
-    #[arg(long, value_enum)]
-    pub(crate) device: Option<Device>,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 /// Which examples.
@@ -211,17 +263,15 @@ pub(crate) struct Sample {
     #[command(flatten)]
     pub(crate) run: Run,
     /// How many
-    #[arg(short, long = "number", value_name = "N", default_value_t = 100)]
+    #[arg(short, long = "number", value_name = "N", default_value_t = 100, value_parser = count)]
     pub(crate) n: usize,
     /// Draw from the likelihood too, instead of showing its mean
     #[arg(long)]
     pub(crate) draw: bool,
-    /// Seed of the samples
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// The file, .png, .npz or .csv; by default in the run's samples/
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
+    #[command(flatten)]
+    pub(crate) out: Out,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -231,14 +281,13 @@ pub(crate) struct Reconstruct {
     #[command(flatten)]
     pub(crate) source: Source,
     /// The first N examples
-    #[arg(short, long = "number", value_name = "N", default_value_t = 40)]
+    #[arg(short, long = "number", value_name = "N", default_value_t = 40, value_parser = count)]
     pub(crate) n: usize,
-    /// These examples instead, counted from 0
-    #[arg(long = "index", value_name = "I,J,...", value_delimiter = ',')]
+    /// These examples instead of the first, counted from 0
+    #[arg(long = "index", value_name = "I,J,...", value_delimiter = ',', value_parser = whole_size)]
     pub(crate) indices: Vec<usize>,
-    /// The file, .png, .npz or .csv; by default in the run's samples/
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) out: Out,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -248,17 +297,16 @@ pub(crate) struct Interpolate {
     #[command(flatten)]
     pub(crate) source: Source,
     /// Examples to begin at, counted from 0; by default one of each class
-    #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "to")]
+    #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "to", value_parser = whole_size)]
     pub(crate) from: Vec<usize>,
     /// Examples to end at, as many
-    #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "from")]
+    #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "from", value_parser = whole_size)]
     pub(crate) to: Vec<usize>,
     /// Pairs to choose where none are named
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = count)]
     pub(crate) pairs: usize,
-    /// Pictures from one end to the other
-    #[arg(long, default_value_t = 11)]
-    pub(crate) steps: usize,
+    #[command(flatten)]
+    pub(crate) steps: Steps,
     /// The kind of way
     #[arg(long, value_enum, default_value_t = Way::Both)]
     pub(crate) path: Way,
@@ -288,26 +336,24 @@ pub(crate) struct Traverse {
     #[arg(long)]
     pub(crate) latent: Option<String>,
     /// The example whose code is the middle, counted from 0
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole_size)]
     pub(crate) example: usize,
     /// Take the origin as the middle, not an example
     #[arg(long, conflicts_with = "example")]
     pub(crate) origin: bool,
     /// The dimensions, counted from 0; by default the most used ones
-    #[arg(long, value_name = "I,J,...", value_delimiter = ',')]
+    #[arg(long, value_name = "I,J,...", value_delimiter = ',', value_parser = whole_size)]
     pub(crate) dims: Vec<usize>,
     /// How many of the most used ones
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = count)]
     pub(crate) rows: usize,
     /// The values run from minus this to this, in units of the code
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 3.0, value_parser = above_zero)]
     pub(crate) range: f64,
-    /// Pictures in a row
-    #[arg(long, default_value_t = 11)]
-    pub(crate) steps: usize,
-    /// The file, .png, .npz or .csv; by default in the run's samples/
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) steps: Steps,
+    #[command(flatten)]
+    pub(crate) out: Out,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -316,9 +362,8 @@ pub(crate) struct Encode {
     pub(crate) run: Run,
     #[command(flatten)]
     pub(crate) source: Source,
-    /// Seed of the drawn codes
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
     /// The file, .npz; by default codes.npz in the run
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -334,12 +379,10 @@ pub(crate) struct Decode {
     /// Draw from the likelihood, instead of giving its mean
     #[arg(long)]
     pub(crate) draw: bool,
-    /// Seed of the draws
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// The file, .png, .npz or .csv; by default in the run's samples/
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
+    #[command(flatten)]
+    pub(crate) out: Out,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -349,11 +392,10 @@ pub(crate) struct Score {
     #[command(flatten)]
     pub(crate) source: Source,
     /// Samples K of the importance-weighted NLL; 0 leaves it out
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, value_parser = whole_size)]
     pub(crate) samples: usize,
-    /// Seed of the samples
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
     /// The file, .csv; by default scores.csv in the run
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -364,7 +406,7 @@ pub(crate) struct Evaluate {
     #[command(flatten)]
     pub(crate) run: Run,
     /// Samples K of the importance-weighted NLL; 0 leaves it out
-    #[arg(long, value_name = "K", default_value_t = 100)]
+    #[arg(long, value_name = "K", default_value_t = 100, value_parser = whole_size)]
     pub(crate) samples: usize,
     /// Other data than the run's; nothing is written then
     #[arg(long, value_name = "DATA")]
@@ -373,8 +415,8 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Report {
-    /// The run
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
     /// The file; by default report.html in the run
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -382,8 +424,8 @@ pub(crate) struct Report {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Export {
-    /// The run
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
     /// The format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     pub(crate) format: Format,
@@ -417,6 +459,34 @@ pub(crate) enum What {
     Methods,
     /// Likelihoods, priors, latents
     Distributions,
+}
+
+/// A whole number.
+fn whole(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number of at least 0".to_owned())
+}
+
+/// A whole number that counts or places things in memory.
+fn whole_size(text: &str) -> Result<usize, String> {
+    let number = whole(text)?;
+    usize::try_from(number).map_err(|error| error.to_string())
+}
+
+/// A number of things.
+fn count(text: &str) -> Result<usize, String> {
+    match whole_size(text) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("expected a whole number of at least 1".to_owned()),
+    }
+}
+
+/// A length.
+fn above_zero(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err("expected a number above 0".to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,33 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes a result to standard output. A reader that went away (`| head`) is no error.
+/// Whether a result could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes a result to standard output.
 pub(crate) fn result(text: &str) {
-    // There is nobody left to tell when this fails.
-    let _ = writeln!(io::stdout().lock(), "{}", text.trim_end());
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+    note_loss(written);
+}
+
+/// Says so if a result was lost. A reader that went away (`| head`) is no error.
+pub(crate) fn note_loss(written: io::Result<()>) {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            LOST.store(true, Ordering::Relaxed);
+            let mark = on_stderr("error: ", "1;31");
+            message(&format!("{mark}cannot write to standard output: {error}"));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a result could not be written though somebody may wait for it.
+pub(crate) fn is_result_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Writes a line to standard error.
@@ -15,10 +37,56 @@ pub(crate) fn message(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
 }
 
+/// What went wrong and what helps, each as text.
+pub(crate) struct Complaint {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Complaint {
+    /// Of an error of the library, which may carry its hint in its message.
+    pub(crate) fn of(error: &jensen::Error) -> Self {
+        let text = error.to_string();
+        match (text.split_once(HINT), error.hint()) {
+            (Some((message, hint)), None) => Self {
+                message: message.to_owned(),
+                hint: Some(hint.to_owned()),
+            },
+            (_, hint) => Self {
+                message: text,
+                hint,
+            },
+        }
+    }
+
+    /// Of an error of the argument parser: its first paragraph, and the tips.
+    pub(crate) fn of_arguments(error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let mut paragraphs = text.split("\n\n").map(str::trim);
+        let message = paragraphs.next().unwrap_or_default().to_owned();
+        let rest: Vec<&str> = paragraphs.filter(|part| !part.is_empty()).collect();
+        Self {
+            message,
+            hint: (!rest.is_empty()).then(|| rest.join("\n")),
+        }
+    }
+
+    /// The one JSON object of a call that has failed.
+    pub(crate) fn write_json(&self) {
+        let Self { message, hint } = self;
+        let object = serde_json::json!({ "error": { "message": message, "hint": hint } });
+        result(&object.to_string());
+    }
+}
+
+/// What stands before a hint inside a message.
+const HINT: &str = "\n  hint: ";
+
 /// Writes an error in the manner of the argument parser, with its hint.
-pub(crate) fn error(error: &jensen::Error) {
+pub(crate) fn error(error: &Complaint) {
     let mut text = String::new();
-    for line in error.to_string().lines() {
+    for line in error.message.lines() {
         let is_detail = line.starts_with(' ');
         let mark = if is_detail {
             String::new()
@@ -27,7 +95,7 @@ pub(crate) fn error(error: &jensen::Error) {
         };
         text += &format!("{mark}{line}\n");
     }
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = &error.hint {
         text += &format!("  {}{hint}\n", on_stderr("hint: ", "1"));
     }
     message(&text);

@@ -28,8 +28,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Verb::Resume(args) => {
             stop::listen();
             let request = resume::Request {
-                run: args.run.clone(),
-                overrides: args.overrides.clone(),
+                run: args.folder.run.clone(),
+                overrides: args.overrides.pairs.clone(),
             };
             let fitted = resume::resume(&request, observer)?;
             show::fitted("resume", &fitted, style);
@@ -53,52 +53,56 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             show::plan(&plan, style);
         }
         Verb::Sample(args) => {
+            stop::listen();
             let request = sample::Request {
-                run: args.run.run.clone(),
+                run: args.run.folder.run.clone(),
                 n: args.n,
                 draw: args.draw,
-                seed: args.seed,
-                out: args.out.clone(),
-                device: device(&args.run),
+                seed: args.seed.seed,
+                out: args.out.out.clone(),
+                device: args.run.place.name(),
             };
             show::written("sample", &sample::sample(&request, observer)?, style);
         }
         Verb::Reconstruct(args) => {
+            stop::listen();
             let request = reconstruct::Request {
-                run: args.run.run.clone(),
+                run: args.run.folder.run.clone(),
                 data: args.source.data.clone(),
                 part: part(&args.source),
                 n: args.n,
                 indices: args.indices.clone(),
-                out: args.out.clone(),
-                device: device(&args.run),
+                out: args.out.out.clone(),
+                device: args.run.place.name(),
             };
             let written = reconstruct::reconstruct(&request, observer)?;
             show::written("reconstruct", &written, style);
         }
         Verb::Interpolate(args) => {
+            stop::listen();
             let request = interpolate::Request {
-                run: args.run.run.clone(),
+                run: args.run.folder.run.clone(),
                 data: args.source.data.clone(),
                 part: part(&args.source),
                 from: args.from.clone(),
                 to: args.to.clone(),
                 pairs: args.pairs,
-                steps: args.steps,
+                steps: args.steps.steps,
                 paths: match args.path {
                     Way::Linear => vec![Path::Linear],
                     Way::Spherical => vec![Path::Spherical],
                     Way::Both => vec![Path::Linear, Path::Spherical],
                 },
                 out: args.out.clone(),
-                device: device(&args.run),
+                device: args.run.place.name(),
             };
             let written = interpolate::interpolate(&request, observer)?;
             show::written("interpolate", &written, style);
         }
         Verb::Traverse(args) => {
+            stop::listen();
             let request = traverse::Request {
-                run: args.run.run.clone(),
+                run: args.run.folder.run.clone(),
                 data: args.source.data.clone(),
                 part: part(&args.source),
                 latent: args.latent.clone(),
@@ -108,61 +112,63 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                     dims: args.dims.clone(),
                     n_dims: args.rows,
                     range: args.range,
-                    steps: args.steps,
+                    steps: args.steps.steps,
                 },
-                out: args.out.clone(),
-                device: device(&args.run),
+                out: args.out.out.clone(),
+                device: args.run.place.name(),
             };
             show::written("traverse", &traverse::traverse(&request, observer)?, style);
         }
         Verb::Encode(args) => {
+            stop::listen();
             let request = encode::Request {
-                run: args.run.run.clone(),
+                run: args.run.folder.run.clone(),
                 data: args.source.data.clone(),
                 part: part(&args.source),
-                seed: args.seed,
+                seed: args.seed.seed,
                 out: args.out.clone(),
-                device: device(&args.run),
+                device: args.run.place.name(),
             };
             show::written("encode", &encode::encode(&request, observer)?, style);
         }
         Verb::Decode(args) => {
+            stop::listen();
             let request = decode::Request {
-                run: args.run.run.clone(),
+                run: args.run.folder.run.clone(),
                 codes: args.codes.clone(),
                 draw: args.draw,
-                seed: args.seed,
-                out: args.out.clone(),
-                device: device(&args.run),
+                seed: args.seed.seed,
+                out: args.out.out.clone(),
+                device: args.run.place.name(),
             };
             show::written("decode", &decode::decode(&request, observer)?, style);
         }
         Verb::Score(args) => {
             stop::listen();
             let request = score::Request {
-                run: args.run.run.clone(),
+                run: args.run.folder.run.clone(),
                 data: args.source.data.clone(),
                 part: part(&args.source),
                 samples: args.samples,
-                seed: args.seed,
+                seed: args.seed.seed,
                 out: args.out.clone(),
-                device: device(&args.run),
+                device: args.run.place.name(),
             };
             show::written("score", &score::score(&request, observer)?, style);
         }
         Verb::Evaluate(args) => {
             stop::listen();
             let request = evaluate::Request {
-                run: args.run.run.clone(),
+                run: args.run.folder.run.clone(),
                 samples: args.samples,
                 data: args.data.clone(),
-                device: device(&args.run),
+                device: args.run.place.name(),
             };
             show::evaluated(&evaluate::evaluate(&request, observer)?, style);
         }
         Verb::Report(args) => {
             let request = report::Request {
-                run: args.run.clone(),
+                run: args.folder.run.clone(),
                 out: args.out.clone(),
             };
             show::reported(&report::report(&request, observer)?, style);
@@ -170,7 +176,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Verb::Export(args) => {
             let args::Format::Safetensors = args.format;
             let request = export::Request {
-                run: args.run.clone(),
+                run: args.folder.run.clone(),
                 out: args.out.clone(),
             };
             show::exported(&export::export(&request, observer)?, style);
@@ -202,14 +208,10 @@ fn recipe_request(args: &args::Recipe) -> RecipeRequest {
     RecipeRequest {
         model: args.model.clone(),
         data: args.data.clone(),
-        overrides: args.overrides.clone(),
+        overrides: args.overrides.pairs.clone(),
         seed: args.seed,
-        device: args.device.map(args::Device::name),
+        device: args.place.name(),
     }
-}
-
-fn device(run: &args::Run) -> Option<String> {
-    run.device.map(args::Device::name)
 }
 
 fn part(source: &args::Source) -> Part {

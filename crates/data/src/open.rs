@@ -24,6 +24,8 @@ pub struct OpenOptions {
     /// Whether a source without a test part is kept whole: all examples, in the order of the file, are the
     /// test part, and the training part is empty.
     pub whole: bool,
+    /// Most bytes that resized images may take; without it as many as they need.
+    pub memory: Option<u64>,
     /// Folder for downloads. By default `$JENSEN_CACHE`, else `$XDG_CACHE_HOME/jensen`, else `~/.cache/jensen`.
     pub cache: Option<PathBuf>,
     /// Base addresses to download from in place of the built-in ones, in this order.
@@ -41,6 +43,7 @@ impl Default for OpenOptions {
             label: None,
             test_fraction: 0.2,
             whole: false,
+            memory: None,
             cache: None,
             mirrors: Vec::new(),
         }

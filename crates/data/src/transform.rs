@@ -30,9 +30,45 @@ pub(crate) fn apply(mut examples: Examples, options: &OpenOptions) -> Result<Exa
         examples = grey(&examples)?;
     }
     if let Some((height, width)) = options.resize {
+        let (channels, ..) = image_of(&examples, "resize")?;
+        let value_bytes = match examples.values {
+            Values::U8 { .. } => 1,
+            Values::F32(_) => 4,
+        };
+        check_room(examples.len(), channels, value_bytes, options)?;
         examples = resize(&examples, height, width)?;
     }
     Ok(examples)
+}
+
+/// Refuses to resize n images that would then take more memory than the options allow.
+pub(crate) fn check_room(
+    n: usize,
+    channels: usize,
+    value_bytes: u64,
+    options: &OpenOptions,
+) -> Result<(), DataError> {
+    let (Some((height, width)), Some(memory)) = (options.resize, options.memory) else {
+        return Ok(());
+    };
+    let pixels = (height as u64).saturating_mul(width as u64);
+    let image = pixels.saturating_mul(channels as u64);
+    // The images, and one of them in f64 while it is made.
+    let bytes = image.saturating_mul((n as u64).saturating_mul(value_bytes).saturating_add(8));
+    match bytes > memory {
+        false => Ok(()),
+        true => Err(DataError::Option {
+            option: "resize",
+            expected: format!(
+                "{n} images that fit into {:.1} GB of memory",
+                memory as f64 / 1e9
+            ),
+            found: format!(
+                "{height} x {width} pixels, which take {:.1} GB",
+                bytes as f64 / 1e9
+            ),
+        }),
+    }
 }
 
 /// Lets the stored value `max` stand for 1.0. Whole numbers from 0 to 255 become grey levels.
@@ -252,6 +288,30 @@ mod tests {
         }
         let constant = resize(&image(1, 5, 3, &[-0.5; 15]), 7, 2).unwrap();
         assert!(numbers(&constant).iter().all(|x| (x + 0.5).abs() < 1e-6));
+    }
+
+    #[test]
+    fn images_that_do_not_fit_into_memory_are_not_made() {
+        let options = |side| OpenOptions {
+            resize: Some((side, side)),
+            memory: Some(1000),
+            ..OpenOptions::default()
+        };
+        let small = image(1, 1, 2, &[0.0, 1.0]);
+        assert!(apply(small.clone(), &options(9)).is_ok());
+        for side in [10, usize::MAX] {
+            let refused = apply(small.clone(), &options(side)).unwrap_err();
+            assert!(
+                matches!(
+                    &refused,
+                    DataError::Option {
+                        option: "resize",
+                        ..
+                    }
+                ),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use jensen_data::{DataError, Layout};
 use jensen_report::ReportError;
-use jensen_run::RunError;
+use jensen_run::{RunError, file};
 use jensen_vae::recipe::RecipeError;
 use jensen_vae::store::StoreError;
 use jensen_vae::train::TrainError;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::slice;
 
 /// The result of a verb.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -52,14 +53,6 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
-    /// A file that is no part of a run cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Output {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
     /// The data of a run are not those it was begun with.
     #[error("the data `{source_name}` have changed since this run began: expected sha256 {}, found {}", short(.expected), short(.found))]
     DataChanged {
@@ -77,6 +70,50 @@ pub enum Error {
         expected: Layout,
         /// Layout of the data.
         found: Layout,
+    },
+    /// Data that a model's likelihood gives no density to.
+    #[error(
+        "the model has the likelihood `{likelihood}`, which expects data in [{low}, {high}], and these are in [{min}, {max}]"
+    )]
+    OutOfSupport {
+        /// The likelihood.
+        likelihood: String,
+        /// Smallest value of its support.
+        low: f32,
+        /// Largest value of its support.
+        high: f32,
+        /// Smallest value of the data.
+        min: f32,
+        /// Largest value of the data.
+        max: f32,
+    },
+    /// More memory than there is.
+    #[error("{what} needs at least {:.1} GB of memory, and {:.1} GB are free", gigabytes(.needed), gigabytes(.available))]
+    TooLarge {
+        /// What would need it.
+        what: String,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there are.
+        available: u64,
+    },
+    /// What a model makes of a code is no number.
+    #[error(
+        "{name}: expected codes from which the decoder makes finite numbers; those of {place} are not"
+    )]
+    NotFinite {
+        /// Name of the option that gives the codes.
+        name: &'static str,
+        /// The first code at fault.
+        place: String,
+    },
+    /// A part of a finished run is damaged, and nothing is left to make it of.
+    #[error("{damage}; there is no checkpoint to finish {} again from", run.display())]
+    BeyondRepair {
+        /// The run.
+        run: PathBuf,
+        /// What is wrong.
+        damage: String,
     },
     /// There is no model in the run yet.
     #[error("{} has no model yet: training was stopped{}", run.display(), at_step(.step))]
@@ -131,8 +168,8 @@ impl Error {
     /// Whether wrong use or bad input is the cause, rather than the fit or the machine.
     pub fn is_input(&self) -> bool {
         match self {
-            Self::Train(error) => matches!(error, TrainError::Recipe(_)),
-            Self::Output { .. } | Self::Stopped => false,
+            Self::Train(TrainError::Diverged(_)) | Self::Stopped => false,
+            Self::Train(TrainError::Run(error)) => error.is_unreadable(),
             _ => true,
         }
     }
@@ -142,11 +179,12 @@ impl Error {
         let hint = match self {
             Self::Recipe(errors) => match errors.as_slice() {
                 [RecipeError::Syntax { .. }] => "strings need quotes: kind = \"conv\"",
-                [RecipeError::LikelihoodRange { .. }, ..] => return None,
-                _ => {
-                    "`jensen list methods` and `jensen list distributions` show the parts and their options"
-                }
+                errors => return lists_for(errors),
             },
+            Self::Train(TrainError::Recipe(error)) => return lists_for(slice::from_ref(error)),
+            Self::Train(TrainError::Checkpoint { .. }) => {
+                "config.toml was changed by hand: put the old values back, or begin a new run with `jensen fit`"
+            }
             Self::UnknownModel { name, .. } if !name.ends_with(".toml") => {
                 "a recipe of your own is a path that ends in .toml; `jensen list models` shows the built-in ones"
             }
@@ -155,6 +193,25 @@ impl Error {
             }
             Self::Run(RunError::Locked { .. }) => {
                 "wait for it, or stop it with Ctrl-C: it saves its state"
+            }
+            Self::Run(error)
+            | Self::Store(StoreError::Run(error))
+            | Self::Report(ReportError::Run(error))
+            | Self::Train(TrainError::Run(error)) => return repair(error),
+            Self::Store(StoreError::Params(_) | StoreError::Recipe(_)) => {
+                "`jensen resume RUN` makes the model again from the newest checkpoint"
+            }
+            Self::BeyondRepair { run, .. } => {
+                return Some(format!(
+                    "`jensen fit {}` begins it anew in another folder",
+                    run.join(file::CONFIG).display()
+                ));
+            }
+            Self::TooLarge { .. } => {
+                "take smaller numbers: of dimensions, widths, channels, components, samples, or examples a step (data.batch)"
+            }
+            Self::OutOfSupport { .. } => {
+                "bring the values in the file to that range, as those were that the model was trained on"
             }
             Self::DataChanged { .. } => {
                 "put the old data back, or begin a new run with `jensen fit`"
@@ -172,7 +229,7 @@ impl Error {
                 "build with `cargo build --release --features vulkan` (any card) or `--features cuda` (NVIDIA)"
             }
             Self::Layout { .. } => {
-                "data.resize and data.grey bring image folders to another shape: --set data.resize=28"
+                "resize the images, or fit a model to data like these: `jensen fit MODEL --data DATA`"
             }
             Self::NothingExpected { .. } => {
                 "say it in the recipe: [expect] test_neg_elbo = { max = 106.0 }, or \"NAME/test_neg_elbo\" for the data NAME"
@@ -181,6 +238,61 @@ impl Error {
         };
         Some(hint.to_owned())
     }
+}
+
+/// Where the parts at fault are listed; options of data and training are parts of no list.
+fn lists_for(errors: &[RecipeError]) -> Option<String> {
+    let is_in = |sections: &[&str]| {
+        errors.iter().filter_map(RecipeError::place).any(|place| {
+            let section = place.split('.').next().unwrap_or_default();
+            sections.contains(&section) || (place.contains(".optimizer") && sections == METHODS)
+        })
+    };
+    let lists = match (is_in(METHODS), is_in(DISTRIBUTIONS)) {
+        (true, true) => "`jensen list methods` and `jensen list distributions` show",
+        (true, false) => "`jensen list methods` shows",
+        (false, true) => "`jensen list distributions` shows",
+        (false, false) => return None,
+    };
+    Some(format!("{lists} the parts and their options"))
+}
+
+/// Sections whose parts `list methods` shows, beside the optimizers.
+const METHODS: &[&str] = &["bound", "objective", "encoder", "decoder"];
+/// Sections whose parts `list distributions` shows.
+const DISTRIBUTIONS: &[&str] = &["likelihood", "prior", "latent"];
+
+/// How a damaged file of a run is made again.
+fn repair(error: &RunError) -> Option<String> {
+    let path = error.path().filter(|_| error.is_unreadable())?;
+    let folder = path.parent()?;
+    let name = path.file_name()?.to_str()?;
+    let run = |run: &Path| match run.as_os_str().is_empty() {
+        true => ".".to_owned(),
+        false => run.display().to_string(),
+    };
+    let above = || folder.parent().map_or_else(String::new, run);
+    Some(match name {
+        file::EVALUATION => format!("`jensen evaluate {}` writes it again", run(folder)),
+        file::METRICS => {
+            "remove that line; it holds no more than one point of the curves".to_owned()
+        }
+        file::CONFIG => "mend that line; it is the recipe of the run in full".to_owned(),
+        _ if folder.ends_with(file::MODEL) => format!(
+            "`jensen resume {}` makes the model again from the newest checkpoint",
+            above()
+        ),
+        _ if folder.ends_with(file::CHECKPOINTS) => format!(
+            "`jensen fit {}/{}` begins the run anew in another folder",
+            above(),
+            file::CONFIG
+        ),
+        _ => return None,
+    })
+}
+
+fn gigabytes(bytes: &u64) -> f64 {
+    *bytes as f64 / 1e9
 }
 
 fn lines(errors: &[RecipeError]) -> String {
@@ -205,4 +317,53 @@ fn at_step(step: &Option<u64>) -> String {
 /// The first digits of a hash: enough to tell two apart.
 fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jensen_vae::recipe::Recipe;
+
+    #[test]
+    fn lists_are_named_where_they_help() {
+        let hint = |pair: &str| {
+            let error = Recipe::parse("", "test", &[pair.to_owned()]).unwrap_err();
+            Error::from(error).hint().unwrap_or_default()
+        };
+        for (pair, list) in [
+            ("bound.kind=x", "`jensen list methods` shows"),
+            ("train.optimizer.rate=1", "`jensen list methods` shows"),
+            ("objective.rate.z.weight=-1", "`jensen list methods` shows"),
+            ("prior.z.components=1", "`jensen list distributions` shows"),
+        ] {
+            assert!(hint(pair).starts_with(list), "{pair}: {}", hint(pair));
+        }
+        for pair in ["train.epoch=3", "data.batch=0", "epochs=3"] {
+            assert_eq!(hint(pair), "", "{pair}");
+        }
+    }
+
+    #[test]
+    fn damaged_files_have_a_remedy() {
+        for (path, part) in [
+            ("runs/a/evaluation.json", "`jensen evaluate runs/a`"),
+            ("runs/a/metrics.jsonl", "remove that line"),
+            ("runs/a/model/config.json", "`jensen resume runs/a`"),
+            (
+                "a/checkpoints/step-1.safetensors",
+                "`jensen fit a/config.toml`",
+            ),
+            ("model/model.safetensors", "`jensen resume .`"),
+        ] {
+            let damage = |path: &str| {
+                Error::Run(RunError::Length {
+                    path: path.into(),
+                    expected: 2,
+                    found: 1,
+                })
+            };
+            let hint = damage(path).hint().unwrap();
+            assert!(hint.contains(part), "{path}: {hint}");
+        }
+    }
 }

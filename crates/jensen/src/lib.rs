@@ -20,6 +20,7 @@
 pub mod config;
 pub mod device;
 mod error;
+mod memory;
 pub mod pictures;
 pub mod recipes;
 pub mod session;

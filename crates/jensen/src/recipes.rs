@@ -68,6 +68,7 @@ impl RecipeRequest {
     /// [`Error::UnknownModel`], [`Error::RecipeFile`], [`Error::Recipe`] with all that is wrong.
     pub fn resolve(&self) -> Result<Recipe> {
         let (place, text) = read(&self.model)?;
+        self.check_contradictions()?;
         let mut overrides = self.overrides.clone();
         let mut set = |key: &str, value: Value| overrides.push(format!("{key}={value}"));
         if let Some(data) = &self.data {
@@ -89,6 +90,45 @@ impl RecipeRequest {
         let mut recipe = resolve_all(&table)?;
         recipe.data.source = anchored(&recipe.data.source);
         Ok(recipe)
+    }
+
+    /// Refuses an option that an override contradicts: one of the two would be lost in silence.
+    fn check_contradictions(&self) -> Result<()> {
+        let overrides = Recipe::table("", "--set", &self.overrides)?;
+        let text = |value: &Option<String>| value.clone().map(Value::String);
+        let seed = self.seed.map(seed_integer).transpose()?;
+        for (names, section, key, option) in [
+            (
+                "--data and --set data.source",
+                "data",
+                "source",
+                text(&self.data),
+            ),
+            (
+                "--seed and --set train.seed",
+                "train",
+                "seed",
+                seed.map(Value::Integer),
+            ),
+            (
+                "--device and --set train.device",
+                "train",
+                "device",
+                text(&self.device),
+            ),
+        ] {
+            let set = overrides.get(section).and_then(|section| section.get(key));
+            if let (Some(option), Some(set)) = (option, set)
+                && option != *set
+            {
+                return Err(Error::Option {
+                    name: names,
+                    expected: "the same value, or one of the two".to_owned(),
+                    found: format!("{option} and {set}"),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The source of the data that the recipe itself names.
@@ -207,6 +247,21 @@ mod tests {
             ..RecipeRequest::of("vae")
         };
         assert!(matches!(too_large.resolve(), Err(Error::Option { .. })));
+    }
+
+    #[test]
+    fn options_and_overrides_do_not_contradict() {
+        let request = |source: &str| RecipeRequest {
+            data: Some("mnist".to_owned()),
+            seed: Some(7),
+            overrides: vec![format!("data.source={source}"), "train.seed=7".to_owned()],
+            ..RecipeRequest::of("vae")
+        };
+        assert_eq!(request("mnist").resolve().unwrap().data.source, "mnist");
+        let refused = request("digits").resolve().unwrap_err().to_string();
+        for part in ["--data and --set data.source", "mnist", "digits"] {
+            assert!(refused.contains(part), "{refused}");
+        }
     }
 
     #[test]

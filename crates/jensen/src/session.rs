@@ -3,6 +3,7 @@
 use crate::config::{self, DatasetFacts};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::memory;
 use burn::tensor::Device;
 use jensen_data::{DataError, Dataset, Examples, Layout, OpenOptions, open_with_progress};
 use jensen_nets::Params;
@@ -10,7 +11,7 @@ use jensen_rng::Stream;
 use jensen_run::{Checkpoints, Event, Observer, RunError, RunFolder};
 use jensen_vae::feed::Feed;
 use jensen_vae::model::Model;
-use jensen_vae::recipe::{DataOptions, Recipe};
+use jensen_vae::recipe::{DataOptions, Recipe, RecipeError};
 use jensen_vae::store::{self, Stored};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -35,30 +36,35 @@ pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer)
     let facts = DatasetFacts::of(&dataset);
     let mut train = dataset.train;
     let limit = recipe.data.limit;
-    if (1..train.len()).contains(&limit) {
+    let is_limited = (1..train.len()).contains(&limit);
+    if is_limited {
         train = train.select(&(0..limit).collect::<Vec<_>>());
     }
+    let share = recipe.data.validation;
+    let needed = if share > 0.0 { 2 } else { 1 };
+    if train.len() < needed {
+        let expected = match needed {
+            1 => "at least one example to train on".to_owned(),
+            _ => format!(
+                "at least 2 examples, because data.validation = {share} holds some of them out"
+            ),
+        };
+        let cause = match is_limited {
+            true => format!(", for data.limit = {limit}"),
+            false => format!(" in the training part of `{}`", facts.name),
+        };
+        return Err(Error::Option {
+            name: "data",
+            expected,
+            found: format!("{}{cause}", train.len()),
+        });
+    }
     let mut validation = None;
-    if recipe.data.validation > 0.0 {
+    if share > 0.0 {
         let mut stream = Stream::from_seed(recipe.train.seed).child("validation", 0);
-        let (rest, held_out) = train.split(recipe.data.validation, &mut stream);
+        let (rest, held_out) = train.split(share, &mut stream);
         train = rest;
         validation = Some(held_out);
-    }
-    for (part, examples) in [
-        ("training", Some(&train)),
-        ("validation", validation.as_ref()),
-    ] {
-        if examples.is_some_and(Examples::is_empty) {
-            return Err(Error::Option {
-                name: "data",
-                expected: format!("at least one example in the {part} part"),
-                found: format!(
-                    "none: data.limit = {limit}, data.validation = {}",
-                    recipe.data.validation
-                ),
-            });
-        }
     }
     let feed = |examples: Examples| Feed::new(examples, &recipe.data, device);
     Ok(Parts {
@@ -81,6 +87,7 @@ fn open_data(
         resize: (options.resize > 0).then_some((options.resize, options.resize)),
         grey: options.grey,
         whole,
+        memory: Some(memory::available()),
         ..OpenOptions::default()
     };
     let dataset = open_with_progress(source, &open, &mut |progress| {
@@ -206,7 +213,25 @@ impl Session {
             });
         }
         let feed = Feed::new(examples, &self.recipe.data, &self.device)?;
-        self.model.likelihood().accepts(&feed.site().facts)?;
+        let accepted = self.model.likelihood().accepts(&feed.site().facts);
+        // The recipe's own words offer another likelihood, and this model has its likelihood.
+        accepted.map_err(|error| match error {
+            RecipeError::LikelihoodRange {
+                likelihood,
+                low,
+                high,
+                min,
+                max,
+                ..
+            } => Error::OutOfSupport {
+                likelihood,
+                low,
+                high,
+                min,
+                max,
+            },
+            other => other.into(),
+        })?;
         Ok((feed, facts))
     }
 
@@ -242,6 +267,18 @@ impl Session {
         })
     }
 
+    /// Refuses a number of things that is 0.
+    pub fn check_count(name: &'static str, n: usize) -> Result<()> {
+        match n {
+            0 => Err(Error::Option {
+                name,
+                expected: "at least 1".to_owned(),
+                found: "0".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses positions outside `0..n`.
     pub fn check_indices(name: &'static str, indices: &[usize], n: usize) -> Result<()> {
         match indices.iter().find(|&&index| index >= n) {
@@ -257,6 +294,42 @@ impl Session {
     /// Writes the report again, so that it shows what was added.
     pub fn refresh_report(&self) -> Result<PathBuf> {
         Ok(jensen_report::write_html(&self.run)?)
+    }
+}
+
+/// Tells how far a piece of work is.
+///
+/// # Errors
+/// [`Error::Stopped`] when a stop is asked for.
+pub fn advance(
+    observer: &mut dyn Observer,
+    what: &str,
+    done: usize,
+    total: usize,
+    unit: &str,
+) -> Result<()> {
+    observer.on(&Event::Advanced {
+        what,
+        done: done as u64,
+        total: Some(total as u64),
+        unit,
+    });
+    match observer.stop_requested() {
+        true => Err(Error::Stopped),
+        false => Ok(()),
+    }
+}
+
+/// [`advance`] for loops that ask whether to go on: hears how many are done, or `None` between counts.
+pub fn advancing<'a>(
+    observer: &'a mut dyn Observer,
+    what: &'a str,
+    total: usize,
+    unit: &'a str,
+) -> impl FnMut(Option<usize>) -> bool + 'a {
+    move |done| match done {
+        Some(done) => advance(observer, what, done, total, unit).is_ok(),
+        None => !observer.stop_requested(),
     }
 }
 

@@ -250,6 +250,8 @@ pub struct Builder {
     params: Params,
     stream: Stream,
     path: Vec<String>,
+    /// Numbers registered so far, by a builder that makes none of them.
+    counted: Option<u64>,
 }
 
 impl Builder {
@@ -263,7 +265,21 @@ impl Builder {
             },
             stream,
             path: Vec::new(),
+            counted: None,
         }
+    }
+
+    /// A builder that only counts: what is registered takes no memory and its handles hold nothing.
+    pub fn counting(device: &Device) -> Self {
+        Self {
+            counted: Some(0),
+            ..Self::new(Stream::from_seed(0), device)
+        }
+    }
+
+    /// The numbers that a counting builder was asked to register.
+    pub fn n_counted(&self) -> u64 {
+        self.counted.unwrap_or(0)
     }
 
     /// Runs `build` with `name` added to the path; gives the full path beside its result.
@@ -304,6 +320,9 @@ impl Builder {
         spread: f64,
     ) -> Handle<2> {
         let handle = self.insert(name, shape, Init::Normal(spread), true);
+        if self.counted.is_some() {
+            return handle;
+        }
         self.params.replace::<2>(handle.index, |scatter| {
             let device = scatter.device();
             let center = TensorData::new(center.to_vec(), [1, shape[1]]);
@@ -319,6 +338,13 @@ impl Builder {
         init: Init,
         trainable: bool,
     ) -> Handle<D> {
+        if let Some(counted) = &mut self.counted {
+            let n_values = shape
+                .iter()
+                .fold(1u64, |n, &side| n.saturating_mul(side as u64));
+            *counted = counted.saturating_add(n_values);
+            return Handle { index: 0 };
+        }
         let full_name = self.path.iter().map(String::as_str).chain([name]);
         let name = full_name.collect::<Vec<_>>().join(".");
         let mut stream = self.stream.child(&name, 0);

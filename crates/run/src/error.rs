@@ -121,6 +121,18 @@ impl RunError {
         }
     }
 
+    /// Whether a file that is there cannot be used: it is damaged, or may not be read.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Io { action, .. } => action.starts_with("read"),
+            Self::Text { .. }
+            | Self::Length { .. }
+            | Self::Malformed { .. }
+            | Self::Checksum { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The file or folder concerned, where there is one.
     pub fn path(&self) -> Option<&Path> {
         match self {

@@ -182,7 +182,7 @@ impl RunFolder {
             path: self.path(relative),
             line: e.line(),
             column: e.column(),
-            message: without_place(&e),
+            message: format!("expected the JSON that jensen wrote: {}", without_place(&e)),
         })
     }
 
@@ -195,7 +195,7 @@ impl RunFolder {
                 path: self.path(relative),
                 line: 1 + before.matches('\n').count(),
                 column: 1 + before.chars().rev().take_while(|&c| c != '\n').count(),
-                message: e.message().to_owned(),
+                message: format!("expected TOML: {}", e.message()),
             }
         })
     }

@@ -138,7 +138,7 @@ pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<Record>> {
                 path: path.to_path_buf(),
                 line: line_idx + 1,
                 column: e.column(),
-                message: without_place(&e),
+                message: format!("expected one record of metrics: {}", without_place(&e)),
             })
         })
         .collect::<Result<Vec<Record>>>()?;

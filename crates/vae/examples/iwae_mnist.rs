@@ -55,7 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::remove_dir_all(&temporary)?;
 
     let stream = Stream::from_seed(1);
-    let [neg_elbo, ..] = elbo_parts(&model, &trained.params, &test, &stream);
+    let [neg_elbo, ..] =
+        elbo_parts(&model, &trained.params, &test, &stream, &mut |_| true).ok_or("stopped")?;
     let start = Instant::now();
     let scores = score(
         &model,
@@ -64,7 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         N_SAMPLES,
         &stream,
         &mut |_| true,
-    );
+    )
+    .ok_or("stopped")?;
     let seconds = start.elapsed().as_secs_f64();
     let nll = scores.nll.unwrap_or_default();
     let nll = nll.iter().sum::<f64>() / nll.len() as f64;

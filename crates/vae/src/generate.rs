@@ -4,11 +4,15 @@
 //! of the data.
 
 use crate::ledger::to_f32;
+use crate::metric::Advance;
 use crate::model::Model;
 use crate::noise;
 use burn::tensor::Tensor;
 use jensen_nets::Params;
 use jensen_rng::Stream;
+
+/// Codes decoded in one pass.
+const BATCH: usize = 500;
 
 /// How codes between two codes are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,16 +70,44 @@ pub fn means(model: &Model, params: &Params, x: Tensor<2>) -> Vec<Tensor<2>> {
         .collect()
 }
 
+/// The means of n codes on the host, one row-major `[n, d]` list a latent, pass by pass; `None` once
+/// `advance` asks for a stop.
+fn decode_in_passes(
+    model: &Model,
+    params: &Params,
+    codes: &[Vec<f32>],
+    n: usize,
+    advance: &mut Advance<'_>,
+) -> Option<Vec<f32>> {
+    let mut values = Vec::new();
+    for start in (0..n).step_by(BATCH) {
+        let rows = BATCH.min(n - start);
+        let z: Vec<Tensor<2>> = (codes.iter().zip(model.latent_dims()))
+            .map(|(code, d)| {
+                let part = code[start * d..(start + rows) * d].to_vec();
+                noise::upload(part, rows, d, params.device())
+            })
+            .collect();
+        values.extend(to_f32(
+            model.likelihood().mean(params, model.decode(params, &z)),
+        ));
+        if !advance(Some(start + rows)) {
+            return None;
+        }
+    }
+    Some(values)
+}
+
 /// `steps` images from the first to the second row of each pair of x `[2 m, P]`; row-major
-/// `[m, steps, P]`.
+/// `[m, steps, P]`. `None` once `advance` asks for a stop.
 pub fn interpolate(
     model: &Model,
     params: &Params,
     x: Tensor<2>,
     steps: usize,
     path: Path,
-) -> Vec<f32> {
-    let device = x.device();
+    advance: &mut Advance<'_>,
+) -> Option<Vec<f32>> {
     let n_pairs = x.dims()[0] / 2;
     let between = |codes: Tensor<2>| {
         let d = codes.dims()[1];
@@ -88,10 +120,10 @@ pub fn interpolate(
                 all.extend(point(from, to, t, path));
             }
         }
-        noise::upload(all, n_pairs * steps, d, &device)
+        all
     };
-    let z: Vec<Tensor<2>> = means(model, params, x).into_iter().map(between).collect();
-    to_f32(model.likelihood().mean(params, model.decode(params, &z)))
+    let z: Vec<Vec<f32>> = means(model, params, x).into_iter().map(between).collect();
+    decode_in_passes(model, params, &z, n_pairs * steps, advance)
 }
 
 /// The code at t in [0, 1] between two codes.
@@ -124,7 +156,8 @@ fn point(from: &[f32], to: &[f32], t: f64, path: Path) -> Vec<f32> {
 }
 
 /// Images while one coordinate at a time of one latent runs over `values`, the others staying at the
-/// code of x `[1, P]`, or at zero if there is no x; row-major `[dims, values, P]`.
+/// code of x `[1, P]`, or at zero if there is no x; row-major `[dims, values, P]`. `None` once `advance`
+/// asks for a stop.
 pub fn traverse(
     model: &Model,
     params: &Params,
@@ -132,7 +165,8 @@ pub fn traverse(
     latent: usize,
     dims: &[usize],
     values: &[f64],
-) -> Vec<f32> {
+    advance: &mut Advance<'_>,
+) -> Option<Vec<f32>> {
     let device = params.device();
     let n_rows = dims.len() * values.len();
     let centers: Vec<Tensor<2>> = match x {
@@ -142,7 +176,7 @@ pub fn traverse(
             model.latent_dims().iter().map(zero).collect()
         }
     };
-    let z: Vec<Tensor<2>> = centers
+    let z: Vec<Vec<f32>> = centers
         .into_iter()
         .enumerate()
         .map(|(i, center)| {
@@ -153,10 +187,10 @@ pub fn traverse(
                     code[dims[row / values.len()]] = values[row % values.len()] as f32;
                 }
             }
-            noise::upload(codes, n_rows, d, device)
+            codes
         })
         .collect();
-    to_f32(model.likelihood().mean(params, model.decode(params, &z)))
+    decode_in_passes(model, params, &z, n_rows, advance)
 }
 
 #[cfg(test)]

@@ -78,7 +78,24 @@ impl Model {
             Stream::from_seed(recipe.train.seed).child("init", 0),
             device,
         );
+        let model = Self::build(recipe, site, &mut b)?;
+        let params = b.finish();
+        model.check_terms(recipe, &params)?;
+        Ok((model, params))
+    }
 
+    /// How many numbers the parameters of a recipe hold for some data, without making them.
+    pub fn count_parameters(
+        recipe: &Recipe,
+        site: &DataSite,
+        device: &Device,
+    ) -> Result<u64, RecipeError> {
+        let mut b = Builder::counting(device);
+        Self::build(recipe, site, &mut b)?;
+        Ok(b.n_counted())
+    }
+
+    fn build(recipe: &Recipe, site: &DataSite, b: &mut Builder) -> Result<Self, RecipeError> {
         let build = part::find(encoder::CATALOGUE, part::kind(&recipe.encoder), "encoder")?.build;
         let encoder = b
             .within("encoder", |b| build(&recipe.encoder, site.layout, b))
@@ -86,7 +103,7 @@ impl Model {
 
         let mut latents = Vec::new();
         for (name, table) in &recipe.latent {
-            latents.push(slot(recipe, name, table, encoder.as_ref(), site, &mut b)?);
+            latents.push(slot(recipe, name, table, encoder.as_ref(), site, b)?);
         }
 
         let build = part::find(
@@ -95,7 +112,7 @@ impl Model {
             "likelihood",
         )?
         .build;
-        let likelihood = build(&recipe.likelihood, &site.facts, &mut b)?;
+        let likelihood = build(&recipe.likelihood, &site.facts, b)?;
         likelihood.accepts(&site.facts)?;
 
         // The bottom port first, then the others in the encoder's order.
@@ -143,7 +160,7 @@ impl Model {
                 terms.push((idx, build(table, &place)?));
             }
         }
-        let model = Self {
+        Ok(Self {
             site: site.clone(),
             encoder,
             latents,
@@ -152,10 +169,7 @@ impl Model {
             likelihood,
             bound: bound::build(&recipe.bound)?,
             terms,
-        };
-        let params = b.finish();
-        model.check_terms(recipe, &params)?;
-        Ok((model, params))
+        })
     }
 
     /// A dry pass on one example: whether every term can work on what its latent gives.
@@ -260,18 +274,19 @@ impl Model {
     }
 
     /// Fits post-hoc priors to codes drawn from the aggregated posterior, one row-major `[n, d]` list a
-    /// latent. Returns the names of the latents whose prior was fitted.
+    /// latent. Returns the names of the latents whose prior was fitted; `go_on` may cut the fits short.
     pub fn fit_priors(
         &self,
         params: &mut Params,
         codes: &[Vec<f64>],
         stream: &Stream,
+        go_on: &mut dyn FnMut() -> bool,
     ) -> Vec<String> {
         let mut fitted = Vec::new();
         for (i, slot) in self.latents.iter().enumerate() {
             if slot
                 .prior
-                .fit(params, &codes[i], &mut stream.child("fit", i as u64))
+                .fit(params, &codes[i], &mut stream.child("fit", i as u64), go_on)
             {
                 fitted.push(slot.name.clone());
             }

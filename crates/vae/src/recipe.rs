@@ -284,6 +284,17 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Optio
 }
 
 impl RecipeError {
+    /// The table or part of the recipe that is at fault, where it is one.
+    pub fn place(&self) -> Option<&str> {
+        match self {
+            Self::UnknownKey { place, .. }
+            | Self::UnknownKind { place, .. }
+            | Self::Value { place, .. }
+            | Self::Port { place, .. } => Some(place),
+            Self::Syntax { .. } | Self::LikelihoodRange { .. } => None,
+        }
+    }
+
     pub(crate) fn value(place: &str, message: impl Into<String>) -> Self {
         Self::Value {
             place: place.to_owned(),
@@ -377,11 +388,13 @@ impl Recipe {
             prior.insert(name, normal);
         }
         let bound = resolve_one(bound::CATALOGUE, table, "bound", "elbo")?;
-        let objective = objective::resolve(section(table, "objective")?, latent.keys(), &bound)?;
+        let data: DataOptions = plain(section(table, "data")?, "data")?;
+        let terms = section(table, "objective")?;
+        let objective = objective::resolve(terms, latent.keys(), &bound, data.batch)?;
         let recipe = Self {
             name: text(table, "name", "unnamed")?,
             about: text(table, "about", "")?,
-            data: plain(section(table, "data")?, "data")?,
+            data,
             encoder: resolve_one(encoder::CATALOGUE, table, "encoder", "mlp")?,
             decoder: resolve_one(decoder::CATALOGUE, table, "decoder", "mlp")?,
             likelihood: resolve_one(likelihood::CATALOGUE, table, "likelihood", "bernoulli")?,
@@ -414,8 +427,15 @@ impl Recipe {
     fn check(&self) -> Result<(), RecipeError> {
         let refuse = |place: &str, message: &str| Err(RecipeError::value(place, message));
         let share = |value: f64| (0.0..1.0).contains(&value);
-        if let Some(path) = not_finite(&Value::Table(self.to_table()), "") {
+        let all = self.to_table();
+        if let Some(path) = not_finite(&Value::Table(all.clone()), "") {
             return Err(RecipeError::value(&path, "the number is not finite"));
+        }
+        for section in SIZED {
+            if let Some((path, size)) = all.get(section).and_then(|v| too_large(v, section)) {
+                let message = format!("expected a size of at most {LARGEST_SIZE}, found {size}");
+                return Err(RecipeError::value(&path, message));
+            }
         }
         if self.train.checkpoint_seconds < 0.0 {
             return refuse("train", "checkpoint_seconds is a time, not below 0");
@@ -428,6 +448,21 @@ impl Recipe {
         }
         if self.train.epochs == 0 {
             return refuse("train", "epochs = 0: nothing to train");
+        }
+        if self.train.epochs as u64 > LARGEST_COUNT || self.train.min_steps > LARGEST_COUNT {
+            return Err(RecipeError::value(
+                "train",
+                format!("epochs and min_steps: expected at most {LARGEST_COUNT}"),
+            ));
+        }
+        if self.train.threads > MOST_THREADS {
+            return Err(RecipeError::value(
+                "train",
+                format!(
+                    "threads = {}: expected at most {MOST_THREADS}; 0 takes all cores",
+                    self.train.threads
+                ),
+            ));
         }
         if !share(self.train.ema) {
             return refuse("train", "ema is a decay in [0, 1); 0 turns it off");
@@ -449,6 +484,34 @@ impl Recipe {
             return Err(error);
         }
         Ok(())
+    }
+}
+
+/// Sections whose whole numbers are sizes of networks and samples.
+const SIZED: [&str; 6] = [
+    "encoder",
+    "latent",
+    "prior",
+    "decoder",
+    "likelihood",
+    "bound",
+];
+/// Products of two sizes stay far below 2^64.
+const LARGEST_SIZE: i64 = 1 << 30;
+/// Steps in all stay far below 2^64.
+const LARGEST_COUNT: u64 = 1_000_000_000;
+/// More threads only take memory.
+const MOST_THREADS: usize = 1024;
+
+/// The dotted path of the first whole number above [`LARGEST_SIZE`], and the number.
+fn too_large(value: &Value, path: &str) -> Option<(String, i64)> {
+    match value {
+        Value::Integer(size) => (*size > LARGEST_SIZE).then(|| (path.to_owned(), *size)),
+        Value::Table(table) => table
+            .iter()
+            .find_map(|(key, value)| too_large(value, &format!("{path}.{key}"))),
+        Value::Array(values) => values.iter().find_map(|value| too_large(value, path)),
+        _ => None,
     }
 }
 
@@ -594,8 +657,11 @@ fn plain<T: Default + Serialize + serde::de::DeserializeOwned>(
 
 fn resolve_train(user: Table) -> Result<TrainOptions, RecipeError> {
     let mut train: TrainOptions = plain(user, "train")?;
-    let complete =
-        |table: &Table, place: &str| part::resolve(optimizer::CATALOGUE, table, "adam", place);
+    let complete = |table: &Table, place: &str| -> Result<Table, RecipeError> {
+        let complete = part::resolve(optimizer::CATALOGUE, table, "adam", place)?;
+        optimizer::build(&complete, place)?;
+        Ok(complete)
+    };
     train.optimizer = complete(&train.optimizer, "train.optimizer")?;
     for (name, group) in &mut train.groups {
         group.optimizer = complete(&group.optimizer, &format!("train.groups.{name}.optimizer"))?;
@@ -671,6 +737,10 @@ mod tests {
         assert!(message("", &["train.epochs"]).contains("key=value"));
         assert!(message("", &["train.epochs=0"]).contains("nothing to train"));
         assert!(message("", &["train.epochs=many"]).contains("expected usize"));
+        assert!(message("", &["train.threads=99999"]).contains("at most 1024"));
+        assert!(message("", &["train.epochs=9000000000000000000"]).contains("at most"));
+        assert!(message("", &["latent.z.dim=4000000000"]).starts_with("latent.z.dim: expected"));
+        assert!(message("", &["encoder.hidden=[8, 4000000000]"]).contains("found 4000000000"));
         assert!(message("", &["train.patience=2", "data.validation=0.0"]).contains("validation"));
         assert!(message("", &["train.clip=nan"]).starts_with("train.clip: "));
         let schedule = "{ kind = 'linear', from = nan, to = 1.0, until = 0.5 }";
@@ -679,5 +749,35 @@ mod tests {
         assert!(message("[latent]\ndim=3", &[]).contains("[latent.z]"));
         assert!(message("name = ", &[]).contains("test: TOML parse error at line 1"));
         assert!(message("[objective.rate.z]\nweight='high'", &[]).contains("objective.rate.z"));
+        for (pair, part) in [
+            (
+                "objective.rate.z.weight=-1",
+                "weight: -1: expected a number of at least 0",
+            ),
+            ("objective.rate.z.capacity=-2.5", "capacity: -2.5: expected"),
+            ("objective.rate.z.free_bits=-1", "at least 0"),
+            ("objective.mmd.z.weight=-1", "at least 0"),
+            ("train.optimizer.epsilon=0", "expected a number above 0"),
+            // Zero in the numbers of the network.
+            ("train.optimizer.epsilon=1e-60", "expected a number above 0"),
+        ] {
+            let message = message("", &[pair]);
+            assert!(message.contains(part), "{pair}: {message}");
+        }
+    }
+
+    #[test]
+    fn terms_that_do_not_fit_bound_or_batch_are_refused() {
+        for term in ["mmd", "tc"] {
+            let term = format!("objective.{term}.z.weight=1");
+            assert!(message("", &[&term, "data.batch=1"]).contains("data.batch of at least 2"));
+            Recipe::parse("", "test", &[term, "data.batch=2".to_owned()]).unwrap();
+        }
+        for (term, reason) in [("tc", "one part of the rate"), ("rate", "no meaning")] {
+            let term = format!("objective.{term}.z.weight=1");
+            let message = message("", &[&term, "bound.kind=importance"]);
+            assert!(message.contains("importance weights"), "{message}");
+            assert!(message.contains(reason), "{message}");
+        }
     }
 }

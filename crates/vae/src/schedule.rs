@@ -89,13 +89,23 @@ impl Schedule {
         let share = |name: &str, value: f64| {
             (!(value > 0.0 && value <= 1.0)).then(|| format!("{name} = {value} is not in (0, 1]"))
         };
+        // Terms are written so that the loss falls with them.
+        let amount = |name: &str, value: f64| {
+            (value < 0.0).then(|| format!("{name}{value}: expected a number of at least 0"))
+        };
+        let ends = |from, to| amount("from = ", from).or_else(|| amount("to = ", to));
         match *self {
-            Self::Constant(value) => (!value.is_finite()).then(|| format!("{value} is not finite")),
-            Self::Moving(Moving::Linear { until, .. } | Moving::Sigmoid { until, .. }) => {
-                share("until", until)
+            Self::Constant(value) if !value.is_finite() => Some(format!("{value} is not finite")),
+            Self::Constant(value) => amount("", value),
+            Self::Moving(
+                Moving::Linear { from, to, until } | Moving::Sigmoid { from, to, until },
+            ) => ends(from, to).or_else(|| share("until", until)),
+            Self::Moving(Moving::Cyclical { cycles: 0, .. }) => {
+                Some("cycles = 0: expected at least 1".to_owned())
             }
-            Self::Moving(Moving::Cyclical { cycles: 0, .. }) => Some("cycles = 0".to_owned()),
-            Self::Moving(Moving::Cyclical { ramp, .. }) => share("ramp", ramp),
+            Self::Moving(Moving::Cyclical { from, to, ramp, .. }) => {
+                ends(from, to).or_else(|| share("ramp", ramp))
+            }
         }
     }
 }
@@ -127,7 +137,11 @@ mod tests {
         for bad in [
             "w = { kind = 'linear', from = 0.0, to = 1.0, until = 0.0 }",
             "w = { kind = 'cyclical', from = 0.0, to = 1.0, cycles = 0, ramp = 0.5 }",
+            "w = { kind = 'linear', from = -0.1, to = 1.0, until = 0.5 }",
+            "w = { kind = 'sigmoid', from = 0.0, to = -1.0, until = 0.5 }",
+            "w = { kind = 'cyclical', from = 0.0, to = -1.0, cycles = 2, ramp = 0.5 }",
             "w = nan",
+            "w = -1",
         ] {
             assert!(read(bad).fault().is_some(), "{bad}");
         }

@@ -31,10 +31,15 @@ fn recipes() {
     refused(
         folder,
         &["fit", "vae", "--set", "train.epoch=3"],
-        &[
-            "error: train: unknown key `epoch`; did you mean `epochs`?",
-            "hint: ",
-        ],
+        &["error: train: unknown key `epoch`; did you mean `epochs`?"],
+    );
+    // The lists of parts show no options of training.
+    let unknown = jensen(folder, &["check", "vae", "--set", "train.epoch=3"]).expect(2);
+    assert!(!unknown.err.contains("jensen list"), "{}", unknown.err);
+    refused(
+        folder,
+        &["fit", "vae", "--set", "bound=elb"],
+        &["hint: `jensen list methods` shows"],
     );
     refused(
         folder,
@@ -77,6 +82,140 @@ fn recipes() {
         &["fit", "vae", "--device", "gpu"],
         &["no device `gpu`", "--features vulkan"],
     );
+}
+
+#[test]
+fn sizes_that_no_machine_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    for (set, part) in [
+        ("latent.z.dim=1000000000", "GB of memory"),
+        ("latent.z.dim=1000000000000", "latent.z.dim: expected"),
+        ("encoder.hidden=[1000000000, 1000000000]", "GB of memory"),
+        ("bound.samples=1000000000", "GB of memory"),
+        ("data.resize=100000", "GB of memory"),
+        ("train.threads=100000", "at most 1024"),
+        ("train.epochs=9000000000000000000", "at most"),
+    ] {
+        refused(folder, &["fit", "vae", "--set", set], &[part]);
+        refused(folder, &["check", "vae", "--set", set], &[part]);
+    }
+    let residual = ["fit", "conv-vae", "--set", "encoder.residual=1000000000"];
+    refused(folder, &residual, &["residual = 1000000000", "1000"]);
+    let shared = SHARED.folder();
+    let far = i64::MAX.to_string();
+    for args in [
+        &["sample", "run", "-n", &far][..],
+        &["interpolate", "run", "--steps", &far],
+        &["traverse", "run", "--steps", &far],
+    ] {
+        jensen(shared, args).expect(2).says(&["GB of memory"]);
+    }
+}
+
+#[test]
+fn options_that_mean_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    for (model, set, parts) in [
+        (
+            "vae",
+            "objective.rate.z.weight=-1",
+            &["weight: -1", "at least 0"][..],
+        ),
+        ("vae", "objective.rate.z.capacity=-1", &["capacity: -1"]),
+        ("vae", "objective.rate.z.free_bits=-1", &["free_bits = -1"]),
+        (
+            "vae",
+            "train.optimizer.epsilon=0",
+            &["above 0, such as 1e-8"],
+        ),
+        ("beta-tc-vae", "data.batch=1", &["data.batch of at least 2"]),
+        ("wae-mmd", "data.batch=1", &["data.batch of at least 2"]),
+        (
+            "beta-tc-vae",
+            "bound.kind=importance",
+            &["one part of the rate"],
+        ),
+        (
+            "conv-vae",
+            "encoder.kernel=0",
+            &["kernel = 0: expected at least 1 pixel"],
+        ),
+        (
+            "vae",
+            "data.limit=1",
+            &["at least 2 examples", "1, for data.limit = 1"],
+        ),
+    ] {
+        refused(folder, &["fit", model, "--set", set], parts);
+    }
+    fs::write(folder.join("two.csv"), "1,0\n0,1\n").unwrap();
+    let two = ["fit", "vae", "--data", "two.csv"];
+    refused(
+        folder,
+        &two,
+        &["at least 2", "1 in the training part of `two`"],
+    );
+    let contradiction = [
+        "fit",
+        "vae",
+        "--data",
+        "mnist",
+        "--set",
+        "data.source=digits",
+    ];
+    refused(
+        folder,
+        &contradiction,
+        &["mnist", "digits", "one of the two"],
+    );
+}
+
+#[test]
+fn numbers_on_the_command_line() {
+    let shared = SHARED.folder();
+    for (args, part) in [
+        (&["sample", "run", "-n", "0"][..], "at least 1"),
+        (&["sample", "run", "-n", "-5"], "at least 1"),
+        (&["reconstruct", "run", "-n", "0"], "at least 1"),
+        (&["interpolate", "run", "--pairs", "0"], "at least 1"),
+        (&["traverse", "run", "--rows", "0"], "at least 1"),
+        (&["traverse", "run", "--range", "-1"], "a number above 0"),
+        (&["traverse", "run", "--range", "1e39"], "finite range"),
+        (&["sample", "run", "--seed", "-1"], "at least 0"),
+        (
+            &["encode", "run", "--out", "x.csv"],
+            "a file .npz, found x.csv",
+        ),
+        (
+            &["score", "run", "--out", "x.npz"],
+            "a file .csv, found x.npz",
+        ),
+    ] {
+        let call = jensen(shared, args).expect(2).says(&[part]);
+        assert!(!call.err.contains("tip:"), "{}", call.err);
+    }
+    assert!(!shared.join("x.csv").exists() && !shared.join("x.npz").exists());
+}
+
+#[test]
+fn codes_that_are_no_numbers() {
+    let shared = SHARED.folder();
+    let mut values = vec![0.0; 12];
+    values[6] = f32::NAN;
+    let codes = Array::new(vec![3, 4], Numbers::F32(values));
+    write_npy(&shared.join("nan.npy"), &codes).unwrap();
+    let decode = ["decode", "run", "--codes", "nan.npy", "--out", "nan.png"];
+    jensen(shared, &decode)
+        .expect(2)
+        .says(&["NaN in row 1, column 2", "nan.npy"]);
+    assert!(!shared.join("nan.png").exists());
+    let flat = Array::new(vec![12], Numbers::F32(vec![0.0; 12]));
+    write_npy(&shared.join("flat.npy"), &flat).unwrap();
+    jensen(shared, &["decode", "run", "--codes", "flat.npy"])
+        .expect(2)
+        .says(&["[n, 4]", "an array without a name of shape [12]"]);
 }
 
 #[test]
@@ -163,9 +302,15 @@ fn run_folders() {
     let wide = Array::new(vec![10, 1, 9, 9], Numbers::U8(vec![3; 810]));
     write_npy(&shared.join("wide.npy"), &wide).unwrap();
     let score = ["score", "run", "--data", "wide.npy"];
-    jensen(shared, &score)
-        .expect(2)
-        .says(&["1 x 8 x 8", "1 x 9 x 9"]);
+    let call = jensen(shared, &score).expect(2);
+    let call = call.says(&["1 x 8 x 8", "1 x 9 x 9", "hint: "]);
+    assert!(!call.err.contains("--set"), "{}", call.err);
+    // Values that the likelihood of the model gives no probability to.
+    let far = Array::new(vec![10, 1, 8, 8], Numbers::F32(vec![-3.0; 640]));
+    write_npy(&shared.join("far.npy"), &far).unwrap();
+    let call = jensen(shared, &["score", "run", "--data", "far.npy"]).expect(2);
+    let call = call.says(&["bernoulli", "[0, 1]", "[-3, -3]", "hint: "]);
+    assert!(!call.err.contains("--set"), "{}", call.err);
 }
 
 #[test]

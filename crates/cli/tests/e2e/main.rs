@@ -2,8 +2,10 @@
 //!
 //! Models are tiny and train for a second; what they learn is tested elsewhere.
 
+mod damage;
 mod errors;
 mod fit;
+mod outcomes;
 mod reproduce;
 mod stop;
 mod verbs;

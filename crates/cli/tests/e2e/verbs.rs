@@ -230,7 +230,13 @@ fn lists_show_what_there_is() {
         ("methods", &["importance", "adam", "mmd", "free_bits = 0.0"]),
         (
             "distributions",
-            &["bernoulli", "vamp", "gaussian_full", "logistic_mixture"],
+            &[
+                "bernoulli",
+                "vamp",
+                "gaussian_full",
+                "logistic_mixture",
+                "\"post_hoc\"",
+            ],
         ),
     ] {
         let call = jensen(dir.path(), &["list", what]).expect(0);

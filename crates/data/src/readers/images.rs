@@ -150,6 +150,7 @@ fn load(
     first: &mut Option<(PathBuf, (usize, usize))>,
 ) -> Result<Examples, DataError> {
     let channels = if color { 3 } else { 1 };
+    transform::check_room(part.len(), channels, 1, options)?;
     let mut all: Vec<u8> = Vec::new();
     let mut size = (0, 0);
     for found in part {

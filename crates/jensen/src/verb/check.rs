@@ -3,13 +3,13 @@
 use crate::config::DatasetFacts;
 use crate::device;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::recipes::RecipeRequest;
 use crate::session::{Parts, open_parts};
 use jensen_data::Layout;
 use jensen_nets::{Observed, Params};
 use jensen_rng::Stream;
 use jensen_run::Observer;
-use jensen_vae::model::Model;
 use jensen_vae::part;
 use jensen_vae::recipe::Recipe;
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub fn check(request: &RecipeRequest, observer: &mut dyn Observer) -> Result<Pla
     let recipe = request.resolve()?;
     let device = device::open(&recipe.train)?;
     let parts = open_parts(&recipe, &device, observer)?;
-    let (model, params) = Model::assemble(&recipe, &parts.train.site(), &device)?;
+    let (model, params) = memory::assemble(&recipe, &parts.train.site(), &device)?;
     jensen_vae::train::check_options(&recipe.train, &params).map_err(Error::from)?;
     let Parts {
         facts,

@@ -2,8 +2,9 @@
 
 use super::output::{self, Written};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::pictures::{self, COLUMNS};
-use crate::session::Session;
+use crate::session::{self, Session};
 use burn::tensor::{Tensor, TensorData};
 use jensen_data::npy::{Array, read_npy, read_npz};
 use jensen_rng::Stream;
@@ -33,8 +34,9 @@ pub struct Request {
 const BATCH: usize = 500;
 
 /// Decodes codes from a file.
-pub fn decode(request: &Request, _: &mut dyn Observer) -> Result<Written> {
+pub fn decode(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
     let session = Session::load(&request.run, request.device.as_deref())?;
+    let path = output::place(&session, request.out.as_deref(), "decoded")?;
     let arrays = read(&request.codes)?;
     let names: Vec<&str> = session.model.latent_names().collect();
     let dims = session.model.latent_dims();
@@ -52,6 +54,8 @@ pub fn decode(request: &Request, _: &mut dyn Observer) -> Result<Written> {
             ));
         }
     }
+    let width = session.layout().n_values();
+    memory::check_rows(&format!("holding {n} examples"), n, width)?;
     let device = session.params.device();
     let stream = Stream::from_seed(request.seed);
     let mut values = Vec::new();
@@ -66,8 +70,9 @@ pub fn decode(request: &Request, _: &mut dyn Observer) -> Result<Written> {
         let stream = stream.child("decode", start as u64);
         let (model, params) = (&session.model, &session.params);
         values.extend(generate::decode(model, params, &z, request.draw, &stream));
+        session::advance(observer, "decode", start + rows, n, "codes")?;
     }
-    let path = output::place(&session, request.out.as_deref(), "decoded");
+    output::check_finite(&values, width, "--codes", |row| format!("row {row}"))?;
     output::write(&session, &path, &[("x", &values)], |rows| {
         pictures::plain(&rows[0], COLUMNS)
     })?;
@@ -107,19 +112,45 @@ fn find(
         (Some(found), _) => found,
         (None, [only]) if is_only => only,
         _ => {
-            let found: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
+            let found: Vec<String> = arrays.iter().map(|(name, _)| called(name)).collect();
+            let found = match found.is_empty() {
+                true => "no array".to_owned(),
+                false => found.join(", "),
+            };
             let expected = format!("an array {}", wanted.join(" or "));
-            return Err(fault(path, expected, found.join(", ")));
+            return Err(fault(path, expected, found));
         }
     };
     if array.shape.len() != 2 || array.shape[1] != dim || array.shape[0] == 0 {
         return Err(fault(
             path,
             format!("codes of shape [n, {dim}]"),
-            format!("`{name}` of shape {:?}", array.shape),
+            format!("{} of shape {:?}", called(name), array.shape),
         ));
     }
-    Ok(array.to_f32())
+    let codes = array.to_f32();
+    match codes.iter().position(|code| !code.is_finite()) {
+        None => Ok(codes),
+        Some(at) => Err(fault(
+            path,
+            "finite numbers".to_owned(),
+            format!(
+                "{} in row {}, column {} (counted from 0) of {}",
+                codes[at],
+                at / dim,
+                at % dim,
+                called(name)
+            ),
+        )),
+    }
+}
+
+/// An array in words; the one of an `.npy` file has no name.
+fn called(name: &str) -> String {
+    match name {
+        "" => "an array without a name".to_owned(),
+        name => format!("`{name}`"),
+    }
 }
 
 fn fault(path: &Path, expected: String, found: String) -> Error {

@@ -1,8 +1,8 @@
 //! `encode`: codes of examples as arrays.
 
-use super::output::Written;
-use crate::error::Result;
-use crate::session::{Part, Session};
+use super::output::{Written, check_extension};
+use crate::error::{Error, Result};
+use crate::session::{self, Part, Session};
 use jensen_data::npy::{Array, Numbers, write_npz};
 use jensen_rng::Stream;
 use jensen_run::Observer;
@@ -42,11 +42,16 @@ impl Default for Request {
 /// Writes for each latent, such as `z`, the arrays `z_mean`, `z_log_var` and `z_sample`, `[n, d]` each,
 /// and `label` `[n]` where there are labels.
 pub fn encode(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
+    if let Some(out) = &request.out {
+        check_extension(out, &["npz"])?;
+    }
     let session = Session::load(&request.run, request.device.as_deref())?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     let stream = Stream::from_seed(request.seed).child("encode", 0);
-    let codes = aggregate::encode(&session.model, &session.params, &feed, &stream);
     let n = feed.len();
+    let advance = &mut session::advancing(observer, "encode", n, "examples");
+    let codes = aggregate::encode(&session.model, &session.params, &feed, &stream, advance)
+        .ok_or(Error::Stopped)?;
     let mut arrays: Vec<(String, Array)> = Vec::new();
     for (name, codes) in session.model.latent_names().zip(&codes) {
         for (what, values) in [

@@ -1,11 +1,11 @@
 //! `evaluate`: the metric battery on the test part, and the referee's word.
 
 use super::verdict::{Facts, Verdict};
-use crate::error::Result;
-use crate::session::{Parts, Session, newest_state, open_parts};
+use crate::error::{Error, Result};
+use crate::session::{Parts, Session, advancing, newest_state, open_parts};
 use jensen_nets::Params;
 use jensen_rng::Stream;
-use jensen_run::{Event, Observer, RunFolder, file};
+use jensen_run::{Observer, RunFolder, file};
 use jensen_vae::feed::Feed;
 use jensen_vae::metric::{self, EvaluateOptions, score::elbo_parts};
 use jensen_vae::model::Model;
@@ -63,6 +63,9 @@ pub struct Evaluated {
 }
 
 /// Measures the model of a run.
+///
+/// # Errors
+/// [`Error::Stopped`] on request, and then nothing is written.
 pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
     let session = Session::load(&request.run, request.device.as_deref())?;
     let Session {
@@ -74,7 +77,7 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
     } = &session;
     if let Some(source) = &request.data {
         let (feed, facts) = session.feed(Some(source), Default::default(), observer)?;
-        let found = battery(recipe, model, params, &feed, request.samples, observer);
+        let found = battery(recipe, model, params, &feed, request.samples, observer)?;
         return Ok(Evaluated {
             run: run.root().to_path_buf(),
             data: facts.name,
@@ -110,18 +113,21 @@ pub(super) fn measure(
     samples: usize,
     observer: &mut dyn Observer,
 ) -> Result<Evaluated> {
-    let mut found = battery(recipe, model, params, &parts.test, samples, observer);
+    let mut found = battery(recipe, model, params, &parts.test, samples, observer)?;
     let stream = Stream::from_seed(recipe.train.seed).child("judge", 0);
     let train = first(&parts.train, N_TRAIN);
+    let advance = &mut |_: Option<usize>| !observer.stop_requested();
     let [train_neg_elbo, distortion, rate] =
-        elbo_parts(model, params, &train, &stream.child("train", 0));
+        elbo_parts(model, params, &train, &stream.child("train", 0), advance)
+            .ok_or(Error::Stopped)?;
     found
         .metrics
         .insert("train_neg_elbo".to_owned(), train_neg_elbo);
     let mut held_out_neg_elbo = found.metrics["test_neg_elbo"];
     if let Some(validation) = &parts.validation {
         let stream = stream.child("validation", 0);
-        [held_out_neg_elbo, ..] = elbo_parts(model, params, validation, &stream);
+        [held_out_neg_elbo, ..] =
+            elbo_parts(model, params, validation, &stream, advance).ok_or(Error::Stopped)?;
         let name = "validation_neg_elbo".to_owned();
         found.metrics.insert(name, held_out_neg_elbo);
     }
@@ -182,27 +188,14 @@ fn battery(
     feed: &Feed,
     samples: usize,
     observer: &mut dyn Observer,
-) -> metric::Evaluation {
+) -> Result<metric::Evaluation> {
     let options = EvaluateOptions {
         iwae_samples: samples,
         seed: recipe.train.seed,
     };
     let what = format!("importance sampling, K = {samples}");
-    let found = metric::evaluate(model, params, feed, &options, &mut |done| {
-        observer.on(&Event::Advanced {
-            what: &what,
-            done: done as u64,
-            total: Some(feed.len() as u64),
-            unit: "examples",
-        });
-        !observer.stop_requested()
-    });
-    if observer.stop_requested() {
-        observer.on(&Event::Warning {
-            text: "importance sampling was stopped; its estimate is left out",
-        });
-    }
-    found
+    let advance = &mut advancing(observer, &what, feed.len(), "examples");
+    metric::evaluate(model, params, feed, &options, advance).ok_or(Error::Stopped)
 }
 
 /// The first n examples of a feed.

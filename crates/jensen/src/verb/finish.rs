@@ -4,9 +4,9 @@ use super::evaluate::{self, QUICK_PASSES, QUICK_SAMPLES};
 use super::fit::Fitted;
 use super::interpolate::{self, Path};
 use super::{reconstruct, sample, traverse};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pictures;
-use crate::session::Parts;
+use crate::session::{Parts, advancing};
 use jensen_nets::Params;
 use jensen_report::{Picture, png_bytes};
 use jensen_rng::Stream;
@@ -21,6 +21,7 @@ const N_CODES: usize = 20_000;
 /// Test examples on the map of codes.
 const N_MAP: usize = 2000;
 
+/// Ends with [`Error::Stopped`] when a stop is asked for; the run can then be finished again.
 pub(super) fn finish(
     task: &Task<'_>,
     parts: &Parts,
@@ -36,10 +37,19 @@ pub(super) fn finish(
     });
     let codes = {
         let feed = evaluate::first(&parts.train, N_CODES);
-        aggregate::encode(model, &params, &feed, &stream.child("codes", 0))
+        let advance = &mut advancing(observer, "encode", feed.len(), "examples");
+        aggregate::encode(model, &params, &feed, &stream.child("codes", 0), advance)
+            .ok_or(Error::Stopped)?
     };
     let samples: Vec<Vec<f64>> = codes.iter().map(|codes| codes.sample.clone()).collect();
-    for latent in model.fit_priors(&mut params, &samples, &stream.child("priors", 0)) {
+    let fitted_priors = {
+        let go_on = &mut || !observer.stop_requested();
+        model.fit_priors(&mut params, &samples, &stream.child("priors", 0), go_on)
+    };
+    if observer.stop_requested() {
+        return Err(Error::Stopped);
+    }
+    for latent in fitted_priors {
         let text = format!(
             "fitted the prior of latent {latent} to {} codes",
             codes[0].len()
@@ -48,7 +58,7 @@ pub(super) fn finish(
     }
     store::save(run, task.recipe, model, &params, &codes)?;
 
-    draw_pictures(run, model, &params, parts, &stream)?;
+    draw_pictures(run, model, &params, parts, &stream, observer)?;
     let n_samples = iwae_samples.unwrap_or({
         let passes = QUICK_SAMPLES * parts.test.len();
         if passes <= QUICK_PASSES {
@@ -72,6 +82,7 @@ fn draw_pictures(
     params: &Params,
     parts: &Parts,
     stream: &Stream,
+    observer: &mut dyn Observer,
 ) -> Result<()> {
     let put = |name: &str, picture: &Picture| -> Result<()> {
         run.write(
@@ -83,22 +94,24 @@ fn draw_pictures(
     if pictures::shape(model.site().layout).is_some() {
         let n = reconstruct::N_DEFAULT.min(parts.test.len());
         let indices: Vec<usize> = (0..n).collect();
-        let made = reconstruct::make(model, params, &parts.test, &indices, stream);
+        let made = reconstruct::make(model, params, &parts.test, &indices, stream, observer)?;
         if let Some(picture) = made.picture(model)? {
             put("reconstructions", &picture)?;
         }
-        let values = sample::make(model, params, sample::N_DEFAULT, false, stream);
+        let values = sample::make(model, params, sample::N_DEFAULT, false, stream, observer)?;
         if let Some(pictures) = pictures::of_rows(&values, model.site())? {
             put("samples", &pictures::plain(&pictures, pictures::COLUMNS)?)?;
         }
         let options = traverse::Options::default();
-        let traversed = traverse::make(model, params, &parts.test, &options, stream)?;
+        let traversed = traverse::make(model, params, &parts.test, &options, stream, observer)?;
         if let Some(pictures) = pictures::of_rows(&traversed.values, model.site())? {
             put("traversal", &pictures::plain(&pictures, options.steps)?)?;
         }
         let pairs = interpolate::choose_pairs(&parts.test, interpolate::N_PAIRS);
         for path in [Path::Linear, Path::Spherical] {
-            let strip = interpolate::make(model, params, &parts.test, &pairs, STEPS, path, stream);
+            let test = &parts.test;
+            let strip =
+                interpolate::make(model, params, test, &pairs, STEPS, path, stream, observer)?;
             let Some(pictures) = pictures::of_rows(&strip, model.site())? else {
                 continue;
             };

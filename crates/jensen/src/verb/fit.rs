@@ -6,12 +6,12 @@ use super::verdict::Verdict;
 use crate::error::{Error, Result};
 use crate::recipes::RecipeRequest;
 use crate::session::{Parts, RUNS, open_parts};
-use crate::{config, device};
+use crate::{config, device, memory};
 use jensen_nets::Params;
 use jensen_run::{Event, Observer, RunFolder};
 use jensen_vae::model::Model;
 use jensen_vae::recipe::Recipe;
-use jensen_vae::train::{Ending, Task, check_options, train};
+use jensen_vae::train::{Ending, Start, Task, check_options};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -79,13 +79,14 @@ pub struct Fitted {
 pub fn fit(request: &FitRequest, observer: &mut dyn Observer) -> Result<Fitted> {
     let started = Instant::now();
     let recipe = request.recipe.resolve()?;
-    let prepared = Prepared::new(recipe, observer)?;
+    let mut prepared = Prepared::new(recipe, observer)?;
     let run = match &request.out {
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::create_numbered(RUNS, &prepared.recipe.name)?,
     };
     config::write(&run, &prepared.recipe, &prepared.parts.facts)?;
-    prepared.run(&run, request.iwae_samples, started, observer)
+    let start = prepared.start(&run)?;
+    prepared.run(&run, start, request.iwae_samples, started, observer)
 }
 
 /// Everything that a run needs before its folder is touched.
@@ -93,14 +94,16 @@ pub(super) struct Prepared {
     pub(super) recipe: Recipe,
     pub(super) parts: Parts,
     model: Model,
-    first: Params,
+    n_parameters: usize,
+    /// Given to the start, so that training finds them unshared.
+    first: Option<Params>,
 }
 
 impl Prepared {
     pub(super) fn new(recipe: Recipe, observer: &mut dyn Observer) -> Result<Self> {
         let device = device::open(&recipe.train)?;
         let parts = open_parts(&recipe, &device, observer)?;
-        let (model, first) = Model::assemble(&recipe, &parts.train.site(), &device)?;
+        let (model, first) = memory::assemble(&recipe, &parts.train.site(), &device)?;
         check_options(&recipe.train, &first)?;
         // What is scored later must come from the density too, not only what is trained on.
         for feed in parts.validation.iter().chain([&parts.test]) {
@@ -110,14 +113,32 @@ impl Prepared {
             recipe,
             parts,
             model,
-            first,
+            n_parameters: first.n_trainable(),
+            first: Some(first),
         })
     }
 
-    /// Trains from the beginning or from the newest checkpoint, then finishes the run.
+    /// The beginning, or the newest checkpoint of the run, which must fit; nothing is written.
+    pub(super) fn start(&mut self, run: &RunFolder) -> Result<Start> {
+        let first = self.first.take().expect("internal error: begun twice");
+        Ok(Start::of(&self.task(run), first)?)
+    }
+
+    fn task<'a>(&'a self, run: &'a RunFolder) -> Task<'a> {
+        Task {
+            recipe: &self.recipe,
+            model: &self.model,
+            train: &self.parts.train,
+            validation: self.parts.validation.as_ref(),
+            run,
+        }
+    }
+
+    /// Trains from the start on, then finishes the run.
     pub(super) fn run(
         self,
         run: &RunFolder,
+        start: Start,
         iwae_samples: Option<usize>,
         started: Instant,
         observer: &mut dyn Observer,
@@ -128,21 +149,9 @@ impl Prepared {
             observer.on(&Event::Note { text });
         }
         run.log(&introduction.join("\n"))?;
-        let Self {
-            recipe,
-            parts,
-            model,
-            first,
-        } = self;
-        let task = Task {
-            recipe: &recipe,
-            model: &model,
-            train: &parts.train,
-            validation: parts.validation.as_ref(),
-            run,
-        };
+        let (task, parts) = (self.task(run), &self.parts);
         let mut album = Album::new(&task, &parts.test);
-        let trained = train(&task, first, observer, &mut |params, step, events| {
+        let trained = start.train(&task, observer, &mut |params, step, events| {
             album.at_epoch(params, step, events)
         });
         let trained = match trained {
@@ -166,14 +175,18 @@ impl Prepared {
             report: None,
         };
         if trained.ending != Ending::Stopped {
-            finish(
+            let finished = finish(
                 &task,
-                &parts,
+                parts,
                 trained.params,
                 iwae_samples,
                 observer,
                 &mut fitted,
-            )?;
+            );
+            match finished {
+                Err(Error::Stopped) => fitted.status = Status::Stopped,
+                other => other?,
+            }
         }
         fitted.elapsed_s = started.elapsed().as_secs_f64();
         let done = format!("{:?} at step {}", fitted.status, fitted.step);
@@ -204,7 +217,7 @@ impl Prepared {
         let model = format!(
             "model: {}, {} parameters, latent {}, seed {}",
             self.recipe.name,
-            self.first.n_trainable(),
+            self.n_parameters,
             dims.join(", "),
             self.recipe.train.seed
         );

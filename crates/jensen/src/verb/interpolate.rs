@@ -2,8 +2,9 @@
 
 use super::output::{self, Written};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::pictures;
-use crate::session::{Part, Session};
+use crate::session::{self, Part, Session};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{Observer, file, write_atomic};
@@ -62,8 +63,7 @@ impl Default for Request {
 
 /// Writes a strip (PNG) and an animation (GIF) for each kind of way; a table where data are no images.
 pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
-    let session = Session::load(&request.run, request.device.as_deref())?;
-    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    Session::check_count("--pairs", request.pairs)?;
     let fault = |name, expected: &str, found: String| Error::Option {
         name,
         expected: expected.to_owned(),
@@ -80,10 +80,12 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         let found = format!("{} and {}", request.from.len(), request.to.len());
         return Err(fault("--from and --to", "equally many examples", found));
     }
+    let session = Session::load(&request.run, request.device.as_deref())?;
+    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     Session::check_indices("--from", &request.from, feed.len())?;
     Session::check_indices("--to", &request.to, feed.len())?;
     let pairs = match request.from.is_empty() {
-        true => choose_pairs(&feed, request.pairs.max(1)),
+        true => choose_pairs(&feed, request.pairs),
         false => (request.from.iter().copied())
             .zip(request.to.iter().copied())
             .collect(),
@@ -96,7 +98,8 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
     let mut files = Vec::new();
     for &path in &request.paths {
         let (model, params) = (&session.model, &session.params);
-        let values = make(model, params, &feed, &pairs, request.steps, path, &stream);
+        let steps = request.steps;
+        let values = make(model, params, &feed, &pairs, steps, path, &stream, observer)?;
         let stem = format!("interpolation-{}", path.name());
         let rows = pictures::of_rows(&values, model.site())?;
         if let Some(rows) = &rows {
@@ -128,10 +131,18 @@ pub(super) fn make(
     steps: usize,
     path: Path,
     stream: &Stream,
-) -> Vec<f32> {
+    observer: &mut dyn Observer,
+) -> Result<Vec<f32>> {
+    let n = pairs.len().saturating_mul(steps);
+    memory::check_rows(
+        &format!("holding {n} pictures"),
+        n,
+        model.site().layout.n_values(),
+    )?;
     let ends: Vec<usize> = pairs.iter().flat_map(|&(from, to)| [from, to]).collect();
     let x = feed.batch(&ends, &stream.child("interpolate", 0));
-    generate::interpolate(model, params, x, steps, path)
+    let advance = &mut session::advancing(observer, "interpolate", n, "pictures");
+    generate::interpolate(model, params, x, steps, path, advance).ok_or(Error::Stopped)
 }
 
 /// Pairs of examples that differ in their label where there are labels: 0 to 1, 2 to 3, and so on.

@@ -26,20 +26,48 @@ pub struct Written {
 }
 
 /// The place for a result: as asked for, else in the run's `samples/` as a picture, or as a table where
-/// data are no images.
-pub(super) fn place(session: &Session, out: Option<&Path>, name: &str) -> PathBuf {
-    let extension = match pictures::shape(session.layout()) {
-        Some(_) => "png",
-        None => "csv",
+/// data are no images. Asked before the work, so that a wrong place does not cost it.
+///
+/// # Errors
+/// [`Error::Option`] for a file that cannot hold the result.
+pub(super) fn place(session: &Session, out: Option<&Path>, name: &str) -> Result<PathBuf> {
+    let is_image = pictures::shape(session.layout()).is_some();
+    let Some(out) = out else {
+        let extension = if is_image { "png" } else { "csv" };
+        let path = format!("{}/{name}.{extension}", file::SAMPLES);
+        return Ok(session.run.path(path));
     };
-    out.map_or_else(
-        || {
-            session
-                .run
-                .path(format!("{}/{name}.{extension}", file::SAMPLES))
-        },
-        Path::to_path_buf,
-    )
+    check_extension(out, &["png", "npz", "csv"])?;
+    match is_image || extension(out) != "png" {
+        true => Ok(out.to_path_buf()),
+        false => Err(Error::Option {
+            name: "--out",
+            expected: "a file .npz or .csv, because these data are no images".to_owned(),
+            found: out.display().to_string(),
+        }),
+    }
+}
+
+/// Refuses a file whose extension is none of these.
+pub(super) fn check_extension(out: &Path, known: &[&str]) -> Result<()> {
+    if known.contains(&extension(out)) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.iter().map(|known| format!(".{known}")).collect();
+    let expected = match known.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => known.concat(),
+    };
+    Err(Error::Option {
+        name: "--out",
+        expected: format!("a file {expected}"),
+        found: out.display().to_string(),
+    })
+}
+
+fn extension(path: &Path) -> &str {
+    let extension = path.extension().unwrap_or_default();
+    extension.to_str().unwrap_or_default()
 }
 
 /// Writes rows of values `[n, P]`, several under names; `draw` lays the pictures of all rows out.
@@ -49,17 +77,13 @@ pub(super) fn write(
     named: &[(&str, &[f32])],
     draw: impl FnOnce(&[Vec<Picture>]) -> Result<Picture>,
 ) -> Result<()> {
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    match &*extension {
+    let extension = extension(path);
+    match extension {
         "png" => {
             let mut all = Vec::new();
             for (_, values) in named {
                 let rows = pictures::of_rows(values, session.model.site())?;
-                all.push(rows.ok_or_else(|| Error::Option {
-                    name: "--out",
-                    expected: "a file .npz or .csv, because these data are no images".to_owned(),
-                    found: path.display().to_string(),
-                })?);
+                all.push(rows.expect("internal error: a picture of what is no image"));
             }
             write_atomic(path, &png_bytes(&draw(&all)?)?)?;
         }
@@ -72,13 +96,7 @@ pub(super) fn write(
             write_npz(path, &arrays)?;
         }
         "csv" => write_atomic(path, table(named, session.layout().n_values()).as_bytes())?,
-        _ => {
-            return Err(Error::Option {
-                name: "--out",
-                expected: "a file .png, .npz or .csv".to_owned(),
-                found: path.display().to_string(),
-            });
-        }
+        _ => panic!("internal error: {} was not checked", path.display()),
     }
     if path.starts_with(session.run.root()) && extension == "png" {
         session.refresh_report()?;
@@ -125,9 +143,40 @@ fn table(named: &[(&str, &[f32])], width: usize) -> String {
     text
 }
 
+/// Refuses values that are not finite: `[n, P]`, and what the row at fault is made of.
+pub(super) fn check_finite(
+    values: &[f32],
+    width: usize,
+    name: &'static str,
+    place: impl Fn(usize) -> String,
+) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::NotFinite {
+            name,
+            place: place(at / width),
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_known_by_their_extension() {
+        let refused = |out: &str, known: &[&str]| {
+            let error = check_extension(Path::new(out), known).unwrap_err();
+            error.to_string()
+        };
+        let known = ["png", "npz", "csv"];
+        assert!(check_extension(Path::new("a.b/x.npz"), &known).is_ok());
+        assert_eq!(
+            refused("x.tiff", &known),
+            "--out: expected a file .png, .npz or .csv, found x.tiff"
+        );
+        assert!(refused("x", &["npz"]).contains("a file .npz, found x"));
+    }
 
     #[test]
     fn tables_name_their_columns() {

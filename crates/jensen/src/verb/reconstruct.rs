@@ -2,8 +2,9 @@
 
 use super::output::{self, Written};
 use crate::error::Result;
+use crate::memory;
 use crate::pictures::{self, COLUMNS};
-use crate::session::{Part, Session};
+use crate::session::{self, Part, Session};
 use jensen_nets::Params;
 use jensen_report::Picture;
 use jensen_rng::Stream;
@@ -52,16 +53,18 @@ impl Default for Request {
 
 /// Reconstructs examples through the means of their codes.
 pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
+    Session::check_count("-n", request.n)?;
     let session = Session::load(&request.run, request.device.as_deref())?;
+    let path = output::place(&session, request.out.as_deref(), "reconstructions")?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     let indices = match request.indices.as_slice() {
-        [] => (0..feed.len().min(request.n.max(1))).collect(),
+        [] => (0..feed.len().min(request.n)).collect(),
         named => named.to_vec(),
     };
     Session::check_indices("--index", &indices, feed.len())?;
     let stream = Stream::from_seed(session.recipe.train.seed);
-    let made = make(&session.model, &session.params, &feed, &indices, &stream);
-    let path = output::place(&session, request.out.as_deref(), "reconstructions");
+    let (model, params) = (&session.model, &session.params);
+    let made = make(model, params, &feed, &indices, &stream, observer)?;
     let named: [(&str, &[f32]); 2] = [
         ("original", &made.originals),
         ("reconstruction", &made.values),
@@ -92,18 +95,27 @@ pub(super) fn make(
     feed: &Feed,
     indices: &[usize],
     stream: &Stream,
-) -> Reconstructions {
+    observer: &mut dyn Observer,
+) -> Result<Reconstructions> {
+    let n = indices.len();
+    memory::check_rows(
+        &format!("holding {n} reconstructions"),
+        2 * n,
+        model.site().layout.n_values(),
+    )?;
     let mut made = Reconstructions {
         originals: Vec::new(),
         values: Vec::new(),
     };
-    for batch in indices.chunks(BATCH) {
+    for (i, batch) in indices.chunks(BATCH).enumerate() {
         let stream = stream.child("reconstruct", batch[0] as u64);
         made.originals.extend(feed.host(batch, &stream));
         let x = feed.batch(batch, &stream);
         made.values.extend(generate::reconstruct(model, params, x));
+        let done = i * BATCH + batch.len();
+        session::advance(observer, "reconstruct", done, n, "examples")?;
     }
-    made
+    Ok(made)
 }
 
 impl Reconstructions {

@@ -3,8 +3,9 @@
 use super::fit::{Fitted, Prepared, Status};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::session::{newest_state, run_path};
-use jensen_run::{Event, Observer, RunFolder, file};
+use crate::session::run_path;
+use burn::tensor::Device;
+use jensen_run::{Checkpoints, Event, Observer, RunFolder, file};
 use jensen_vae::recipe::{Recipe, TrainOptions};
 use jensen_vae::store;
 use serde_json::Value;
@@ -24,21 +25,34 @@ pub struct Request {
 /// Continues a run from its newest checkpoint; with more epochs also one that had ended.
 ///
 /// # Errors
-/// [`Error::DataChanged`], [`Error::Frozen`], and those of [`fit`](super::fit::fit).
+/// [`Error::DataChanged`], [`Error::Frozen`], [`Error::BeyondRepair`], those of a checkpoint that does
+/// not fit, and those of [`fit`](super::fit::fit); all before anything is written.
 pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> {
     let started = Instant::now();
     let run = RunFolder::resume(run_path(&request.run))?;
     let (begun, begun_with) = config::read(&run, &[])?;
     let (recipe, _) = config::read(&run, &request.overrides)?;
     check_frozen(&begun, &recipe)?;
-    let newest = newest_state(&run)?;
-    if is_complete(&run, &recipe) {
-        observer.on(&Event::Note {
-            text: "this run is complete: there is nothing to do; --set train.epochs=N extends it",
-        });
-        return unchanged(&run, newest.map_or(0, |(step, _)| step));
+    let newest = Checkpoints::of(&run).latest()?;
+    match state_of(&run, &recipe) {
+        Ended::Whole => {
+            observer.on(&Event::Note {
+                text: "this run is complete: there is nothing to do; --set train.epochs=N extends it",
+            });
+            return unchanged(&run, newest.map_or(0, |entry| entry.step));
+        }
+        Ended::Damaged(damage) if newest.is_none() => {
+            return Err(Error::BeyondRepair {
+                run: run.root().to_path_buf(),
+                damage: damage.to_string(),
+            });
+        }
+        Ended::Damaged(damage) => observer.on(&Event::Warning {
+            text: &format!("{damage}; the run is finished again from its checkpoint"),
+        }),
+        Ended::Not => {}
     }
-    let prepared = Prepared::new(recipe, observer)?;
+    let mut prepared = Prepared::new(recipe, observer)?;
     let found = &prepared.parts.facts;
     if let Some(expected) = begun_with.filter(|begun| begun.sha256 != found.sha256) {
         return Err(Error::DataChanged {
@@ -47,8 +61,10 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
             found: found.sha256.clone(),
         });
     }
-    match newest {
-        Some((step, _)) => run.log(&format!("resumed after step {step}"))?,
+    // Nothing is written before the checkpoint is known to fit.
+    let start = prepared.start(&run)?;
+    match start.resumed_after() {
+        Some(step) => run.log(&format!("resumed after step {step}"))?,
         None => {
             run.log("begun again: there is no checkpoint")?;
             observer.on(&Event::Warning {
@@ -59,7 +75,7 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
     if prepared.recipe != begun {
         config::write(&run, &prepared.recipe, &prepared.parts.facts)?;
     }
-    if newest.is_some()
+    if start.resumed_after().is_some()
         && prepared.recipe.train.epochs != begun.train.epochs
         && has_schedule(&begun)
     {
@@ -70,7 +86,7 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
     }
     // The report is written last: without it the run is not complete.
     run.remove(file::REPORT)?;
-    prepared.run(&run, None, started, observer)
+    prepared.run(&run, start, None, started, observer)
 }
 
 /// Refuses changes that would make another model of the run.
@@ -130,14 +146,33 @@ fn has_schedule(recipe: &Recipe) -> bool {
         .any(|value| value.is_table())
 }
 
-/// Whether the run holds all that this recipe ends with: its model, and the report, which comes last.
-fn is_complete(run: &RunFolder, recipe: &Recipe) -> bool {
+/// What a run holds of that which this recipe ends with: its model, the evaluation, and the report,
+/// which comes last.
+enum Ended {
+    /// All of it.
+    Whole,
+    /// All of it, but something cannot be read.
+    Damaged(Error),
+    /// Not all of it, or that of another recipe.
+    Not,
+}
+
+fn state_of(run: &RunFolder, recipe: &Recipe) -> Ended {
     if !run.has(store::WEIGHTS) || !run.has(file::EVALUATION) || !run.has(file::REPORT) {
-        return false;
+        return Ended::Not;
     }
-    let stored: Option<Value> = run.read_json(store::CONFIG).ok();
-    let wanted = serde_json::to_value(recipe).ok();
-    stored.is_some_and(|stored| stored.get("recipe") == wanted.as_ref())
+    let stored = match store::load(run, &Device::flex()) {
+        Ok(stored) => stored,
+        Err(error) => return Ended::Damaged(error.into()),
+    };
+    match (
+        stored.recipe == *recipe,
+        run.read_json::<Value>(file::EVALUATION),
+    ) {
+        (false, _) => Ended::Not,
+        (true, Ok(_)) => Ended::Whole,
+        (true, Err(error)) => Ended::Damaged(error.into()),
+    }
 }
 
 /// The result of a run that had ended before.
@@ -157,4 +192,52 @@ fn unchanged(run: &RunFolder, step: u64) -> Result<Fitted> {
         verdict: serde_json::from_value(evaluation["verdict"].clone()).ok(),
         report: run.has(file::REPORT).then(|| run.path(file::REPORT)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipes::RecipeRequest;
+    use crate::verb::fit::{FitRequest, fit};
+    use jensen_run::Silent;
+
+    /// Asks for a stop from the moment on that training has ended.
+    #[derive(Default)]
+    struct StopInTheEnd {
+        is_trained: bool,
+    }
+
+    impl Observer for StopInTheEnd {
+        fn on(&mut self, event: &Event<'_>) {
+            self.is_trained |= matches!(event, Event::Finished { .. });
+        }
+
+        fn stop_requested(&self) -> bool {
+            self.is_trained
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_while_it_was_measured_is_finished_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let small = ["encoder.hidden=[8]", "decoder.hidden=[8]", "train.epochs=2"];
+        let request = |name: &str| FitRequest {
+            recipe: RecipeRequest {
+                overrides: small.map(str::to_owned).to_vec(),
+                ..RecipeRequest::of("vae")
+            },
+            out: Some(dir.path().join(name)),
+            iwae_samples: None,
+        };
+        let whole = fit(&request("whole"), &mut Silent).unwrap();
+        let stopped = fit(&request("stopped"), &mut StopInTheEnd::default()).unwrap();
+        assert_eq!((stopped.status, stopped.report), (Status::Stopped, None));
+        let request = Request {
+            run: stopped.run,
+            ..Request::default()
+        };
+        let resumed = resume(&request, &mut Silent).unwrap();
+        assert_eq!(resumed.status, Status::Completed);
+        assert_eq!(resumed.metrics, whole.metrics);
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::output::{self, Written};
 use crate::error::Result;
+use crate::memory;
 use crate::pictures::{self, COLUMNS};
-use crate::session::Session;
+use crate::session::{self, Session};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::Observer;
@@ -45,12 +46,14 @@ impl Default for Request {
 }
 
 /// Draws samples from the prior of a run's model.
-pub fn sample(request: &Request, _: &mut dyn Observer) -> Result<Written> {
+pub fn sample(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
+    Session::check_count("-n", request.n)?;
     let session = Session::load(&request.run, request.device.as_deref())?;
+    let path = output::place(&session, request.out.as_deref(), "samples")?;
     let stream = Stream::from_seed(request.seed);
-    let n = request.n.max(1);
-    let values = make(&session.model, &session.params, n, request.draw, &stream);
-    let path = output::place(&session, request.out.as_deref(), "samples");
+    let n = request.n;
+    let (model, params) = (&session.model, &session.params);
+    let values = make(model, params, n, request.draw, &stream, observer)?;
     output::write(&session, &path, &[("x", &values)], |rows| {
         pictures::plain(&rows[0], COLUMNS)
     })?;
@@ -68,6 +71,19 @@ pub(super) fn make(
     n: usize,
     draw: bool,
     stream: &Stream,
-) -> Vec<f32> {
-    generate::sample(model, params, n, draw, &stream.child("sample", 0))
+    observer: &mut dyn Observer,
+) -> Result<Vec<f32>> {
+    let width = model.site().layout.n_values();
+    memory::check_rows(&format!("holding {n} samples"), n, width)?;
+    let mut values = Vec::with_capacity(n * width);
+    for start in (0..n).step_by(BATCH) {
+        let stream = stream.child("sample", start as u64);
+        let rows = BATCH.min(n - start);
+        values.extend(generate::sample(model, params, rows, draw, &stream));
+        session::advance(observer, "sample", start + rows, n, "examples")?;
+    }
+    Ok(values)
 }
+
+/// Samples in one pass.
+const BATCH: usize = 1000;

@@ -1,10 +1,10 @@
 //! `score`: how probable each example is under the model, as a table; the most unusual ones by index.
 
-use super::output::Written;
+use super::output::{Written, check_extension};
 use crate::error::{Error, Result};
-use crate::session::{Part, Session};
+use crate::session::{self, Part, Session};
 use jensen_rng::Stream;
-use jensen_run::{Event, Observer, write_atomic};
+use jensen_run::{Observer, write_atomic};
 use jensen_vae::metric::{self, Scores};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -45,30 +45,17 @@ impl Default for Request {
 
 /// Writes one line an example: index, label, -ELBO, its parts, and the estimate if asked for; nats.
 pub fn score(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
+    if let Some(out) = &request.out {
+        check_extension(out, &["csv"])?;
+    }
     let session = Session::load(&request.run, request.device.as_deref())?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     let stream = Stream::from_seed(request.seed).child("score", 0);
     let n = feed.len();
     let (model, params) = (&session.model, &session.params);
-    let scores = metric::score(
-        model,
-        params,
-        &feed,
-        request.samples,
-        &stream,
-        &mut |done| {
-            observer.on(&Event::Advanced {
-                what: "score",
-                done: done as u64,
-                total: Some(n as u64),
-                unit: "examples",
-            });
-            !observer.stop_requested()
-        },
-    );
-    if scores.neg_elbo.len() < n {
-        return Err(Error::Stopped);
-    }
+    let advance = &mut session::advancing(observer, "score", n, "examples");
+    let scores = metric::score(model, params, &feed, request.samples, &stream, advance)
+        .ok_or(Error::Stopped)?;
     let labels = feed.examples().labels.as_deref();
     let text = table(&scores, labels, request.samples);
     let out = request.out.clone();

@@ -3,8 +3,9 @@
 use super::evaluate::first;
 use super::output::{self, Written};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::pictures;
-use crate::session::{Part, Session};
+use crate::session::{self, Part, Session};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::Observer;
@@ -69,14 +70,19 @@ pub struct Request {
 /// Moves one latent dimension at a time.
 pub fn traverse(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
     let session = Session::load(&request.run, request.device.as_deref())?;
+    let path = output::place(&session, request.out.as_deref(), "traversal")?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     let options = Options {
         latent: session.latent(request.latent.as_deref())?,
         ..request.options.clone()
     };
     let stream = Stream::from_seed(session.recipe.train.seed);
-    let made = make(&session.model, &session.params, &feed, &options, &stream)?;
-    let path = output::place(&session, request.out.as_deref(), "traversal");
+    let (model, params) = (&session.model, &session.params);
+    let made = make(model, params, &feed, &options, &stream, observer)?;
+    let width = session.layout().n_values();
+    output::check_finite(&made.values, width, "--range", |row| {
+        format!("dimension {}", made.dims[row / options.steps])
+    })?;
     output::write(&session, &path, &[("x", &made.values)], |rows| {
         pictures::plain(&rows[0], options.steps)
     })?;
@@ -101,32 +107,49 @@ pub(super) fn make(
     feed: &Feed,
     options: &Options,
     stream: &Stream,
+    observer: &mut dyn Observer,
 ) -> Result<Traversal> {
     let dim = model.latent_dims()[options.latent];
     Session::check_indices("--dims", &options.dims, dim)?;
     let example: Vec<usize> = options.example.into_iter().collect();
     Session::check_indices("--example", &example, feed.len())?;
-    if options.steps < 2 || !(options.range > 0.0 && options.range.is_finite()) {
+    Session::check_count("--rows", options.n_dims)?;
+    // Codes are f32, where 1e39 is infinite.
+    let is_range = options.range > 0.0 && (options.range as f32).is_finite();
+    if options.steps < 2 || !is_range {
         return Err(Error::Option {
             name: "--steps and --range",
-            expected: "at least 2 steps over a range above 0".to_owned(),
-            found: format!("{} steps over {}", options.steps, options.range),
+            expected: "at least 2 steps over a finite range above 0".to_owned(),
+            found: format!("{} steps over {:e}", options.steps, options.range),
         });
     }
     let dims = match options.dims.is_empty() {
         false => options.dims.clone(),
         true => {
             let few = first(feed, N_EXAMPLES);
-            let codes = aggregate::encode(model, params, &few, &stream.child("dims", 0));
-            most_used(&codes[options.latent], options.n_dims.max(1))
+            let stream = stream.child("dims", 0);
+            let advance = &mut session::advancing(observer, "encode", few.len(), "examples");
+            let codes = aggregate::encode(model, params, &few, &stream, advance);
+            most_used(
+                &codes.ok_or(Error::Stopped)?[options.latent],
+                options.n_dims,
+            )
         }
     };
+    let n = dims.len().saturating_mul(options.steps);
+    memory::check_rows(
+        &format!("holding {n} pictures"),
+        n,
+        model.site().layout.n_values(),
+    )?;
     let last = (options.steps - 1) as f64;
     let value = |step: usize| options.range * (2.0 * step as f64 / last - 1.0);
     let values: Vec<f64> = (0..options.steps).map(value).collect();
     let x = (!example.is_empty()).then(|| feed.batch(&example, &stream.child("traverse", 0)));
+    let advance = &mut session::advancing(observer, "traverse", n, "pictures");
+    let made = generate::traverse(model, params, x, options.latent, &dims, &values, advance);
     Ok(Traversal {
-        values: generate::traverse(model, params, x, options.latent, &dims, &values),
+        values: made.ok_or(Error::Stopped)?,
         dims,
     })
 }

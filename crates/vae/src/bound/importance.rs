@@ -57,7 +57,7 @@ struct Importance {
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "importance",
-    about: "importance-weighted bound with K samples (IWAE)",
+    about: "importance-weighted bound with K samples (IWAE); gradient \"plain\", \"sticking\" or \"doubly\"",
     defaults: part::defaults::<Options>,
     build: |table| {
         let options: Options = part::options(table, "bound")?;

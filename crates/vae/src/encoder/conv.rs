@@ -48,6 +48,9 @@ impl Default for Options {
     }
 }
 
+/// Far more blocks than any network has; a slip of the pen would fill the memory.
+const MOST_RESIDUALS: usize = 1000;
+
 impl Options {
     /// Shape of every convolution.
     pub(crate) fn shape(&self) -> ConvShape {
@@ -68,7 +71,23 @@ impl Options {
             ));
         }
         check_widths(place, "fc", &[self.fc])?;
-        check_widths(place, "kernel and stride", &[self.kernel, self.stride])?;
+        for (key, side) in [("kernel", self.kernel), ("stride", self.stride)] {
+            if side == 0 {
+                return Err(RecipeError::value(
+                    place,
+                    format!("{key} = 0: expected at least 1 pixel"),
+                ));
+            }
+        }
+        if self.residual > MOST_RESIDUALS {
+            return Err(RecipeError::value(
+                place,
+                format!(
+                    "residual = {}: expected at most {MOST_RESIDUALS} blocks a stage",
+                    self.residual
+                ),
+            ));
+        }
         let norm = NormKind::from_name(&self.norm).ok_or_else(|| {
             let known = NormKind::NAMES.map(|(known, _)| known);
             RecipeError::choice(place, "norm", &self.norm, &known)

@@ -99,6 +99,25 @@ struct Full {
     lower: Tensor<3>,
 }
 
+impl Full {
+    /// L^-1 of every row of `[B, k, d]`, by forward substitution, one coordinate at a time.
+    fn solve(&self, right: Tensor<3>) -> Tensor<3> {
+        let [batch, _, d] = right.dims();
+        let mut solved: Vec<Tensor<3>> = Vec::with_capacity(d);
+        for i in 0..d {
+            let mut rest = right.clone().narrow(2, i, 1);
+            if i > 0 {
+                let row = self.lower.clone().narrow(1, i, 1).narrow(2, 0, i);
+                let before = Tensor::cat(solved.clone(), 2);
+                rest = rest - (before * row).sum_dim(2);
+            }
+            let pivot = self.log_diagonal.clone().narrow(1, i, 1).neg().exp();
+            solved.push(rest * pivot.reshape([batch, 1, 1]));
+        }
+        Tensor::cat(solved, 2)
+    }
+}
+
 impl Posterior for Full {
     fn mean(&self) -> Tensor<2> {
         self.mean.clone()
@@ -123,22 +142,14 @@ impl Posterior for Full {
         let [batch, d] = self.mean.dims();
         let k = z.dims()[0] / batch;
         let centered = (z - rows::repeat(self.mean.clone(), k)).reshape([batch, k, d]);
-        // Forward substitution, one coordinate at a time: u = L^-1 (z - m).
-        let mut solved: Vec<Tensor<3>> = Vec::with_capacity(d);
-        for i in 0..d {
-            let mut rest = centered.clone().narrow(2, i, 1);
-            if i > 0 {
-                let row = self.lower.clone().narrow(1, i, 1).narrow(2, 0, i);
-                let before = Tensor::cat(solved.clone(), 2);
-                rest = rest - (before * row).sum_dim(2);
-            }
-            let pivot = self.log_diagonal.clone().narrow(1, i, 1).neg().exp();
-            solved.push(rest * pivot.reshape([batch, 1, 1]));
-        }
-        let distance = Tensor::cat(solved, 2)
-            .square()
-            .sum_dim(2)
-            .reshape([batch, k]);
+        let solved = if k > d {
+            // Many z for one posterior, as under a VampPrior: L^-T once, then one product.
+            let eye = Tensor::<2>::eye(d, &centered.device().inner()).reshape([1, d, d]);
+            centered.matmul(self.solve(eye.expand([batch, d, d])))
+        } else {
+            self.solve(centered)
+        };
+        let distance = solved.square().sum_dim(2).reshape([batch, k]);
         let log_det = self.log_diagonal.clone().sum_dim(1);
         let log_q = distance * -0.5 - log_det - 0.5 * d as f64 * LN_TAU;
         log_q.reshape([batch * k])

@@ -1,6 +1,6 @@
 //! Statistics of the codes of many examples: KL per dimension, active units, mutual information.
 
-use super::batches;
+use super::{Advance, batches};
 use crate::feed::Feed;
 use crate::latent::LN_TAU;
 use crate::ledger::to_f64;
@@ -28,8 +28,14 @@ pub struct Codes {
     kl_sums: Vec<f64>,
 }
 
-/// Encodes the examples of a feed: the codes of every latent.
-pub fn encode(model: &Model, params: &Params, feed: &Feed, stream: &Stream) -> Vec<Codes> {
+/// Encodes the examples of a feed: the codes of every latent; `None` once `advance` asks for a stop.
+pub fn encode(
+    model: &Model,
+    params: &Params,
+    feed: &Feed,
+    stream: &Stream,
+    advance: &mut Advance<'_>,
+) -> Option<Vec<Codes>> {
     let dims = model.latent_dims();
     let mut codes: Vec<Codes> = dims
         .iter()
@@ -55,8 +61,11 @@ pub fn encode(model: &Model, params: &Params, feed: &Feed, stream: &Stream) -> V
                     .for_each(|(sum, kl)| *sum += kl);
             }
         }
+        if !advance(Some(codes[0].len())) {
+            return None;
+        }
     }
-    codes
+    Some(codes)
 }
 
 impl Codes {
@@ -102,9 +111,13 @@ impl Codes {
 /// Mutual information I(x; z) in nats under q of all latents together, with the aggregated posterior
 /// estimated by the first `n` examples: mean of log q(z_i|x_i) - log 1/n sum_j q(z_i|x_j). At most log n.
 ///
-/// For latents whose coordinates depend on each other given x the marginal variances are used.
-/// Source: [hoffman-2016], section 3. Cost: n^2 d.
-pub fn mutual_information(latents: &[Codes], n: usize) -> f64 {
+/// For latents whose coordinates depend on each other given x the marginal variances are used. `None`
+/// once `go_on` says no. Source: [hoffman-2016], section 3. Cost: n^2 d.
+pub fn mutual_information(
+    latents: &[Codes],
+    n: usize,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Option<f64> {
     let constants: Vec<Vec<f64>> = latents
         .iter()
         .map(|codes| {
@@ -144,8 +157,11 @@ pub fn mutual_information(latents: &[Codes], n: usize) -> f64 {
         let peak = log_q.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = log_q.iter().map(|q| (q - peak).exp()).sum();
         total += log_q[i] - (peak + (sum / n as f64).ln());
+        if !go_on() {
+            return None;
+        }
     }
-    total / n as f64
+    Some(total / n as f64)
 }
 
 #[cfg(test)]
@@ -166,15 +182,14 @@ mod tests {
                 mean,
             }
         };
+        let information = |codes: &Codes| {
+            mutual_information(std::slice::from_ref(codes), n as usize, &mut || true).unwrap()
+        };
         let apart = codes(100.0, &mut stream);
-        assert!(
-            (mutual_information(std::slice::from_ref(&apart), n as usize) - f64::from(n).ln())
-                .abs()
-                < 1e-9
-        );
+        assert!((information(&apart) - f64::from(n).ln()).abs() < 1e-9);
         assert_eq!(apart.active_units(), 1);
         let equal = codes(0.0, &mut stream);
-        assert!(mutual_information(std::slice::from_ref(&equal), n as usize).abs() < 1e-12);
+        assert!(information(&equal).abs() < 1e-12);
         assert_eq!(equal.active_units(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! The metric battery of a trained model on the test part.
 
-use super::{aggregate, score};
+use super::{Advance, aggregate, score};
 use crate::feed::Feed;
 use crate::likelihood::Support;
 use crate::model::Model;
@@ -36,20 +36,23 @@ pub struct Evaluation {
 }
 
 /// Measures a model on a feed. `advance` hears how many examples of the importance-weighted estimate are
-/// done and says whether to go on; on a stop that estimate is left out.
+/// done; `None` once it asks for a stop.
 pub fn evaluate(
     model: &Model,
     params: &Params,
     test: &Feed,
     options: &EvaluateOptions,
-    advance: &mut dyn FnMut(usize) -> bool,
-) -> Evaluation {
+    advance: &mut Advance<'_>,
+) -> Option<Evaluation> {
     let stream = Stream::from_seed(options.seed).child("evaluate", 0);
     let mut found = Evaluation::default();
     let mut put = |name: &str, value: f64| found.metrics.insert(name.to_owned(), value);
 
+    // Only the slow part is worth a count; the others ask whether to go on.
     let [neg_elbo, distortion, rate] =
-        score::elbo_parts(model, params, test, &stream.child("elbo", 0));
+        score::elbo_parts(model, params, test, &stream.child("elbo", 0), &mut |_| {
+            advance(None)
+        })?;
     put("test_neg_elbo", neg_elbo);
     put("test_distortion", distortion);
     put("test_rate", rate);
@@ -58,7 +61,8 @@ pub fn evaluate(
     if support == Support::Binary && is_grey_in_unit_range(model) {
         let binarized = test.binarized();
         let stream = stream.child("binarized", 0);
-        let [neg_elbo, ..] = score::elbo_parts(model, params, &binarized, &stream);
+        let [neg_elbo, ..] =
+            score::elbo_parts(model, params, &binarized, &stream, &mut |_| advance(None))?;
         put("test_neg_elbo_binarized", neg_elbo);
     }
     let is_image = matches!(model.site().layout, Layout::Image { .. });
@@ -69,17 +73,18 @@ pub fn evaluate(
     if options.iwae_samples > 0 {
         let stream = stream.child("iwae", 0);
         let k = options.iwae_samples;
-        let scores = score::score(model, params, test, k, &stream, advance);
-        if let Some(nll) = scores.nll.filter(|nll| nll.len() == test.len()) {
+        let scores = score::score(model, params, test, k, &stream, advance)?;
+        if let Some(nll) = scores.nll {
             let mean = nll.iter().sum::<f64>() / nll.len() as f64;
             put(&format!("test_nll_iwae_{k}"), mean);
         }
     }
     let mut active = 0;
     let mut kl_per_dim = Vec::new();
-    let codes = aggregate::encode(model, params, test, &stream.child("codes", 0));
+    let stream = stream.child("codes", 0);
+    let codes = aggregate::encode(model, params, test, &stream, &mut |_| advance(None))?;
     let n = test.len().min(N_INFORMATION);
-    let information = aggregate::mutual_information(&codes, n);
+    let information = aggregate::mutual_information(&codes, n, &mut || advance(None))?;
     put(&format!("mutual_information_{n}"), information);
     for codes in &codes {
         active += codes.active_units();
@@ -89,7 +94,7 @@ pub fn evaluate(
     found.kl_per_dim = kl_per_dim;
     found.active_units = active;
     found.n_units = model.latent_dims().iter().sum();
-    found
+    Some(found)
 }
 
 /// Whether grey values can be drawn as Bernoulli means.

@@ -18,14 +18,16 @@ pub(super) fn examples_per_report(k: usize) -> usize {
     (PASSES_PER_REPORT * ROWS / k).clamp(1, 500)
 }
 
-/// The estimate for each example of x `[B, P]`, `[B]` nats.
+/// The estimate for each example of x `[B, P]`, `[B]` nats; `None` once `go_on`, asked after every pass
+/// through the decoder, says no.
 pub fn log_evidence(
     model: &Model,
     params: &Params,
     x: &Tensor<2>,
     k: usize,
     stream: &Stream,
-) -> Vec<f64> {
+    go_on: &mut dyn FnMut() -> bool,
+) -> Option<Vec<f64>> {
     let [batch, _] = x.dims();
     let chunk = (ROWS / batch).clamp(1, k);
     let mut sums = vec![LogSum::default(); batch];
@@ -44,10 +46,12 @@ pub fn log_evidence(
             weights.iter().for_each(|&weight| sum.add(weight));
         }
         done += n_samples;
+        if !go_on() {
+            return None;
+        }
     }
-    sums.iter()
-        .map(|sum| sum.value() - (k as f64).ln())
-        .collect()
+    let values = sums.iter().map(|sum| sum.value() - (k as f64).ln());
+    Some(values.collect())
 }
 
 /// A running log sum exp.

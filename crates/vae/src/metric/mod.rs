@@ -8,6 +8,10 @@ pub mod score;
 pub use evaluate::{EvaluateOptions, Evaluation, evaluate};
 pub use score::{Scores, score};
 
+/// Asked inside long loops: hears how many examples are done, or `None` between two counts, and says
+/// whether to go on.
+pub type Advance<'a> = dyn FnMut(Option<usize>) -> bool + 'a;
+
 /// The indices 0..n in consecutive batches.
 pub(crate) fn batches(n: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
     (0..n)

@@ -1,6 +1,6 @@
 //! Per-example scores: -ELBO, its two parts, and the importance-weighted estimate of -log p(x).
 
-use super::{batches, importance};
+use super::{Advance, batches, importance};
 use crate::feed::Feed;
 use crate::model::Model;
 use jensen_nets::Params;
@@ -22,16 +22,16 @@ pub struct Scores {
     pub nll: Option<Vec<f64>>,
 }
 
-/// Scores the examples of a feed; `iwae` is K, 0 for none. `advance` hears how many are done and says
-/// whether to go on; on a stop the scores so far are returned. The ELBO does not depend on K.
+/// Scores the examples of a feed; `iwae` is K, 0 for none. `None` once `advance` asks for a stop. The
+/// ELBO does not depend on K.
 pub fn score(
     model: &Model,
     params: &Params,
     feed: &Feed,
     iwae: usize,
     stream: &Stream,
-    advance: &mut dyn FnMut(usize) -> bool,
-) -> Scores {
+    advance: &mut Advance<'_>,
+) -> Option<Scores> {
     let mut scores = Scores::default();
     let elbo = stream.child("elbo", 0);
     for indices in batches(feed.len(), BATCH) {
@@ -50,54 +50,54 @@ pub fn score(
             .reconstruction
             .extend(log_likelihood.iter().map(|ll| -ll));
         scores.kl.extend(kl);
-        if iwae == 0 && !advance(scores.neg_elbo.len()) {
-            return scores;
+        let done = (iwae == 0).then_some(scores.neg_elbo.len());
+        if !advance(done) {
+            return None;
         }
     }
     if iwae > 0 {
-        scores.nll = Some(nll(
-            model,
-            params,
-            feed,
-            iwae,
-            &stream.child("nll", 0),
-            advance,
-        ));
+        let stream = stream.child("nll", 0);
+        scores.nll = Some(nll(model, params, feed, iwae, &stream, advance)?);
     }
-    scores
+    Some(scores)
 }
 
-/// -log p(x) by K importance samples, as far as `advance` lets it go.
+/// -log p(x) by K importance samples.
 fn nll(
     model: &Model,
     params: &Params,
     feed: &Feed,
     k: usize,
     stream: &Stream,
-    advance: &mut dyn FnMut(usize) -> bool,
-) -> Vec<f64> {
+    advance: &mut Advance<'_>,
+) -> Option<Vec<f64>> {
     let mut nll = Vec::with_capacity(feed.len());
     for indices in batches(feed.len(), importance::examples_per_report(k)) {
         let stream = stream.child("batch", indices[0] as u64);
         let x = feed.batch(&indices, &stream);
-        let log_p = importance::log_evidence(model, params, &x, k, &stream);
+        let log_p = importance::log_evidence(model, params, &x, k, &stream, &mut || advance(None))?;
         nll.extend(log_p.iter().map(|log_p| -log_p));
-        if !advance(nll.len()) {
-            break;
+        if !advance(Some(nll.len())) {
+            return None;
         }
     }
-    nll
+    Some(nll)
 }
 
-/// Means of all ledger terms over a feed at the end of training's schedules, the ELBO first.
+/// Means of all ledger terms over a feed at the end of training's schedules, the ELBO first; `None`
+/// once `go_on`, asked between two batches, says no.
 pub(crate) fn ledger_means(
     model: &Model,
     params: &Params,
     feed: &Feed,
     stream: &Stream,
-) -> Vec<(String, f64)> {
+    go_on: &mut dyn FnMut() -> bool,
+) -> Option<Vec<(String, f64)>> {
     let mut means: Vec<(String, f64)> = Vec::new();
     for indices in batches(feed.len(), BATCH) {
+        if indices[0] > 0 && !go_on() {
+            return None;
+        }
         let stream = stream.child("batch", indices[0] as u64);
         let (ledger, _) = model.ledger(params, feed.batch(&indices, &stream), 1.0, &stream);
         for (name, sum) in crate::train::named_sums(&ledger.read()) {
@@ -110,16 +110,23 @@ pub(crate) fn ledger_means(
     means
         .iter_mut()
         .for_each(|(_, sum)| *sum /= feed.len() as f64);
-    means
+    Some(means)
 }
 
 /// Means over a feed of the ELBO's parts with one sample: -ELBO, distortion, rate; nats per example.
-pub fn elbo_parts(model: &Model, params: &Params, feed: &Feed, stream: &Stream) -> [f64; 3] {
-    let scores = score(model, params, feed, 0, stream, &mut |_| true);
+/// `None` once `advance` asks for a stop.
+pub fn elbo_parts(
+    model: &Model,
+    params: &Params,
+    feed: &Feed,
+    stream: &Stream,
+    advance: &mut Advance<'_>,
+) -> Option<[f64; 3]> {
+    let scores = score(model, params, feed, 0, stream, advance)?;
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    [
+    Some([
         mean(&scores.neg_elbo),
         mean(&scores.reconstruction),
         mean(&scores.kl),
-    ]
+    ])
 }

@@ -52,7 +52,7 @@ struct Mmd {
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "mmd",
-    about: "maximum mean discrepancy to the prior (WAE, InfoVAE)",
+    about: "maximum mean discrepancy to the prior (WAE, InfoVAE); kernel \"imq\" or \"radial\"",
     defaults: part::defaults::<Options>,
     build: |table, place| {
         let options: Options = part::options(table, place)?;
@@ -103,6 +103,10 @@ fn discrepancy(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> Tensor<1> {
 }
 
 impl ObjectiveTerm for Mmd {
+    fn least_batch(&self) -> usize {
+        2
+    }
+
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {
         let [batch, d] = context.draw.posterior.mean().dims();
         let k = context.draw.z.dims()[0] / batch;

@@ -36,6 +36,16 @@ pub struct TermContext<'a> {
 
 /// One term of one latent.
 pub trait ObjectiveTerm: Send + Sync {
+    /// Whether the term counts on the rate being a term of its own; the answer is the reason.
+    fn needs_rate(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The smallest batch in which the term measures anything.
+    fn least_batch(&self) -> usize {
+        1
+    }
+
     /// Whether the term can work on draws like this one of the latent.
     fn check(&self, _draw: &LatentDraw, _latent: &str) -> Result<(), RecipeError> {
         Ok(())
@@ -55,10 +65,12 @@ pub const CATALOGUE: &[Entry<Build>] = &[mmd::ENTRY, rate::ENTRY, tc::ENTRY];
 pub const RATE: &str = "rate";
 
 /// Fills in defaults: every latent has a rate term, unless the bound already includes the rate.
+/// Terms are refused that do not fit the bound, or batches of `batch` examples.
 pub fn resolve<'a>(
     user: Table,
     latents: impl Iterator<Item = &'a String> + Clone,
     bound: &Table,
+    batch: usize,
 ) -> Result<TermTable, RecipeError> {
     let includes_rate = crate::bound::includes_rate(bound)?;
     let known: Vec<String> = CATALOGUE
@@ -71,12 +83,6 @@ pub fn resolve<'a>(
             .iter()
             .find(|entry| entry.kind == kind)
             .ok_or_else(|| RecipeError::unknown_key("objective", kind, known.iter()))?;
-        if kind == RATE && includes_rate {
-            return Err(RecipeError::value(
-                "objective.rate",
-                "this bound includes the rate in its weights; a separate weight has no meaning",
-            ));
-        }
         let Value::Table(tables) = tables else {
             return Err(RecipeError::value(
                 "objective",
@@ -94,7 +100,23 @@ pub fn resolve<'a>(
             };
             let mut complete = (entry.defaults)();
             part::overlay(&mut complete, options, &place)?;
-            (entry.build)(&complete, &place)?;
+            let term = (entry.build)(&complete, &place)?;
+            if let Some(reason) = term.needs_rate().filter(|_| includes_rate) {
+                return Err(RecipeError::value(
+                    &place,
+                    format!("the bound includes the rate in its importance weights: {reason}"),
+                ));
+            }
+            if batch < term.least_batch() {
+                return Err(RecipeError::value(
+                    &place,
+                    format!(
+                        "this term compares the examples of a batch: expected data.batch of at least \
+                         {}, found {batch}",
+                        term.least_batch()
+                    ),
+                ));
+            }
             resolved
                 .entry(kind.clone())
                 .or_default()

@@ -55,7 +55,7 @@ struct Rate {
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "rate",
-    about: "the KL term: weight and schedule, capacity, free bits",
+    about: "the KL term: weight and schedule, capacity, free bits for each \"dimension\" or for the \"latent\"",
     defaults: part::defaults::<Options>,
     build: |table, place| {
         let options: Options = part::options(table, place)?;
@@ -67,7 +67,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         }
         if options.free_bits < 0.0 {
             return refuse(format!(
-                "free_bits = {}: nats are not negative",
+                "free_bits = {}: expected nats of at least 0",
                 options.free_bits
             ));
         }
@@ -79,6 +79,10 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 };
 
 impl ObjectiveTerm for Rate {
+    fn needs_rate(&self) -> Option<&'static str> {
+        Some("a separate weight has no meaning")
+    }
+
     fn check(&self, draw: &LatentDraw, latent: &str) -> Result<(), RecipeError> {
         let splits = draw.rate_per_dim.dims()[1] == draw.z.dims()[1];
         let wants =

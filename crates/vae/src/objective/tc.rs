@@ -50,6 +50,17 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 };
 
 impl ObjectiveTerm for TotalCorrelation {
+    fn needs_rate(&self) -> Option<&'static str> {
+        Some(
+            "the total correlation is one part of the rate and weighs on top of it, so it needs a rate of \
+             its own; use bound = \"elbo\"",
+        )
+    }
+
+    fn least_batch(&self) -> usize {
+        2
+    }
+
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {
         let posterior = &context.draw.posterior;
         let mean = posterior.mean();

@@ -17,7 +17,7 @@ pub struct Options {
     pub beta_1: f64,
     /// Decay of the second moment, in [0, 1).
     pub beta_2: f64,
-    /// Added to the root of the second moment, in units of the gradient.
+    /// Added to the root of the second moment, in units of the gradient; above 0.
     pub epsilon: f64,
     /// Decoupled weight decay per unit of learning rate; 0 turns it off.
     pub weight_decay: f64,
@@ -42,10 +42,24 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
     build: |table, place| {
         let o: Options = part::options(table, place)?;
         let decay = |beta: f64| (0.0..1.0).contains(&beta);
-        if !decay(o.beta_1) || !decay(o.beta_2) || o.epsilon < 0.0 || o.weight_decay < 0.0 {
-            return Err(RecipeError::value(
-                place,
-                "beta_1 and beta_2 are in [0, 1); epsilon and weight_decay are not negative",
+        let refuse = |message: String| Err(RecipeError::value(place, message));
+        if !decay(o.beta_1) || !decay(o.beta_2) {
+            return refuse(format!(
+                "beta_1 = {}, beta_2 = {}: expected numbers in [0, 1)",
+                o.beta_1, o.beta_2
+            ));
+        }
+        // A gradient that has been zero so far would be divided by zero. The kernel computes in f32.
+        if o.epsilon as f32 <= 0.0 {
+            return refuse(format!(
+                "epsilon = {:e}: expected a number above 0, such as 1e-8",
+                o.epsilon
+            ));
+        }
+        if o.weight_decay < 0.0 {
+            return refuse(format!(
+                "weight_decay = {}: expected a number of at least 0",
+                o.weight_decay
             ));
         }
         let rule = kernels::Adam {

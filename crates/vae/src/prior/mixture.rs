@@ -64,7 +64,7 @@ struct Mixture {
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "mixture",
-    about: "mixture of Gaussians, joint or fitted to the codes after training",
+    about: "mixture of Gaussians, trained with the network (fit = \"joint\") or fitted to the codes afterwards (\"post_hoc\")",
     defaults: part::defaults::<Options>,
     build: |table, place, site, builder| {
         let Options { components, fit } = part::options(table, place)?;
@@ -149,11 +149,17 @@ impl Prior for Mixture {
         noise::upload(codes, n, self.dim, device)
     }
 
-    fn fit(&self, params: &mut Params, codes: &[f64], stream: &mut Stream) -> bool {
+    fn fit(
+        &self,
+        params: &mut Params,
+        codes: &[f64],
+        stream: &mut Stream,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> bool {
         let Some(fitted) = self.fitted else {
             return false;
         };
-        let found = expectation_maximization(codes, self.dim, self.n_components, stream);
+        let found = expectation_maximization(codes, self.dim, self.n_components, stream, go_on);
         let to_f32 = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
         params.set(self.logits, to_f32(found.log_weights));
         params.set(self.means, to_f32(found.means));
@@ -182,7 +188,13 @@ struct Fitted {
 }
 
 /// EM from k-means++ starting points ([arthur-2007]) on codes `[n, d]`.
-fn expectation_maximization(codes: &[f64], d: usize, k: usize, stream: &mut Stream) -> Fitted {
+fn expectation_maximization(
+    codes: &[f64],
+    d: usize,
+    k: usize,
+    stream: &mut Stream,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Fitted {
     let n = codes.len() / d;
     let row = |i: usize| &codes[i * d..(i + 1) * d];
     let mut means = row(stream.below(n)).to_vec();
@@ -205,7 +217,7 @@ fn expectation_maximization(codes: &[f64], d: usize, k: usize, stream: &mut Stre
     let mut previous = f64::NEG_INFINITY;
     for _ in 0..EM_STEPS {
         let log_likelihood = em_step(codes, d, k, &mut fitted);
-        if log_likelihood - previous < EM_TOLERANCE {
+        if log_likelihood - previous < EM_TOLERANCE || !go_on() {
             break;
         }
         previous = log_likelihood;
@@ -267,7 +279,7 @@ mod tests {
                 [center + scale * stream.normal(), scale * stream.normal()]
             })
             .collect();
-        let fitted = expectation_maximization(&codes, 2, 2, &mut stream);
+        let fitted = expectation_maximization(&codes, 2, 2, &mut stream, &mut || true);
         let high = usize::from(fitted.means[2] > fitted.means[0]);
         // Five standard errors of a mean of 1000 draws with scale 0.5, and of a share of 1/4.
         assert!((fitted.means[2 * high] - 3.0).abs() < 5.0 * 0.5 / 1000f64.sqrt());

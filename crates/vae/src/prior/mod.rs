@@ -34,8 +34,14 @@ pub trait Prior: Send + Sync {
     fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2>;
 
     /// Fits a post-hoc prior to codes drawn from the aggregated posterior, row-major `[n, d]`.
-    /// Returns whether there was anything to fit.
-    fn fit(&self, _params: &mut Params, _codes: &[f64], _stream: &mut Stream) -> bool {
+    /// Returns whether there was anything to fit. The fit ends early once `go_on` says no.
+    fn fit(
+        &self,
+        _params: &mut Params,
+        _codes: &[f64],
+        _stream: &mut Stream,
+        _go_on: &mut dyn FnMut() -> bool,
+    ) -> bool {
         false
     }
 }

@@ -18,8 +18,8 @@ use crate::recipe::{Recipe, RecipeError, TrainOptions};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{
-    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder, Split,
-    tfevents::EventWriter,
+    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder, Split, file,
+    read_metrics, tfevents::EventWriter,
 };
 use recovery::{Cause, Snapshot};
 use state::State;
@@ -105,7 +105,78 @@ pub fn train(
     observer: &mut dyn Observer,
     hook: &mut EpochHook<'_>,
 ) -> Result<Trained, TrainError> {
-    Trainer::new(task, first, observer)?.run(observer, hook)
+    Start::of(task, first)?.train(task, observer, hook)
+}
+
+/// Where training begins or goes on. Making one reads the run and changes nothing in it, so that a
+/// recipe is known to fit its checkpoint before anything is written.
+pub struct Start {
+    state: State,
+    root: Stream,
+    total_steps: u64,
+    epochs: u64,
+    is_resumed: bool,
+    /// Newer checkpoints that cannot be read.
+    skipped: Vec<RunError>,
+}
+
+impl Start {
+    /// The first parameters, or the newest checkpoint of the run that can be read.
+    ///
+    /// # Errors
+    /// [`TrainError::Run`] if there are checkpoints and none can be read, [`TrainError::Checkpoint`] if
+    /// it belongs to another model, [`TrainError::Recipe`] if it is further than the recipe wants.
+    pub fn of(task: &Task<'_>, first: Params) -> Result<Self, TrainError> {
+        let recovered = Checkpoints::of(task.run).load_latest()?;
+        let mut skipped = recovered.skipped;
+        if recovered.checkpoint.is_none() && !skipped.is_empty() {
+            return Err(skipped.remove(0).into());
+        }
+        // The log goes on too, and must be readable for that.
+        read_metrics(task.run.path(file::METRICS))?;
+        let options = &task.recipe.train;
+        let root = Stream::from_seed(options.seed);
+        let mut state = State::new(task, first, &root)?;
+        if let Some(checkpoint) = &recovered.checkpoint {
+            state.restore(checkpoint, options)?;
+        }
+        let n_batches = state.batches.n_batches() as u64;
+        let epochs = options.epochs_over(n_batches);
+        let begun = state.step.div_ceil(n_batches);
+        if epochs < begun {
+            return Err(TrainError::Recipe(RecipeError::value(
+                "train",
+                format!(
+                    "epochs = {epochs}: expected at least {begun}, because this run has done {} steps, \
+                     {n_batches} an epoch",
+                    state.step
+                ),
+            )));
+        }
+        Ok(Self {
+            state,
+            root,
+            total_steps: n_batches * epochs,
+            epochs,
+            is_resumed: recovered.checkpoint.is_some(),
+            skipped,
+        })
+    }
+
+    /// Steps done by the checkpoint, if there is one.
+    pub fn resumed_after(&self) -> Option<u64> {
+        self.is_resumed.then_some(self.state.step)
+    }
+
+    /// Trains to the end; `task` is the one this start was made of.
+    pub fn train(
+        self,
+        task: &Task<'_>,
+        observer: &mut dyn Observer,
+        hook: &mut EpochHook<'_>,
+    ) -> Result<Trained, TrainError> {
+        Trainer::new(task, self, observer)?.run(observer, hook)
+    }
 }
 
 struct Trainer<'a> {
@@ -129,45 +200,35 @@ struct Trainer<'a> {
 impl<'a> Trainer<'a> {
     fn new(
         task: &'a Task<'a>,
-        first: Params,
+        start: Start,
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
-        let checkpoints = Checkpoints::of(task.run);
-        let recovered = checkpoints.load_latest()?;
-        let mut skipped = recovered.skipped;
-        if recovered.checkpoint.is_none()
-            && let Some(error) = skipped.pop()
-        {
-            return Err(error.into());
-        }
+        let Start {
+            state,
+            root,
+            total_steps,
+            epochs,
+            is_resumed,
+            skipped,
+        } = start;
         for error in &skipped {
             let text = format!("{error}; going on from the checkpoint before it");
             observer.on(&Event::Warning { text: &text });
         }
-        let root = Stream::from_seed(task.recipe.train.seed);
-        let mut state = State::new(task, first, &root)?;
-        let mut metrics = MetricsLog::open(task.run.path("metrics.jsonl"))?;
-        let events = match &recovered.checkpoint {
-            None => {
-                metrics.truncate_after(0)?;
-                EventWriter::create(task.run.root())?
-            }
-            Some(checkpoint) => {
-                state.restore(checkpoint, &task.recipe.train)?;
-                metrics.truncate_after(state.step)?;
-                EventWriter::resume(task.run.root(), state.step)?
-            }
+        let mut metrics = MetricsLog::open(task.run.path(file::METRICS))?;
+        metrics.truncate_after(state.step)?;
+        let events = match is_resumed {
+            false => EventWriter::create(task.run.root())?,
+            true => EventWriter::resume(task.run.root(), state.step)?,
         };
-        let n_batches = state.batches.n_batches() as u64;
-        let epochs = task.recipe.train.epochs_over(n_batches);
         let now = Instant::now();
         Ok(Self {
             task,
             root,
             snapshot: Snapshot::of(&state),
-            total_steps: n_batches * epochs,
+            total_steps,
             epochs,
-            checkpoints,
+            checkpoints: Checkpoints::of(task.run),
             metrics,
             events,
             started: now,
@@ -216,6 +277,13 @@ impl<'a> Trainer<'a> {
         hook: &mut EpochHook<'_>,
     ) -> Result<Ending, TrainError> {
         let options = &self.task.recipe.train;
+        if self.state.is_validation_due {
+            if !self.end_epoch(observer, hook)? {
+                return Ok(Ending::Stopped);
+            }
+            // Otherwise the record of this validation could be written twice.
+            self.save(observer)?;
+        }
         // A run that was killed after it had stopped early has nothing more to do.
         if self.state.step > 0 && self.state.batches.position() == 0 && self.is_out_of_patience() {
             return Ok(Ending::EarlyStop);
@@ -241,8 +309,13 @@ impl<'a> Trainer<'a> {
                 self.log_window()?;
             }
             let epoch_done = self.state.batches.position() == 0;
-            if epoch_done {
-                self.end_epoch(observer, hook)?;
+            if epoch_done && !self.end_epoch(observer, hook)? {
+                if let Some(cause) = Cause::of_parameters(self.state.step, &self.state.params) {
+                    self.recover(cause, observer)?;
+                    continue;
+                }
+                self.save(observer)?;
+                return Ok(Ending::Stopped);
             }
             if snapshot {
                 self.snapshot = Snapshot::of(&self.state);
@@ -305,7 +378,8 @@ impl<'a> Trainer<'a> {
 
     fn recover(&mut self, cause: Cause, observer: &mut dyn Observer) -> Result<(), TrainError> {
         if self.state.n_rollbacks > 0 {
-            return Err(Box::new(cause.give_up(self.task.recipe)).into());
+            let facts = &self.task.train.site().facts;
+            return Err(Box::new(cause.give_up(self.task.recipe, facts)).into());
         }
         let rate = self.state.rate_scale / 2.0;
         let text = cause.rollback_message(self.snapshot.step());
@@ -382,16 +456,26 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
+    /// Validates and shows the epoch that has ended; returns whether that was done to the end. A
+    /// validation that a stop interrupts is done again when the run goes on.
     fn end_epoch(
         &mut self,
         observer: &mut dyn Observer,
         hook: &mut EpochHook<'_>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<bool, TrainError> {
         let epoch = self.epoch();
         let params = self.state.current();
+        self.state.is_validation_due = false;
         if let Some(validation) = self.task.validation {
             let stream = self.root.child("validation", epoch);
-            let read = score::ledger_means(self.task.model, &params, validation, &stream);
+            let means =
+                score::ledger_means(self.task.model, &params, validation, &stream, &mut || {
+                    !observer.stop_requested()
+                });
+            let Some(read) = means else {
+                self.state.is_validation_due = true;
+                return Ok(false);
+            };
             self.state.note_validation(&read, &self.task.recipe.train);
             let metrics: Vec<(&str, f64)> = read.iter().map(|(n, v)| (n.as_str(), *v)).collect();
             observer.on(&Event::Validated {
@@ -402,7 +486,7 @@ impl<'a> Trainer<'a> {
             self.record(Split::Validation, read)?;
         }
         hook(&params, self.state.step, &mut self.events)?;
-        Ok(())
+        Ok(true)
     }
 
     fn is_out_of_patience(&self) -> bool {
@@ -414,7 +498,8 @@ impl<'a> Trainer<'a> {
         self.state.elapsed_s = self.elapsed_s();
         let path = self.state.save(&self.checkpoints)?;
         // Mid-epoch weights are not those that were validated.
-        let best = self.state.is_best && self.state.batches.position() == 0;
+        let is_validated = self.state.batches.position() == 0 && !self.state.is_validation_due;
+        let best = self.state.is_best && is_validated;
         if best {
             self.checkpoints.mark_best(self.state.step)?;
         }

@@ -3,6 +3,7 @@
 
 use super::state::State;
 use crate::ledger::Readout;
+use crate::likelihood::DataFacts;
 use crate::recipe::Recipe;
 use jensen_nets::Params;
 
@@ -126,8 +127,11 @@ impl Cause {
         )
     }
 
-    pub(super) fn give_up(self, recipe: &Recipe) -> Divergence {
+    pub(super) fn give_up(self, recipe: &Recipe, data: &DataFacts) -> Divergence {
+        let data_peak = data.min.abs().max(data.max.abs());
         Divergence {
+            advice: advice(data_peak),
+            data_peak,
             step: self.step,
             place: self.place(),
             gradients: self.gradients,
@@ -140,12 +144,31 @@ impl Cause {
     }
 }
 
+/// Data that reach further than this are no longer of the size that networks are made for.
+const USUAL_PEAK: f32 = 100.0;
+
+/// What to try: the data's scale first, where it is unusual.
+fn advice(data_peak: f32) -> String {
+    let steps = "a smaller rate (`--set train.optimizer.lr=1e-4`), gradient clipping \
+                 (`--set train.clip=100`) or skipping (`--set train.skip=1000`)";
+    let reach = match data_peak < 1e4 {
+        true => format!("{data_peak:.0}"),
+        false => format!("{data_peak:.0e}"),
+    };
+    match data_peak > USUAL_PEAK {
+        true => format!(
+            "The data reach {reach}: scale them in the file to about [-1, 1]. If that is not \
+             enough, try {steps}"
+        ),
+        false => format!("Try {steps}"),
+    }
+}
+
 /// Training gave up: numbers stopped being finite again after rolling back with half the rate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "training of `{recipe}` (seed {seed}) gave up at step {step}: {place}, again after rolling back \
-     with half the learning rate. Try a smaller rate (`--set train.optimizer.lr=1e-4`), gradient \
-     clipping (`--set train.clip=100`) or skipping (`--set train.skip=1000`)"
+     with half the learning rate. {advice}"
 )]
 pub struct Divergence {
     /// Step of the last failure.
@@ -164,4 +187,8 @@ pub struct Divergence {
     pub recipe: String,
     /// Its seed.
     pub seed: u64,
+    /// The largest absolute value of the training data.
+    pub data_peak: f32,
+    /// What to try.
+    pub advice: String,
 }

@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) n_skipped: u64,
     pub(super) window: Window,
     pub(super) elapsed_s: f64,
+    /// Whether an epoch has ended whose validation was interrupted.
+    pub(super) is_validation_due: bool,
 }
 
 /// The part of a checkpoint that is not tensors.
@@ -56,6 +58,8 @@ struct Counters {
     n_skipped: u64,
     window: Window,
     elapsed_s: f64,
+    #[serde(default)]
+    is_validation_due: bool,
     optimizers: BTreeMap<String, OptimizerNumbers>,
 }
 
@@ -89,6 +93,7 @@ impl State {
             n_skipped: 0,
             window: Window::default(),
             elapsed_s: 0.0,
+            is_validation_due: false,
         })
     }
 
@@ -165,6 +170,7 @@ impl State {
             n_skipped: self.n_skipped,
             window: self.window.clone(),
             elapsed_s: self.elapsed_s,
+            is_validation_due: self.is_validation_due,
             optimizers,
         };
         let state = serde_json::to_value(&counters)
@@ -240,6 +246,7 @@ impl State {
         self.n_skipped = counters.n_skipped;
         self.window = counters.window;
         self.elapsed_s = counters.elapsed_s;
+        self.is_validation_due = counters.is_validation_due;
         Ok(())
     }
 }

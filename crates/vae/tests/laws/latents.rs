@@ -55,6 +55,25 @@ fn closed_kl_equals_monte_carlo() {
 }
 
 #[test]
+fn one_z_and_many_have_the_same_density() {
+    for entry in latent::CATALOGUE {
+        let (latent, params) = build_latent(entry.kind, 3);
+        let posterior = latent.posterior(&params, features(2));
+        let few = noise::normal(&mut Stream::from_seed(1), 2, 3, &Device::flex());
+        let many = few.clone().reshape([2, 1, 3]).repeat_dim(1, 9);
+        let one = to_f64(posterior.log_prob(few));
+        let nine = to_f64(posterior.log_prob(many.reshape([18, 3])));
+        for (row, expected) in one.iter().enumerate() {
+            for found in &nine[9 * row..9 * (row + 1)] {
+                // Two ways to one number in f32.
+                let close = (found - expected).abs() < 1e-4 * (1.0 + expected.abs());
+                assert!(close, "{}: {found}, {expected}", entry.kind);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_posterior_integrates_to_one_and_has_the_stated_moments() {
     for entry in latent::CATALOGUE {
         let (latent, params) = build_latent(entry.kind, 1);
@@ -194,7 +213,10 @@ fn a_post_hoc_mixture_is_normal_until_it_is_fitted() {
     let codes: Vec<f64> = (0..2000)
         .map(|i| if i % 2 == 0 { 3.0 } else { -3.0 } + 0.1 * stream.normal())
         .collect();
-    assert_eq!(model.fit_priors(&mut params, &[codes], &stream), ["z"]);
+    assert_eq!(
+        model.fit_priors(&mut params, &[codes], &stream, &mut || true),
+        ["z"]
+    );
     // Half a Gaussian of scale 0.1 at its middle.
     let peak = 0.5f64.ln() - 0.1f64.ln() - 0.5 * std::f64::consts::TAU.ln();
     assert!((at(&params, 3.0) - peak).abs() < 0.1);

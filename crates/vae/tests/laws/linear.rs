@@ -97,7 +97,7 @@ fn a_linear_vae_reaches_probabilistic_pca() {
 
     let stream = Stream::from_seed(3);
     let k = 256;
-    let scores = score(&model, &trained.params, &feed, k, &stream, &mut |_| true);
+    let scores = score(&model, &trained.params, &feed, k, &stream, &mut |_| true).unwrap();
     let nll = scores.nll.unwrap();
     let iwae = -nll.iter().sum::<f64>() / N as f64;
     assert!(
@@ -106,7 +106,7 @@ fn a_linear_vae_reaches_probabilistic_pca() {
     );
 
     // The ELBO: log p(x, z) - log q(z|x) with one sample, whose variance vanishes where q is exact.
-    let one = score(&model, &trained.params, &feed, 1, &stream, &mut |_| true);
+    let one = score(&model, &trained.params, &feed, 1, &stream, &mut |_| true).unwrap();
     let (elbo, error) =
         mean_and_error(&one.nll.unwrap().iter().map(|nll| -nll).collect::<Vec<_>>());
     assert!(

@@ -2,6 +2,7 @@
 //! that are not finite, early stopping, groups, several latents.
 
 use crate::common::{assemble, bars, recipe};
+use jensen_data::Examples;
 use jensen_nets::{HostTensor, Params};
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer, Recording, RunFolder, Silent, read_metrics};
@@ -44,8 +45,18 @@ fn fit_with(
     observer: &mut dyn Observer,
     change: impl FnOnce(&mut Params),
 ) -> Result<Trained, TrainError> {
-    let examples = bars(150, 5);
-    let (others, held_out) = examples.split(0.2, &mut Stream::from_seed(2));
+    let (_, held_out) = bars(150, 5).split(0.2, &mut Stream::from_seed(2));
+    fit_and_validate(recipe, folder, observer, held_out, change)
+}
+
+fn fit_and_validate(
+    recipe: &Recipe,
+    folder: &Path,
+    observer: &mut dyn Observer,
+    held_out: Examples,
+    change: impl FnOnce(&mut Params),
+) -> Result<Trained, TrainError> {
+    let (others, _) = bars(150, 5).split(0.2, &mut Stream::from_seed(2));
     let (feed, model, mut params) = assemble(recipe, others);
     let (validation, ..) = assemble(recipe, held_out);
     change(&mut params);
@@ -123,6 +134,71 @@ fn a_run_killed_at_random_steps_ends_with_the_same_bits() {
         };
         assert_eq!(values(&again), values(&lines), "trial {trial}");
     }
+}
+
+#[test]
+fn a_validation_that_a_stop_interrupts_is_made_up_for() {
+    let recipe = recipe(&RICH.replace("epochs = 6", "epochs = 3"));
+    let folder = tempfile::tempdir().unwrap();
+    // Three batches of validation, between which it is asked twice.
+    let held_out = bars(1100, 6);
+    let go = |name: &str, n_steps: u64| {
+        let mut observer = StopAfter {
+            n_steps,
+            n_asked: Cell::new(0),
+        };
+        let run = folder.path().join(name);
+        fit_and_validate(&recipe, &run, &mut observer, held_out.clone(), |_| {}).unwrap()
+    };
+    let whole = go("whole", u64::MAX);
+    // The first epoch has six steps; then the first question of its validation.
+    let stopped = go("broken", 7);
+    assert_eq!((stopped.ending, stopped.step), (Ending::Stopped, 6));
+    // Stopped there again, then in the middle of the second epoch, and in the last validation.
+    assert_eq!(go("broken", 1).step, 6);
+    assert_eq!(go("broken", 4).step, 8);
+    let stopped = go("broken", 13);
+    assert_eq!((stopped.ending, stopped.step), (Ending::Stopped, 18));
+    let last = go("broken", u64::MAX);
+    assert_eq!(last.ending, Ending::Completed);
+    assert_eq!(bits(&last.params), bits(&whole.params));
+    let lines = |name: &str| {
+        let lines = read_metrics(folder.path().join(name).join("metrics.jsonl")).unwrap();
+        let line = |l: jensen_run::Record| (l.step, l.split, l.metrics);
+        lines.into_iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("broken"), lines("whole"));
+}
+
+#[test]
+fn a_run_is_not_made_shorter_than_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    fit(&recipe(RICH), &run, &mut Silent).unwrap();
+    let shorter = recipe(&RICH.replace("epochs = 6", "epochs = 5"));
+    let error = fit(&shorter, &run, &mut Silent).err().unwrap();
+    assert!(matches!(error, TrainError::Recipe(_)));
+    let text = error.to_string();
+    assert!(text.contains("epochs = 5: expected at least 6"), "{text}");
+}
+
+#[test]
+fn data_of_an_unusual_scale_are_named_when_training_gives_up() {
+    let values = (0..400).map(|i| 1e30 * (i as f32 * 0.7).sin()).collect();
+    let recipe = recipe("likelihood = 'gaussian'\ndata = { validation = 0.0 }");
+    let (feed, model, params) = assemble(&recipe, crate::common::vectors(4, values));
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(folder.path().join("run")).unwrap();
+    let task = Task {
+        recipe: &recipe,
+        model: &model,
+        train: &feed,
+        validation: None,
+        run: &run,
+    };
+    let trained = train(&task, params, &mut Silent, &mut |_, _, _| Ok(()));
+    let text = trained.err().unwrap().to_string();
+    assert!(text.contains("The data reach 1e30: scale them"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! How calls end beside success: failures as JSON, results that nobody can write, work that is stopped.
+
+use super::{SHARED, command, finish, jensen, tiny};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// The object of a failure.
+#[track_caller]
+fn failure(folder: &Path, args: &[&str], code: i32) -> Value {
+    let call = jensen(folder, &[args, &["--json"]].concat()).expect(code);
+    let value = call.json();
+    assert_eq!(value.as_object().unwrap().len(), 1, "{value}");
+    let error = value["error"].clone();
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        !message.is_empty() && !message.contains("hint: "),
+        "{value}"
+    );
+    // People see the same beside it.
+    call.says(&[message.lines().next().unwrap(), "error: "]);
+    error
+}
+
+#[test]
+fn failures_are_json_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let unknown = failure(folder, &["fit", "va"], 2);
+    assert!(unknown["message"].as_str().unwrap().contains("`vae`"));
+    assert!(unknown["hint"].as_str().unwrap().contains("list models"));
+    let key = failure(folder, &["check", "vae", "--set", "train.epoch=3"], 2);
+    assert_eq!(key["hint"], Value::Null);
+    let data = failure(folder, &["fit", "vae", "--data", "digit"], 2);
+    assert!(data["hint"].as_str().unwrap().contains("./digit"));
+    let arguments = failure(folder, &["sample", "run", "-n", "0"], 2);
+    assert!(
+        arguments["message"]
+            .as_str()
+            .unwrap()
+            .contains("at least 1")
+    );
+    let fit = ["fit", "vae", "--set", "train.optimizer.lr=1e30"];
+    let diverged = failure(folder, &tiny(&fit), 1);
+    assert!(
+        diverged["message"]
+            .as_str()
+            .unwrap()
+            .contains("gave up at step")
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    for args in [
+        &["list", "models"][..],
+        &["list", "data", "--json"],
+        &["--help"],
+    ] {
+        let mut command = command(SHARED.folder(), args);
+        let call = finish(command.stdout(full()).output().unwrap());
+        call.expect(1).says(&["cannot write to standard output"]);
+    }
+    // A reader that has seen enough.
+    let mut command = command(SHARED.folder(), &["list", "methods"]);
+    let mut child = (command.stdout(std::process::Stdio::piped()))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    finish(child.wait_with_output().unwrap()).expect(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn slow_work_can_be_stopped() {
+    use std::process::{Command, Stdio};
+    let far = i32::MAX.to_string();
+    let folder = SHARED.folder();
+    for args in [
+        &["score", "run", "--samples", &far, "--out", "far.csv"][..],
+        &["evaluate", "run", "--samples", &far],
+        &["sample", "run", "-n", "3000000", "--out", "far.npz"],
+        &["interpolate", "run", "--steps", "1000000", "--out", "far"],
+        &["traverse", "run", "--steps", "1000000", "--out", "far.npz"],
+    ] {
+        let mut command = command(folder, &[args, &["--json"]].concat());
+        let child = (command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+            .spawn()
+            .unwrap();
+        // Long enough to be at work, short beside the work.
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.unwrap().success());
+        let call = finish(child.wait_with_output().unwrap()).expect(130);
+        assert_eq!(call.json()["error"]["message"], "stopped on request");
+        call.says(&["press Ctrl-C again"]);
+    }
+    assert!(!folder.join("far.csv").exists() && !folder.join("far.npz").exists());
+}
