@@ -2,6 +2,7 @@
 
 mod bounds;
 mod common;
+mod images;
 mod latents;
 mod likelihoods;
 mod linear;
