@@ -2,6 +2,7 @@
 
 mod bounds;
 mod common;
+mod estimators;
 mod images;
 mod latents;
 mod likelihoods;
