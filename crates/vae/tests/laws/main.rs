@@ -9,5 +9,6 @@ mod likelihoods;
 mod linear;
 mod mnist;
 mod objective;
+mod post_hoc;
 mod store;
 mod training;
