@@ -13,3 +13,4 @@ pub(crate) mod linear;
 mod patches;
 pub(crate) mod reparameterize;
 mod rows;
+pub(crate) mod scale_gradient;
