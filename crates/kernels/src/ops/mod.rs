@@ -5,6 +5,7 @@ pub(crate) mod bernoulli;
 pub(crate) mod bias;
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
+mod convolution;
 pub(crate) mod flatten;
 pub(crate) mod gaussian;
 mod image;
