@@ -108,11 +108,6 @@ impl ValueRange {
     pub fn is_unit(&self) -> bool {
         self.min >= 0.0 && self.max <= 1.0
     }
-
-    /// Whether the values look like images that were scaled to [-1, 1].
-    pub fn is_symmetric(&self) -> bool {
-        (-1.0..0.0).contains(&self.min) && self.max <= 1.0
-    }
 }
 
 impl Examples {
@@ -337,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_tell_unit_symmetric_and_binary_data_apart() {
+    fn ranges_tell_unit_and_binary_data_apart() {
         let range = |numbers: &[f32]| {
             Examples::new(
                 Layout::Vector { len: 1 },
@@ -347,9 +342,7 @@ mod tests {
             .range()
         };
         assert!(range(&[0.0, 0.3, 1.0]).is_unit());
-        assert!(range(&[-1.0, 0.3, 1.0]).is_symmetric());
         assert!(!range(&[-1.0, 0.3, 1.0]).is_unit());
-        assert!(!range(&[-4.0, 1.0]).is_symmetric());
         assert!(range(&[0.0, 1.0]).binary);
         assert!(!range(&[0.0, 0.5]).binary);
     }

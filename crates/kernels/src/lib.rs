@@ -7,7 +7,7 @@
 //!
 //! - Layers: [`linear`], [`conv2d`], [`conv_transpose2d`], and [`flatten`], [`unflatten`] between images and vectors.
 //! - Terms in nats: [`bernoulli_log_prob`], [`gaussian_log_prob`], [`kl_standard_normal`].
-//! - Noise: [`reparameterize`].
+//! - Noise: [`reparameterize`], and [`scale_gradient`] for weights that are known late.
 //! - Optimizer: [`Adam`], in place behind burn's `Optimizer`.
 
 #![allow(
@@ -37,4 +37,5 @@ pub use ops::gaussian::gaussian_log_prob;
 pub use ops::kl::kl_standard_normal;
 pub use ops::linear::linear;
 pub use ops::reparameterize::reparameterize;
+pub use ops::scale_gradient::{RowFactors, scale_gradient};
 pub use pool::{set_threads, threads};

@@ -373,11 +373,6 @@ impl Builder {
     pub fn finish(self) -> Params {
         self.params
     }
-
-    /// The device of the parameters.
-    pub fn device(&self) -> &Device {
-        &self.params.device
-    }
 }
 
 /// Whether every value is finite.

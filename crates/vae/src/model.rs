@@ -17,6 +17,7 @@ use crate::recipe::{Recipe, RecipeError};
 use crate::{noise, part, rows};
 use burn::tensor::{Device, Tensor};
 use jensen_data::Layout;
+use jensen_kernels::{self as kernels, RowFactors};
 use jensen_nets::{Builder, Params};
 use jensen_rng::Stream;
 
@@ -62,8 +63,8 @@ pub struct DrawOptions {
     pub n_samples: usize,
     /// Whether log q passes no gradient to the parameters of q.
     pub detach_posterior: bool,
-    /// Factor of the gradient through each sample, `[B K, 1]`.
-    pub gradient_scale: Option<Tensor<2>>,
+    /// Factors of the gradient through each sample, B K of them, which the caller sets after the pass.
+    pub gradient_scale: Option<RowFactors>,
 }
 
 impl Model {
@@ -340,10 +341,7 @@ impl Model {
             // Same value, scaled gradient: for the bound only, not for the terms of the objective.
             let z = match &options.gradient_scale {
                 None => plain.clone(),
-                Some(scale) => {
-                    let constant = plain.clone().detach();
-                    plain.clone() * scale.clone() + constant * (scale.clone() * -1.0 + 1.0)
-                }
+                Some(factors) => kernels::scale_gradient(plain.clone(), factors),
             };
             let kl = self.with_prior(params, i, |prior, context| {
                 closed

@@ -17,3 +17,14 @@ pub fn normal(stream: &mut Stream, rows: usize, columns: usize, device: &Device)
 pub fn upload(values: Vec<f32>, rows: usize, columns: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [rows, columns]), device)
 }
+
+/// An index with probability proportional to its weight, by inversion of the distribution function.
+pub(crate) fn choose(weights: &[f64], stream: &mut Stream) -> usize {
+    let mut left = stream.uniform() * weights.iter().sum::<f64>();
+    let found = weights.iter().position(|&weight| {
+        left -= weight;
+        left < 0.0
+    });
+    // Rounding can leave a crumb behind the last weight.
+    found.unwrap_or(weights.len() - 1)
+}

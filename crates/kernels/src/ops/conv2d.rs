@@ -1,19 +1,17 @@
 //! Convolution: y = act(x * W + b), square kernels, through patches as rows ([`super::patches`]).
 
-use super::activation::{self, Activation, Finish};
+use super::activation::Activation;
 use super::bias::Bias;
-use super::image::{self, Size};
-use super::patches::{self, Geometry, Wanted};
+use super::convolution::{Direction, Layer};
+use super::image::Size;
+use super::patches::Geometry;
 use crate::dense;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::flex::FlexTensor;
 use burn::backend::ops::ConvOptions;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::Tensor;
 
 /// `act(x * weight + bias)`: x `[B, C, H, W]`, weight `[O, C, k, k]`, bias `[O]`, result `[B, O, H', W']`
 /// with H' = (H + 2 padding - k) / stride + 1; f32.
@@ -76,14 +74,7 @@ impl Conv2dOps for Flex {
         padding: usize,
         activation: Activation,
     ) -> FlexTensor {
-        let geometry = geometry(&x, &weight, stride, padding);
-        forward(
-            &geometry,
-            &image::channels_last(x),
-            weight,
-            bias.into_tensor(),
-            activation,
-        )
+        layer(&x, &weight, stride, padding, activation).run(x, weight, bias)
     }
 }
 
@@ -96,32 +87,24 @@ impl<C: CheckpointStrategy> Conv2dOps for Autodiff<Flex, C> {
         padding: usize,
         activation: Activation,
     ) -> FloatTensor<Self> {
-        let (bias, bias_node) = bias.into_parts();
-        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
-        let geometry = geometry(&x, &weight, stride, padding);
-        let x = image::channels_last(x);
-        let y = forward(&geometry, &x, weight.clone(), bias, activation);
-        match Conv2dBackward
-            .prepare::<C>([x_node, weight_node, bias_node])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::UnTracked(prep) => prep.finish(y),
-            OpsKind::Tracked(prep) => {
-                let output = (activation == Activation::Relu).then(|| y.clone());
-                let state = State {
-                    x,
-                    weight,
-                    output,
-                    geometry,
-                };
-                prep.finish(state, y)
-            }
-        }
+        layer(
+            x.primitive(),
+            weight.primitive(),
+            stride,
+            padding,
+            activation,
+        )
+        .run_tracked::<C>(x, weight, bias)
     }
 }
 
-fn geometry(x: &FlexTensor, weight: &FlexTensor, stride: usize, padding: usize) -> Geometry {
+fn layer(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    stride: usize,
+    padding: usize,
+    activation: Activation,
+) -> Layer {
     let big = Size::of(x);
     let (n_out, kernel) = (weight.shape()[0], weight.shape()[2]);
     dense::expect_shape(
@@ -143,83 +126,17 @@ fn geometry(x: &FlexTensor, weight: &FlexTensor, stride: usize, padding: usize) 
         width: size(big.width),
         channels: n_out,
     };
-    Geometry {
+    let geometry = Geometry {
         big,
         small,
         kernel,
         stride,
         padding,
-    }
-}
-
-/// `x` has its channels last.
-fn forward(
-    geometry: &Geometry,
-    x: &FlexTensor,
-    weight: FlexTensor,
-    bias: Option<FlexTensor>,
-    activation: Activation,
-) -> FlexTensor {
-    let n_out = geometry.small.channels;
-    let bias = bias.map(|bias| {
-        dense::expect_shape("conv2d: bias", &bias, &[n_out]);
-        dense::packed(bias)
-    });
-    let finish = Finish::new(bias.as_ref().map(dense::values), n_out, activation);
-    let weight = patches::weight_rows(weight);
-    let y = patches::small_from_big(geometry, image::values(x), &weight, &finish);
-    image::tensor(y, geometry.small)
-}
-
-#[derive(Debug)]
-struct Conv2dBackward;
-
-/// What backward needs, the images with channels last; the output only for ReLU.
-#[derive(Clone, Debug)]
-struct State {
-    x: FlexTensor,
-    weight: FlexTensor,
-    output: Option<FlexTensor>,
-    geometry: Geometry,
-}
-
-impl Backward<Flex, 3> for Conv2dBackward {
-    type State = State;
-
-    fn backward(self, ops: Ops<State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [x_node, weight_node, bias_node] = ops.parents;
-        let State {
-            x,
-            weight,
-            output,
-            geometry,
-        } = ops.state;
-        let g = image::channels_last(grads.consume::<Flex>(&ops.node));
-        let pixels = Shape::from([geometry.small.n_pixels(), geometry.small.channels]);
-        let rows = |tensor: FlexTensor| tensor.with_layout(Layout::contiguous(pixels.clone()));
-        let (g, bias_grad) = activation::backward(rows(g), output.map(rows), bias_node.is_some());
-        let wanted = if x_node.is_some() {
-            Wanted::Big
-        } else {
-            Wanted::Neither
-        };
-        let (x_grad, weight_grad) = patches::backward(
-            &geometry,
-            image::values(&x),
-            dense::values(&g),
-            &patches::weight_rows(weight),
-            wanted,
-            weight_node.is_some(),
-        );
-        if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, image::tensor(x_grad, geometry.big));
-        }
-        if let (Some(node), Some(weight_grad)) = (weight_node, weight_grad) {
-            grads.register::<Flex>(node.id, weight_grad);
-        }
-        if let (Some(node), Some(bias_grad)) = (bias_node, bias_grad) {
-            grads.register::<Flex>(node.id, bias_grad);
-        }
+    };
+    Layer {
+        direction: Direction::Down,
+        geometry,
+        activation,
     }
 }
 

@@ -1,19 +1,17 @@
 //! Transposed convolution: the adjoint of the convolution with the same weight, stride and padding.
 
-use super::activation::{self, Activation, Finish};
+use super::activation::Activation;
 use super::bias::Bias;
-use super::image::{self, Size};
-use super::patches::{self, Geometry, Wanted};
+use super::convolution::{Direction, Layer};
+use super::image::Size;
+use super::patches::Geometry;
 use crate::dense;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::flex::FlexTensor;
 use burn::backend::ops::ConvTransposeOptions;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::Tensor;
 
 /// Transposed convolution of x `[B, I, H, W]` with weight `[I, O, k, k]`, plus bias `[O]`, then the
 /// activation; result `[B, O, H', W']` with H' = (H - 1) stride - 2 padding + k + output_padding; f32.
@@ -79,14 +77,7 @@ impl ConvTranspose2dOps for Flex {
         sizes: [usize; 3],
         activation: Activation,
     ) -> FlexTensor {
-        let geometry = geometry(&x, &weight, sizes);
-        forward(
-            &geometry,
-            &image::channels_last(x),
-            weight,
-            bias.into_tensor(),
-            activation,
-        )
+        layer(&x, &weight, sizes, activation).run(x, weight, bias)
     }
 }
 
@@ -98,36 +89,17 @@ impl<C: CheckpointStrategy> ConvTranspose2dOps for Autodiff<Flex, C> {
         sizes: [usize; 3],
         activation: Activation,
     ) -> FloatTensor<Self> {
-        let (bias, bias_node) = bias.into_parts();
-        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
-        let geometry = geometry(&x, &weight, sizes);
-        let x = image::channels_last(x);
-        let y = forward(&geometry, &x, weight.clone(), bias, activation);
-        match ConvTranspose2dBackward
-            .prepare::<C>([x_node, weight_node, bias_node])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::UnTracked(prep) => prep.finish(y),
-            OpsKind::Tracked(prep) => {
-                let output = (activation == Activation::Relu).then(|| y.clone());
-                let state = State {
-                    x,
-                    weight,
-                    output,
-                    geometry,
-                };
-                prep.finish(state, y)
-            }
-        }
+        layer(x.primitive(), weight.primitive(), sizes, activation)
+            .run_tracked::<C>(x, weight, bias)
     }
 }
 
-fn geometry(
+fn layer(
     x: &FlexTensor,
     weight: &FlexTensor,
     [stride, padding, output_padding]: [usize; 3],
-) -> Geometry {
+    activation: Activation,
+) -> Layer {
     let small = Size::of(x);
     let (n_out, kernel) = (weight.shape()[1], weight.shape()[2]);
     dense::expect_shape(
@@ -155,83 +127,17 @@ fn geometry(
         width: size(small.width),
         channels: n_out,
     };
-    Geometry {
+    let geometry = Geometry {
         big,
         small,
         kernel,
         stride,
         padding,
-    }
-}
-
-/// `x` has its channels last.
-fn forward(
-    geometry: &Geometry,
-    x: &FlexTensor,
-    weight: FlexTensor,
-    bias: Option<FlexTensor>,
-    activation: Activation,
-) -> FlexTensor {
-    let n_out = geometry.big.channels;
-    let bias = bias.map(|bias| {
-        dense::expect_shape("conv_transpose2d: bias", &bias, &[n_out]);
-        dense::packed(bias)
-    });
-    let finish = Finish::new(bias.as_ref().map(dense::values), n_out, activation);
-    let weight = patches::weight_rows(weight);
-    let y = patches::big_from_small(geometry, image::values(x), &weight, &finish);
-    image::tensor(y, geometry.big)
-}
-
-#[derive(Debug)]
-struct ConvTranspose2dBackward;
-
-/// What backward needs, the images with channels last; the output only for ReLU.
-#[derive(Clone, Debug)]
-struct State {
-    x: FlexTensor,
-    weight: FlexTensor,
-    output: Option<FlexTensor>,
-    geometry: Geometry,
-}
-
-impl Backward<Flex, 3> for ConvTranspose2dBackward {
-    type State = State;
-
-    fn backward(self, ops: Ops<State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [x_node, weight_node, bias_node] = ops.parents;
-        let State {
-            x,
-            weight,
-            output,
-            geometry,
-        } = ops.state;
-        let g = image::channels_last(grads.consume::<Flex>(&ops.node));
-        let pixels = Shape::from([geometry.big.n_pixels(), geometry.big.channels]);
-        let rows = |tensor: FlexTensor| tensor.with_layout(Layout::contiguous(pixels.clone()));
-        let (g, bias_grad) = activation::backward(rows(g), output.map(rows), bias_node.is_some());
-        let wanted = if x_node.is_some() {
-            Wanted::Small
-        } else {
-            Wanted::Neither
-        };
-        let (x_grad, weight_grad) = patches::backward(
-            &geometry,
-            dense::values(&g),
-            image::values(&x),
-            &patches::weight_rows(weight),
-            wanted,
-            weight_node.is_some(),
-        );
-        if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, image::tensor(x_grad, geometry.small));
-        }
-        if let (Some(node), Some(weight_grad)) = (weight_node, weight_grad) {
-            grads.register::<Flex>(node.id, weight_grad);
-        }
-        if let (Some(node), Some(bias_grad)) = (bias_node, bias_grad) {
-            grads.register::<Flex>(node.id, bias_grad);
-        }
+    };
+    Layer {
+        direction: Direction::Up,
+        geometry,
+        activation,
     }
 }
 

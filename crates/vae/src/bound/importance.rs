@@ -5,17 +5,18 @@
 //! - `doubly`: the encoder's gradient sums squared normalized weights ([tucker-2019], equation 8):
 //!   unbiased, and its signal-to-noise ratio does not fall with K.
 //!
-//! For `doubly` the weights are computed first without gradients; then each z passes its gradient
-//! scaled by its weight, so one backward pass gives the decoder w and the encoder w^2. With a prior that
-//! contains the encoder (VampPrior) the prior's parameters get the decoder's form.
+//! For `doubly` each z passes its gradient scaled by its weight, which the pass itself finds, so one
+//! forward and one backward pass give the decoder w and the encoder w^2. With a prior that contains the
+//! encoder (VampPrior) the prior's parameters get the decoder's form.
 
 use super::{Bound, LOG_LIKELIHOOD, check_samples};
 use crate::draw::Draw;
-use crate::ledger::{Ledger, Role};
+use crate::ledger::{Ledger, Role, to_f32};
 use crate::model::{DrawOptions, Model};
 use crate::part::{self, Entry};
 use crate::rows;
 use burn::tensor::{Tensor, activation};
+use jensen_kernels::RowFactors;
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
@@ -79,17 +80,12 @@ impl Bound for Importance {
     ) -> Draw {
         let k = self.n_samples;
         let [batch, _] = x.dims();
-        let mut options = DrawOptions {
+        let factors = (self.gradient == Gradient::Doubly).then(RowFactors::default);
+        let options = DrawOptions {
             n_samples: k,
             detach_posterior: self.gradient != Gradient::Plain,
-            gradient_scale: None,
+            gradient_scale: factors.clone(),
         };
-        if self.gradient == Gradient::Doubly {
-            let (_, log_weights) =
-                model.draw_weighted(&params.untracked(), x.clone(), &options, stream);
-            options.gradient_scale =
-                Some(normalized(log_weights, batch, k).reshape([batch * k, 1]));
-        }
         let (draw, log_weights) = model.draw_weighted(params, x, &options, stream);
 
         let log_likelihood = rows::mean_of_samples(draw.log_likelihood.clone(), k);
@@ -108,26 +104,20 @@ impl Bound for Importance {
             );
         }
         let log_weights = log_weights.reshape([batch, k]);
-        let bound = rows::log_sum_exp(log_weights.clone(), 1).reshape([batch]) - (k as f64).ln();
-        let name = format!("iwae_{k}");
-        if self.gradient == Gradient::Doubly {
+        let mut bound =
+            rows::log_sum_exp(log_weights.clone(), 1).reshape([batch]) - (k as f64).ln();
+        if let Some(factors) = factors {
+            let weights = activation::softmax(log_weights.clone().detach(), 1);
+            factors.set(to_f32(weights.clone()));
             // Value of the bound, gradient of sum_k w_k log w_k with constant w_k.
-            let weights = normalized(log_weights.clone().reshape([batch * k]), batch, k);
-            let surrogate = rows::sum(weights.detach() * log_weights);
-            let bound = surrogate.clone() + (bound - surrogate).detach();
-            ledger.push(name, bound, Role::Bound, -1.0);
-        } else {
-            ledger.push(name, bound, Role::Bound, -1.0);
+            let surrogate = rows::sum(weights * log_weights);
+            bound = surrogate.clone() + (bound - surrogate).detach();
         }
+        ledger.push(format!("iwae_{k}"), bound, Role::Bound, -1.0);
         draw
     }
 
     fn includes_rate(&self) -> bool {
         true
     }
-}
-
-/// Weights that sum to one over the K samples, `[B, K]`.
-fn normalized(log_weights: Tensor<1>, batch: usize, k: usize) -> Tensor<2> {
-    activation::softmax(log_weights.reshape([batch, k]), 1)
 }

@@ -4,30 +4,12 @@
 //! the decoder, its mirror image. `hidden` is listed from the latent to the data.
 
 use super::Decoder;
+use crate::encoder::mlp::Options;
 use crate::encoder::{BOTTOM, activation, check_widths};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_nets::{Activation, Linear, Mlp, Params};
-use serde::{Deserialize, Serialize};
-
-/// Options of the fully connected decoder.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Options {
-    /// Widths of the hidden layers, from the latent on; empty for a linear decoder.
-    pub hidden: Vec<usize>,
-    /// Nonlinearity after each hidden layer.
-    pub activation: String,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            hidden: vec![400],
-            activation: "relu".to_owned(),
-        }
-    }
-}
 
 struct MlpDecoder {
     hidden: Mlp,

@@ -6,10 +6,11 @@ use burn::tensor::Tensor;
 use jensen_nets::{Mlp, Params};
 use serde::{Deserialize, Serialize};
 
-/// Options of the fully connected encoder.
+/// Options of the fully connected encoder and of the decoder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
-    /// Widths of the hidden layers, from the data on; empty for a linear encoder.
+    /// Widths of the hidden layers, from the data on (from the latent on in the decoder); empty for a
+    /// linear network.
     pub hidden: Vec<usize>,
     /// Nonlinearity after each hidden layer.
     pub activation: String,

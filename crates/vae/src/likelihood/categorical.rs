@@ -5,7 +5,7 @@
 use super::{DataFacts, Likelihood, Support, levels_of, sample_on_host};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
-use crate::rows;
+use crate::{noise, rows};
 use burn::tensor::{Int, Tensor, activation};
 use jensen_nets::Params;
 use jensen_rng::Stream;
@@ -84,12 +84,7 @@ impl Likelihood for Categorical {
         let [rows, width] = outputs.dims();
         let probs = self.log_probs(outputs).exp().reshape([rows, width]);
         sample_on_host(probs, self.n_levels, |at| {
-            let mut left = stream.uniform() * at.iter().sum::<f64>();
-            let level = at.iter().position(|&p| {
-                left -= p;
-                left < 0.0
-            });
-            self.min + self.step() * level.unwrap_or(self.n_levels - 1) as f64
+            self.min + self.step() * noise::choose(at, stream) as f64
         })
     }
 }

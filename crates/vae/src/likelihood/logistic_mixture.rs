@@ -141,11 +141,19 @@ impl Likelihood for LogisticMixture {
         rows::sum(log_p.reshape([n_rows, n_values]))
     }
 
-    /// The mean of the mixture before discretization, clipped to the range of the data.
+    /// The mean of the mixture clipped to the range of the data, before it is rounded to levels.
+    ///
+    /// E[clip(u)] = -1 + integral over [-1, 1] of P(u > t) dt, two softplus for each component.
+    /// Rounding moves it by at most half a level, and by at most 1/96 of one where the scale is a level
+    /// or wider. The sum over levels would take 255 exponentials for each component instead: a million
+    /// for an image of 28 x 28, many times the work of a decoder.
     fn mean(&self, _: &Params, outputs: Tensor<2>) -> Tensor<2> {
-        let [log_weight, mean, _] = self.mixture(outputs);
+        let [log_weight, mean, log_scale] = self.mixture(outputs);
         let [rows, _, n_values] = mean.dims();
-        let unit = (log_weight.exp() * mean.clamp(-1.0, 1.0)).sum_dim(1);
+        let scale = log_scale.exp();
+        let beyond = |t: f64| activation::softplus((mean.clone() - t) / scale.clone(), 1.0);
+        let clipped = (beyond(-1.0) - beyond(1.0)) * scale.clone() - 1.0;
+        let unit = (log_weight.exp() * clipped).sum_dim(1);
         (unit.reshape([rows, n_values]) + 1.0) * ((self.max - self.min) / 2.0) + self.min
     }
 

@@ -21,7 +21,8 @@ const IMQ_SCALES: [f64; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 /// Options of the penalty.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
-    /// Factor of the discrepancy in the loss.
+    /// Factor of the discrepancy in the loss. The discrepancy is unitless, a mean of kernel values and
+    /// no number of nats; the weight says how many nats it is worth.
     pub weight: Schedule,
     /// `"imq"` or `"radial"`.
     pub kernel: Kernel,

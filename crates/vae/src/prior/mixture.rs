@@ -141,7 +141,7 @@ impl Prior for Mixture {
         let log_vars = crate::ledger::to_f64(params.get(self.log_vars));
         let mut codes = Vec::with_capacity(n * self.dim);
         for _ in 0..n {
-            let k = choose(&weights, stream);
+            let k = noise::choose(&weights, stream);
             for at in k * self.dim..(k + 1) * self.dim {
                 codes.push((means[at] + (0.5 * log_vars[at]).exp() * stream.normal()) as f32);
             }
@@ -172,15 +172,6 @@ impl Prior for Mixture {
     }
 }
 
-fn choose(weights: &[f64], stream: &mut Stream) -> usize {
-    let mut left = stream.uniform() * weights.iter().sum::<f64>();
-    let found = weights.iter().position(|&w| {
-        left -= w;
-        left < 0.0
-    });
-    found.unwrap_or(weights.len() - 1)
-}
-
 struct Fitted {
     log_weights: Vec<f64>,
     means: Vec<f64>,
@@ -205,7 +196,7 @@ fn expectation_maximization(
             let distance = row(i).iter().zip(last).map(|(a, b)| (a - b).powi(2)).sum();
             *slot = slot.min(distance);
         }
-        let next = choose(&nearest, stream);
+        let next = noise::choose(&nearest, stream);
         means.extend_from_slice(row(next));
     }
     let overall: f64 = codes.iter().map(|z| z * z).sum::<f64>() / codes.len() as f64;

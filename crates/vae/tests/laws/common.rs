@@ -84,3 +84,19 @@ pub(crate) fn mean_and_error(values: &[f64]) -> (f64, f64) {
     let var = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
     (mean, (var / n).sqrt())
 }
+
+/// The parameter of this name.
+pub(crate) fn parameter<const D: usize>(params: &Params, name: &str) -> Tensor<D> {
+    let index = params.entries().iter().position(|entry| entry.name == name);
+    params.at(index.unwrap_or_else(|| panic!("no parameter `{name}`")))
+}
+
+/// Sets the parameter of this name, row-major.
+pub(crate) fn set_parameter(params: &mut Params, name: &str, values: &[f64]) {
+    let mut host = params.to_host();
+    let tensor = host.iter_mut().find(|tensor| tensor.name == name);
+    let tensor = tensor.unwrap_or_else(|| panic!("no parameter `{name}`"));
+    assert_eq!(tensor.values.len(), values.len(), "{name}");
+    tensor.values = values.iter().map(|&v| v as f32).collect();
+    params.load(&host).unwrap();
+}

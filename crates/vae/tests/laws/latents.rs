@@ -4,7 +4,7 @@ use crate::common::{matrix, mean_and_error, site};
 use burn::tensor::{Device, Tensor};
 use jensen_nets::{Builder, Params};
 use jensen_rng::Stream;
-use jensen_testkit::integrate_line;
+use jensen_testkit::{gradient, integrate_line};
 use jensen_vae::latent::{self, Latent, Posterior};
 use jensen_vae::ledger::to_f64;
 use jensen_vae::model::Model;
@@ -190,6 +190,93 @@ fn priors_integrate_to_one_and_their_samples_have_their_moments() {
                     (mean - moment).abs() < 5.0 * error,
                     "{kind}: {mean} +- {error}, {moment}"
                 );
+            }
+        }
+    }
+}
+
+/// Rounding of f32 sums of about ten nats over a step of 0.05.
+const GRADIENT_TOLERANCE: f64 = 2e-3;
+
+/// All values one after the other.
+fn flat(params: &Params) -> Vec<f64> {
+    let host = params.to_host().into_iter();
+    host.flat_map(|tensor| tensor.values)
+        .map(f64::from)
+        .collect()
+}
+
+/// The same parameters with these values.
+fn with_values(params: &Params, values: &[f64]) -> Params {
+    let mut host = params.to_host();
+    let mut values = values.iter();
+    for slot in host.iter_mut().flat_map(|tensor| &mut tensor.values) {
+        *slot = *values.next().unwrap() as f32;
+    }
+    let mut changed = params.clone();
+    changed.load(&host).unwrap();
+    changed
+}
+
+/// What a joint prior learns: the mixture's weights, means and variances; the pseudo-inputs of a
+/// VampPrior and, through its components, the encoder.
+#[test]
+fn gradients_of_joint_priors_agree_with_finite_differences() {
+    let z = noise::normal(&mut Stream::from_seed(5), 6, 2, &Device::flex());
+    for latent_entry in latent::CATALOGUE {
+        for (kind, options) in [("mixture", "components = 3"), ("vamp", "components = 4")] {
+            let (latent, encoder) = build_latent(latent_entry.kind, 2);
+            let (prior, params) = build_prior(kind, options, 2);
+            let mut stream = Stream::from_seed(9);
+            // Away from the start, where all components have the same weight.
+            let start: Vec<f64> = flat(&params)
+                .iter()
+                .map(|v| v + 0.5 * stream.normal())
+                .collect();
+            let both = [with_values(&params, &start), encoder];
+            let log_p = |[params, encoder]: &[Params; 2]| {
+                let posterior = |x: Tensor<2>| latent.posterior(encoder, x);
+                let context = PriorContext {
+                    params,
+                    posterior: &posterior,
+                };
+                prior.log_prob(&context, z.clone())
+            };
+            let tracked = both.clone().map(|params| params.tracked());
+            let mut grads = log_p(&tracked).sum().backward();
+            let learned = if kind == "vamp" { 2 } else { 1 };
+            for which in 0..learned {
+                let mut found = Vec::new();
+                for (index, entry) in tracked[which].entries().iter().enumerate() {
+                    found.extend(match entry.shape.len() {
+                        1 => to_f64(
+                            tracked[which]
+                                .at::<1>(index)
+                                .grad_remove(&mut grads)
+                                .unwrap(),
+                        ),
+                        _ => to_f64(
+                            tracked[which]
+                                .at::<2>(index)
+                                .grad_remove(&mut grads)
+                                .unwrap(),
+                        ),
+                    });
+                }
+                let value = |values: &[f64]| -> f64 {
+                    let mut changed = both.clone();
+                    changed[which] = with_values(&both[which], values);
+                    to_f64(log_p(&changed)).iter().sum()
+                };
+                let expected = gradient(value, &flat(&both[which]), 0.05);
+                assert!(expected.iter().any(|g| g.abs() > 0.1), "{kind}");
+                for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    assert!(
+                        (found - expected).abs() < GRADIENT_TOLERANCE * expected.abs().max(1.0),
+                        "{kind} over {}, list {which}, value {i}: {found}, {expected}",
+                        latent_entry.kind
+                    );
+                }
             }
         }
     }

@@ -2,10 +2,13 @@
 
 mod bounds;
 mod common;
+mod estimators;
+mod images;
 mod latents;
 mod likelihoods;
 mod linear;
 mod mnist;
 mod objective;
+mod post_hoc;
 mod store;
 mod training;
