@@ -58,7 +58,7 @@ fn a_post_hoc_mixture_survives_the_disk_and_its_samples_follow_its_density() {
     let trained = train(&task, params, &mut Silent, &mut |_, _, _| Ok(())).unwrap();
     let mut params = trained.params;
     let stream = Stream::from_seed(1);
-    let codes = aggregate::encode(&model, &params, &feed, &stream);
+    let codes = aggregate::encode(&model, &params, &feed, &stream, &mut |_| true).unwrap();
     let sample = codes[0].sample.clone();
     let mean = |params: &Params| {
         let log_p = log_prob(&model, params, &sample);
@@ -66,7 +66,12 @@ fn a_post_hoc_mixture_survives_the_disk_and_its_samples_follow_its_density() {
     };
     let before = mean(&params);
     assert_eq!(
-        model.fit_priors(&mut params, std::slice::from_ref(&sample), &stream),
+        model.fit_priors(
+            &mut params,
+            std::slice::from_ref(&sample),
+            &stream,
+            &mut || true
+        ),
         ["z"]
     );
     assert!(mean(&params) > before, "{} after {before}", mean(&params));
