@@ -1,0 +1,167 @@
+//! Gaussian approximations: q(z) = N(m, S S^T) with a diagonal or a lower triangular S.
+//!
+//! z = m + S e, ln q = -d/2 ln 2 pi - sum_i ln S_ii - |S^-1 (z - m)|^2 / 2. Standard.
+
+use crate::Approximation;
+use jensen_rng::Stream;
+use std::f64::consts::TAU;
+
+/// A Gaussian on R^d.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gaussian {
+    /// The mean m, `[d]`.
+    pub mean: Vec<f64>,
+    /// The factor S of the covariance.
+    pub scale: Scale,
+}
+
+/// A factor S of a covariance S S^T, with a positive diagonal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scale {
+    /// Standard deviations, `[d]`.
+    Diagonal(Vec<f64>),
+    /// Lower triangular, row after row, `[d, d]`; what stands above the diagonal is not read.
+    Lower(Vec<f64>),
+}
+
+impl Scale {
+    /// S e, `[d]`.
+    pub fn times(&self, e: &[f64], out: &mut [f64]) {
+        match self {
+            Self::Diagonal(sd) => {
+                for ((o, s), e) in out.iter_mut().zip(sd).zip(e) {
+                    *o = s * e;
+                }
+            }
+            Self::Lower(rows) => {
+                for (i, o) in out.iter_mut().enumerate() {
+                    let row = &rows[i * e.len()..=i * e.len() + i];
+                    *o = row.iter().zip(e).map(|(s, e)| s * e).sum();
+                }
+            }
+        }
+    }
+
+    /// S^-1 x in place, by forward substitution.
+    pub fn solve(&self, x: &mut [f64]) {
+        match self {
+            Self::Diagonal(sd) => {
+                for (x, s) in x.iter_mut().zip(sd) {
+                    *x /= s;
+                }
+            }
+            Self::Lower(rows) => {
+                let d = x.len();
+                for i in 0..d {
+                    let row = &rows[i * d..=i * d + i];
+                    let known: f64 = row[..i].iter().zip(&x[..i]).map(|(s, x)| s * x).sum();
+                    x[i] = (x[i] - known) / row[i];
+                }
+            }
+        }
+    }
+
+    /// ln det S.
+    pub fn ln_det(&self) -> f64 {
+        match self {
+            Self::Diagonal(sd) => sd.iter().map(|s| s.ln()).sum(),
+            Self::Lower(rows) => {
+                let d = (rows.len() as f64).sqrt().round() as usize;
+                (0..d).map(|i| rows[i * d + i].ln()).sum()
+            }
+        }
+    }
+
+    /// Marginal variances, the diagonal of S S^T, `[d]`.
+    pub fn variances(&self) -> Vec<f64> {
+        match self {
+            Self::Diagonal(sd) => sd.iter().map(|s| s * s).collect(),
+            Self::Lower(rows) => {
+                let d = (rows.len() as f64).sqrt().round() as usize;
+                (0..d)
+                    .map(|i| rows[i * d..=i * d + i].iter().map(|s| s * s).sum())
+                    .collect()
+            }
+        }
+    }
+}
+
+impl Approximation for Gaussian {
+    fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    fn sample(&self, stream: &mut Stream, position: &mut [f64]) -> f64 {
+        let e: Vec<f64> = self.mean.iter().map(|_| stream.normal()).collect();
+        self.scale.times(&e, position);
+        for (z, m) in position.iter_mut().zip(&self.mean) {
+            *z += m;
+        }
+        ln_standard(&e) - self.scale.ln_det()
+    }
+
+    fn ln_density(&self, position: &[f64]) -> f64 {
+        let mut e: Vec<f64> = position.iter().zip(&self.mean).map(|(z, m)| z - m).collect();
+        self.scale.solve(&mut e);
+        ln_standard(&e) - self.scale.ln_det()
+    }
+
+    fn describe(&self) -> String {
+        match self.scale {
+            Scale::Diagonal(_) => "gaussian/diagonal".to_owned(),
+            Scale::Lower(_) => "gaussian/full".to_owned(),
+        }
+    }
+}
+
+/// The log density of a standard normal vector `[d]`, nats.
+fn ln_standard(e: &[f64]) -> f64 {
+    -0.5 * (e.len() as f64 * TAU.ln() + e.iter().map(|e| e * e).sum::<f64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_know_their_density_and_have_the_moments() {
+        let scale = Scale::Lower(vec![2.0, 9.0, -1.0, 0.5]);
+        let q = Gaussian {
+            mean: vec![1.0, -3.0],
+            scale,
+        };
+        assert_eq!(q.scale.variances(), [4.0, 1.25]);
+        let mut stream = Stream::from_seed(1);
+        let mut z = [0.0; 2];
+        let (n, mut sums) = (20_000, [0.0; 3]);
+        for _ in 0..n {
+            let ln_q = q.sample(&mut stream, &mut z);
+            assert!((ln_q - q.ln_density(&z)).abs() < 1e-12);
+            let c = [z[0] - 1.0, z[1] + 3.0];
+            for (sum, x) in sums.iter_mut().zip([c[0], c[1], c[0] * c[1]]) {
+                *sum += x / f64::from(n);
+            }
+        }
+        // Five standard errors; var(c0 c1) = 4 * 1.25 + 2^2.
+        assert!(sums[0].abs() < 5.0 * 2.0 / f64::from(n).sqrt());
+        assert!(sums[1].abs() < 5.0 * 1.12 / f64::from(n).sqrt());
+        assert!((sums[2] + 2.0).abs() < 5.0 * 3.0 / f64::from(n).sqrt());
+    }
+
+    #[test]
+    fn a_diagonal_is_a_special_lower_factor() {
+        let diagonal = Gaussian {
+            mean: vec![0.5, 0.0],
+            scale: Scale::Diagonal(vec![2.0, 3.0]),
+        };
+        let lower = Gaussian {
+            mean: vec![0.5, 0.0],
+            scale: Scale::Lower(vec![2.0, 0.0, 0.0, 3.0]),
+        };
+        let at = [1.0, -2.0];
+        assert!((diagonal.ln_density(&at) - lower.ln_density(&at)).abs() < 1e-14);
+        // ln N(1; 0.5, 2) + ln N(-2; 0, 3) by hand.
+        let by_hand = -TAU.ln() - 6.0f64.ln() - 0.5 * (0.0625 + 4.0 / 9.0);
+        assert!((lower.ln_density(&at) - by_hand).abs() < 1e-14);
+    }
+}
