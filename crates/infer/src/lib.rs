@@ -12,9 +12,18 @@
 //! Signs: `elbo` rises, `loss` falls, `kl` is at least zero; everything is in nats.
 
 mod algorithm;
+pub mod dadvi;
+mod dense;
 pub mod drive;
 mod error;
 pub mod family;
+pub mod laplace;
+pub mod optimize;
+pub mod pathfinder;
+pub mod starts;
+
+#[cfg(test)]
+mod targets;
 
 pub use algorithm::Algorithm;
 pub use error::InferError;
