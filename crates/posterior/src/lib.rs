@@ -24,7 +24,6 @@ pub mod loo;
 mod low_rank;
 pub mod mcse;
 mod mixture;
-mod normal_quantile;
 pub mod psis;
 mod rank;
 pub mod resample;

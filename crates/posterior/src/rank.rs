@@ -4,7 +4,7 @@
 //! z = Phi^-1((r - 3/8) / (S + 1/4)) with the average rank r among all S draws ([vehtari-2021], section 4.1).
 //! Cost O(S ln S).
 
-use crate::normal_quantile::normal_quantile;
+use jensen_special::error::normal_quantile;
 
 /// Normal scores `[c, s]` of draws `[c, s]`; ties get their average rank.
 pub(crate) fn rank_normalize(chains: &[Vec<f64>]) -> Vec<Vec<f64>> {
