@@ -4,6 +4,7 @@
 //! them: the density integrates to one, every partial agrees with finite differences, the sampler with the
 //! moments, the entropy and the closed-form KL with Monte Carlo.
 
+mod draw;
 pub mod univariate;
 
-pub use univariate::Univariate;
+pub use univariate::{ExponentialFamily, Univariate};

@@ -16,3 +16,21 @@ pub trait Approximation: Send + Sync {
     /// What it is, for tables: `gaussian/full`, `low-rank(4)`.
     fn describe(&self) -> String;
 }
+
+impl<A: Approximation + ?Sized> Approximation for Box<A> {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn sample(&self, stream: &mut Stream, position: &mut [f64]) -> f64 {
+        (**self).sample(stream, position)
+    }
+
+    fn ln_density(&self, position: &[f64]) -> f64 {
+        (**self).ln_density(position)
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! z = m + S e, ln q = -d/2 ln 2 pi - sum_i ln S_ii - |S^-1 (z - m)|^2 / 2. Standard.
 
-use crate::Approximation;
+use crate::{Approximation, PosteriorError};
 use jensen_rng::Stream;
 use std::f64::consts::TAU;
 
@@ -25,6 +25,33 @@ pub enum Scale {
 }
 
 impl Scale {
+    /// The Cholesky factor of a covariance `[d, d]`, of which the lower half is read; row after row, d^3/6
+    /// products in a fixed order.
+    ///
+    /// # Errors
+    /// [`PosteriorError::NotPositiveDefinite`].
+    pub fn from_covariance(covariance: &[f64], d: usize) -> Result<Self, PosteriorError> {
+        let mut rows = covariance.to_vec();
+        for i in 0..d {
+            let (before, row) = rows.split_at_mut(i * d);
+            for j in 0..i {
+                let other = &before[j * d..=j * d + j];
+                let known: f64 = other[..j].iter().zip(&row[..j]).map(|(a, b)| a * b).sum();
+                row[j] = (row[j] - known) / other[j];
+            }
+            let left = row[i] - row[..i].iter().map(|x| x * x).sum::<f64>();
+            // Written so that a NaN is refused as well.
+            if !(left > 0.0 && left.is_finite()) {
+                return Err(PosteriorError::NotPositiveDefinite {
+                    what: "a covariance",
+                });
+            }
+            row[i] = left.sqrt();
+            row[i + 1..d].fill(0.0);
+        }
+        Ok(Self::Lower(rows))
+    }
+
     /// S e, `[d]`.
     pub fn times(&self, e: &[f64], out: &mut [f64]) {
         match self {
@@ -61,6 +88,20 @@ impl Scale {
         }
     }
 
+    /// S^-T x in place, by back substitution; S^-T S^-1 is the precision.
+    pub fn solve_transposed(&self, x: &mut [f64]) {
+        match self {
+            Self::Diagonal(_) => self.solve(x),
+            Self::Lower(rows) => {
+                let d = x.len();
+                for i in (0..d).rev() {
+                    let known: f64 = (i + 1..d).map(|j| rows[j * d + i] * x[j]).sum();
+                    x[i] = (x[i] - known) / rows[i * d + i];
+                }
+            }
+        }
+    }
+
     /// ln det S.
     pub fn ln_det(&self) -> f64 {
         match self {
@@ -86,6 +127,45 @@ impl Scale {
     }
 }
 
+impl Gaussian {
+    /// The Gaussian with the mean and the covariance (divisor n - 1) of n draws `[d]` each.
+    ///
+    /// # Errors
+    /// No more draws than coordinates; a covariance that is not positive definite, as of a constant quantity.
+    pub fn of_draws<'a>(
+        draws: impl ExactSizeIterator<Item = &'a [f64]> + Clone,
+    ) -> Result<Self, PosteriorError> {
+        let n = draws.len();
+        let d = draws.clone().next().map_or(0, <[f64]>::len);
+        if n <= d {
+            return Err(PosteriorError::TooFewDraws {
+                what: "a covariance",
+                needed: d + 1,
+                found: n,
+            });
+        }
+        let mut mean = vec![0.0; d];
+        for row in draws.clone() {
+            for (m, x) in mean.iter_mut().zip(row) {
+                *m += x / n as f64;
+            }
+        }
+        let mut covariance = vec![0.0; d * d];
+        for row in draws {
+            for i in 0..d {
+                let c = (row[i] - mean[i]) / (n - 1) as f64;
+                for j in 0..=i {
+                    covariance[i * d + j] += c * (row[j] - mean[j]);
+                }
+            }
+        }
+        Ok(Self {
+            mean,
+            scale: Scale::from_covariance(&covariance, d)?,
+        })
+    }
+}
+
 impl Approximation for Gaussian {
     fn dim(&self) -> usize {
         self.mean.len()
@@ -101,7 +181,11 @@ impl Approximation for Gaussian {
     }
 
     fn ln_density(&self, position: &[f64]) -> f64 {
-        let mut e: Vec<f64> = position.iter().zip(&self.mean).map(|(z, m)| z - m).collect();
+        let mut e: Vec<f64> = position
+            .iter()
+            .zip(&self.mean)
+            .map(|(z, m)| z - m)
+            .collect();
         self.scale.solve(&mut e);
         ln_standard(&e) - self.scale.ln_det()
     }
@@ -115,7 +199,7 @@ impl Approximation for Gaussian {
 }
 
 /// The log density of a standard normal vector `[d]`, nats.
-fn ln_standard(e: &[f64]) -> f64 {
+pub(crate) fn ln_standard(e: &[f64]) -> f64 {
     -0.5 * (e.len() as f64 * TAU.ln() + e.iter().map(|e| e * e).sum::<f64>())
 }
 

@@ -4,4 +4,7 @@
 //! values in `crates/special/tests/tables`. Outside its domain a function is NaN; at a pole it is the
 //! limit with its sign.
 
+pub mod bessel;
+pub mod error;
+pub mod gamma;
 pub mod logspace;

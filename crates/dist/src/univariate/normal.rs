@@ -2,7 +2,7 @@
 //!
 //! ln p(x) = -ln s - (1/2) ln 2 pi - (x - m)^2 / (2 s^2)
 
-use super::{ExponentialFamily, Param, Space, Support, Univariate};
+use super::{ExponentialFamily, Param, REALS, Space, Support, Univariate};
 use jensen_rng::Stream;
 use std::f64::consts::{E, TAU};
 
@@ -17,27 +17,18 @@ impl Univariate for Normal {
     fn params(&self) -> &'static [Param] {
         const {
             &[
-                Param {
-                    name: "mean",
-                    space: Space::Real,
-                },
-                Param {
-                    name: "sd",
-                    space: Space::Positive,
-                },
+                Param::new("mean", Space::Real),
+                Param::new("sd", Space::Positive),
             ]
         }
     }
 
     fn support(&self, _: &[f64]) -> Support {
-        Support::Interval(f64::NEG_INFINITY, f64::INFINITY)
+        REALS
     }
 
-    fn ln_prob_and_partials(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
+    fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
         let [mean, sd] = [theta[0], theta[1]];
-        if sd <= 0.0 {
-            return f64::NAN;
-        }
         let z = (x - mean) / sd;
         partials[0] = -z / sd;
         partials[1] = z / sd;
@@ -64,7 +55,7 @@ impl Univariate for Normal {
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
         let ratio = theta[1] / other[1];
         let shift = (theta[0] - other[0]) / other[1];
-        Some(0.5 * (ratio * ratio + shift * shift - 1.0) - ratio.ln())
+        Some(0.5 * ((ratio - 1.0) * (ratio + 1.0) + shift * shift) - ratio.ln())
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
@@ -74,7 +65,7 @@ impl Univariate for Normal {
 
 /// eta = (m / s^2, -1 / (2 s^2)), t = (x, x^2), A = -eta1^2 / (4 eta2) - ln(-2 eta2) / 2, h = (2 pi)^(-1/2).
 impl ExponentialFamily for Normal {
-    fn n_statistics(&self) -> usize {
+    fn n_statistics(&self, _: usize) -> usize {
         2
     }
 
@@ -89,19 +80,19 @@ impl ExponentialFamily for Normal {
         theta[1] = (-0.5 / eta[1]).sqrt();
     }
 
-    fn statistics(&self, x: f64, t: &mut [f64]) {
+    fn statistics(&self, x: f64, _: &[f64], t: &mut [f64]) {
         t[0] = x;
         t[1] = x * x;
     }
 
-    fn log_partition(&self, eta: &[f64], expected: &mut [f64]) -> f64 {
+    fn log_partition(&self, eta: &[f64], _: &[f64], expected: &mut [f64]) -> f64 {
         let mean = -0.5 * eta[0] / eta[1];
         expected[0] = mean;
         expected[1] = mean * mean - 0.5 / eta[1];
         0.5 * eta[0] * mean - 0.5 * (-2.0 * eta[1]).ln()
     }
 
-    fn ln_base(&self, _: f64) -> f64 {
+    fn ln_base(&self, _: f64, _: &[f64]) -> f64 {
         -0.5 * TAU.ln()
     }
 }

@@ -1,0 +1,54 @@
+//! A table of what draws say about each quantity, as data.
+
+use crate::interval::quantile_of_sorted;
+use crate::{Draws, PosteriorError, ess, mcse, rhat};
+
+/// Probabilities of the quantiles of a [`Summary`].
+pub const QUANTILES: [f64; 3] = [0.05, 0.5, 0.95];
+
+/// What is known about one quantity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Its name.
+    pub quantity: String,
+    /// Mean of all draws.
+    pub mean: f64,
+    /// Standard deviation of all draws.
+    pub sd: f64,
+    /// Monte Carlo standard error of the mean.
+    pub mcse_mean: f64,
+    /// Monte Carlo standard error of the standard deviation.
+    pub mcse_sd: f64,
+    /// The quantiles at [`QUANTILES`].
+    pub quantiles: [f64; 3],
+    /// Effective sample size of the center.
+    pub ess_bulk: f64,
+    /// Effective sample size of the tails.
+    pub ess_tail: f64,
+    /// Rank-normalized split R-hat.
+    pub rhat: f64,
+}
+
+/// One row for each quantity, `[d]`, in the order of the draws.
+///
+/// # Errors
+/// Fewer than four draws a chain; a draw that is not finite.
+pub fn summarize(draws: &Draws) -> Result<Vec<Summary>, PosteriorError> {
+    (draws.names().iter().enumerate())
+        .map(|(index, name)| {
+            let chains = draws.quantity(index)?;
+            let sorted = chains.sorted();
+            Ok(Summary {
+                quantity: name.clone(),
+                mean: chains.mean(),
+                sd: chains.sd(),
+                mcse_mean: mcse::mean(&chains),
+                mcse_sd: mcse::sd(&chains),
+                quantiles: QUANTILES.map(|p| quantile_of_sorted(&sorted, p)),
+                ess_bulk: ess::bulk(&chains),
+                ess_tail: ess::tail(&chains),
+                rhat: rhat::rank(&chains),
+            })
+        })
+        .collect()
+}
