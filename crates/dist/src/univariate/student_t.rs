@@ -36,8 +36,8 @@ impl Univariate for StudentT {
         let tail = (square / dof).ln_1p();
         let weight = (dof + 1.0) / (dof + square);
         partials[0] = -weight * z / scale;
-        partials[1] = weight * z / scale;
-        partials[2] = 0.5
+        partials[2] = weight * z / scale;
+        partials[1] = 0.5
             * (digamma(0.5 * dof + 0.5) - digamma(0.5 * dof) - tail
                 + (weight * square - 1.0) / dof);
         partials[3] = (weight * square - 1.0) / scale;
