@@ -1,6 +1,8 @@
 //! An ARMA(1, 1) series: the model arma11 of posteriordb.
 //!
-//!     e_1 = y_1 - mu - phi mu,  e_t = y_t - mu - phi y_{t-1} - theta e_{t-1},  e_t ~ normal(0, sigma)
+//! ```text
+//! e_1 = y_1 - mu - phi mu,  e_t = y_t - mu - phi y_{t-1} - theta e_{t-1},  e_t ~ normal(0, sigma)
+//! ```
 //!
 //! with priors mu ~ normal(0, 10), phi, theta ~ normal(0, 2), sigma ~ half-Cauchy(2.5). Derivatives of the
 //! errors are carried forward: de_t = -(1, y_{t-1}, e_{t-1}) - theta de_{t-1}. Where |theta| > 1 the errors grow

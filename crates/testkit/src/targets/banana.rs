@@ -1,6 +1,8 @@
 //! A normal density bent along a parabola [haario-1999].
 //!
-//!     x_1 ~ normal(0, s),  x_2 | x_1 ~ normal(b (x_1^2 - s^2), 1)
+//! ```text
+//! x_1 ~ normal(0, s),  x_2 | x_1 ~ normal(b (x_1^2 - s^2), 1)
+//! ```
 //!
 //! Means are zero; Var x_2 = 1 + 2 b^2 s^4; the map from two standard normals has determinant s, so
 //! ln normalizer = ln(2 pi s). No Gaussian fits it, the mode is not the mean.

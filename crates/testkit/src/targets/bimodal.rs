@@ -1,6 +1,8 @@
 //! Two unit normals in d dimensions, their centers apart along the first axis.
 //!
-//!     p = w normal(x; -a e_1, I) + (1 - w) normal(x; a e_1, I),  a = separation / 2
+//! ```text
+//! p = w normal(x; -a e_1, I) + (1 - w) normal(x; a e_1, I),  a = separation / 2
+//! ```
 //!
 //! The density is normalized, ln normalizer = 0. E x_1 = a (1 - 2 w), Var x_1 = 1 + 4 a^2 w (1 - w). From a
 //! separation of about 6 a chain does not cross and a unimodal family sees one mode.

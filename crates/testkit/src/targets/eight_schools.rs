@@ -1,6 +1,8 @@
 //! Eight schools: effects of coaching with a common mean and spread, [rubin-1981], [gelman-2013] section 5.5.
 //!
-//!     y_j ~ normal(theta_j, s_j),  theta_j ~ normal(mu, tau),  mu ~ normal(0, 5),  tau ~ half-Cauchy(5)
+//! ```text
+//! y_j ~ normal(theta_j, s_j),  theta_j ~ normal(mu, tau),  mu ~ normal(0, 5),  tau ~ half-Cauchy(5)
+//! ```
 //!
 //! Centered: the coordinates are theta, mu, ln tau; the density has a funnel where tau is small. Noncentered:
 //! (theta - mu) / tau, mu, ln tau; a mild density. The values are theta, mu, tau in both, so that one reference
@@ -79,9 +81,11 @@ impl EightSchools {
 
     /// With its moments and normalizer: given tau all is Gaussian, so a sum over ln tau remains.
     ///
-    ///     y_j | mu, tau ~ normal(mu, V_j), V_j = s_j^2 + tau^2
-    ///     mu | tau, y   ~ normal(m, 1 / P), P = 1/25 + sum_j 1 / V_j, m = sum_j (y_j / V_j) / P
-    ///     theta_j       ~ w y_j + (1 - w) mu + normal(0, sqrt(w) s_j), w = tau^2 / V_j
+    /// ```text
+    /// y_j | mu, tau ~ normal(mu, V_j), V_j = s_j^2 + tau^2
+    /// mu | tau, y   ~ normal(m, 1 / P), P = 1/25 + sum_j 1 / V_j, m = sum_j (y_j / V_j) / P
+    /// theta_j       ~ w y_j + (1 - w) mu + normal(0, sqrt(w) s_j), w = tau^2 / V_j
+    /// ```
     pub fn target(self) -> Target {
         // The integrand falls as tau below and as tau^-(J + 1) above: nothing that counts lies outside.
         const LOWEST: f64 = -40.0;

@@ -1,6 +1,8 @@
 //! Neal's funnel [neal-2003], section 8: the shape of a hierarchical prior without data.
 //!
-//!     v ~ normal(0, 3),  x_i | v ~ normal(0, exp(v / 2)),  i = 1 .. d - 1
+//! ```text
+//! v ~ normal(0, 3),  x_i | v ~ normal(0, exp(v / 2)),  i = 1 .. d - 1
+//! ```
 //!
 //! All means are zero, the standard deviation of x_i is exp(9 / 4), and the map from standard normals has the
 //! determinant 3 exp((d - 1) v / 2), whose variable part stands in the density: ln normalizer =

@@ -1,7 +1,9 @@
 //! A mixture of two normals with ordered means: the model low_dim_gauss_mix of posteriordb.
 //!
-//!     p(y) = theta normal(y; mu_1, sigma_1) + (1 - theta) normal(y; mu_2, sigma_2),  mu_1 < mu_2
-//!     mu ~ normal(0, 2),  sigma ~ half-normal(2),  theta ~ beta(5, 5)
+//! ```text
+//! p(y) = theta normal(y; mu_1, sigma_1) + (1 - theta) normal(y; mu_2, sigma_2),  mu_1 < mu_2
+//! mu ~ normal(0, 2),  sigma ~ half-normal(2),  theta ~ beta(5, 5)
+//! ```
 //!
 //! Coordinates: mu_1, ln(mu_2 - mu_1), ln sigma_1, ln sigma_2, logit theta. The gradient weighs that of each
 //! component with its share of the observation. O(n).

@@ -1,6 +1,8 @@
 //! The multivariate normal with given mean and covariance: the density for which every answer is exact.
 //!
-//!     ln p = -(x - m)' C^-1 (x - m) / 2,  ln normalizer = (d ln(2 pi) + ln det C) / 2
+//! ```text
+//! ln p = -(x - m)' C^-1 (x - m) / 2,  ln normalizer = (d ln(2 pi) + ln det C) / 2
+//! ```
 
 use std::f64::consts::TAU;
 

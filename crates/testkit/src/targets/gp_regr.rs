@@ -1,7 +1,9 @@
 //! Gaussian-process regression on the line: the model gp_regr of posteriordb.
 //!
-//!     y ~ normal(0, K),  K_ij = alpha^2 exp(-(x_i - x_j)^2 / (2 rho^2)) + sigma [i = j]
-//!     rho ~ gamma(25, 4),  alpha ~ half-normal(2),  sigma ~ half-normal(1)
+//! ```text
+//! y ~ normal(0, K),  K_ij = alpha^2 exp(-(x_i - x_j)^2 / (2 rho^2)) + sigma [i = j]
+//! rho ~ gamma(25, 4),  alpha ~ half-normal(2),  sigma ~ half-normal(1)
+//! ```
 //!
 //! Derivatives from d ln p / dK = (a a' - K^-1) / 2 with a = K^-1 y. Coordinates are the logarithms. O(n^3).
 

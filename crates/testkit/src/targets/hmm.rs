@@ -1,6 +1,8 @@
 //! Hidden Markov models with two states: hmm_example and hmm_drive_0 of posteriordb.
 //!
-//!     L = sum over paths z of prod_t e_t(z_t) prod_t T[z_{t-1}, z_t]    (the first state has weight one)
+//! ```text
+//! L = sum over paths z of prod_t e_t(z_t) prod_t T[z_{t-1}, z_t]    (the first state has weight one)
+//! ```
 //!
 //! The forward-backward recursion gives ln L and its derivatives: by ln e_t(k) the probability of state k at t,
 //! by ln T[j, k] the expected number of steps from j to k. O(T).

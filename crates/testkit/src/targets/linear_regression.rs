@@ -1,6 +1,8 @@
 //! Linear regression with unknown noise: y ~ normal(X beta, sigma), sigma > 0.
 //!
-//!     ln p = -n ln sigma - |y - X beta|^2 / (2 sigma^2) + ln prior(beta) + ln prior(sigma) + ln sigma
+//! ```text
+//! ln p = -n ln sigma - |y - X beta|^2 / (2 sigma^2) + ln prior(beta) + ln prior(sigma) + ln sigma
+//! ```
 //!
 //! Coordinates: beta `[k]`, ln sigma; the last term is the log-determinant of sigma = exp(coordinate).
 //! Priors are flat, or normal on a coefficient, or half-Cauchy on sigma. The cost is O(n k), from the rows

@@ -1,6 +1,8 @@
 //! Logistic regression of one predictor on made-up outcomes, with normal priors on both coefficients.
 //!
-//!     ln p = sum_i [y_i eta_i - ln(1 + exp(eta_i))] - (a^2 + b^2) / (2 s^2),  eta_i = a + b x_i
+//! ```text
+//! ln p = sum_i [y_i eta_i - ln(1 + exp(eta_i))] - (a^2 + b^2) / (2 s^2),  eta_i = a + b x_i
+//! ```
 //!
 //! Predictors are evenly spread and the outcomes follow a fixed rule, so the target is the same everywhere.
 //! The moments come from the trapezoidal rule on a grid, which converges faster than any power of its spacing

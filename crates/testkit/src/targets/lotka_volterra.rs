@@ -1,9 +1,11 @@
 //! Lynx and hare: the model lotka_volterra of posteriordb.
 //!
-//!     du/dt = (alpha - beta v) u,  dv/dt = (-gamma + delta u) v,  (u, v)(0) = z_init
-//!     y_tk ~ lognormal(ln z_tk, sigma_k), the measurement at time zero too
-//!     alpha, gamma ~ normal(1, 0.5),  beta, delta ~ normal(0.05, 0.05),  all positive
-//!     sigma ~ lognormal(-1, 1),  z_init ~ lognormal(ln 10, 1)
+//! ```text
+//! du/dt = (alpha - beta v) u,  dv/dt = (-gamma + delta u) v,  (u, v)(0) = z_init
+//! y_tk ~ lognormal(ln z_tk, sigma_k), the measurement at time zero too
+//! alpha, gamma ~ normal(1, 0.5),  beta, delta ~ normal(0.05, 0.05),  all positive
+//! sigma ~ lognormal(-1, 1),  z_init ~ lognormal(ln 10, 1)
+//! ```
 //!
 //! All eight coordinates are logarithms. Derivatives come from forward sensitivities: S = dz/dp follows
 //! dS/dt = J S + df/dp, in the same adaptive steps as z. The tolerance is far below that of the Stan program

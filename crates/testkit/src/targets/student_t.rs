@@ -1,6 +1,8 @@
 //! Independent Student t variables: heavy tails with exact moments.
 //!
-//!     ln p = -(nu + 1) / 2 sum_i ln(1 + ((x_i - m) / s)^2 / nu)
+//! ```text
+//! ln p = -(nu + 1) / 2 sum_i ln(1 + ((x_i - m) / s)^2 / nu)
+//! ```
 //!
 //! Mean m for nu > 1, variance s^2 nu / (nu - 2) for nu > 2. The normalizer s sqrt(nu) B(1/2, nu/2) is given
 //! for whole nu, by the recursion B(1/2, (n + 2) / 2) = B(1/2, n / 2) n / (n + 1).
