@@ -14,8 +14,8 @@ pub struct Evaluator<'a> {
     differences: Vec<f64>,
 }
 
-/// Step of the central difference of gradients along a unit vector, relative to the size of the
-/// position: the cube root of the precision balances truncation and rounding.
+/// Largest relative move of a coordinate in the central difference of gradients: the cube root of the
+/// precision balances truncation and rounding.
 const DIFFERENCE_STEP: f64 = 6.0e-6;
 
 impl<'a> Evaluator<'a> {
@@ -92,13 +92,14 @@ impl<'a> Evaluator<'a> {
                 false => Err(Reject::at("Hessian", Cause::NotFiniteGradient)),
             };
         }
-        let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let length = norm(vector);
-        if length == 0.0 {
+        // By coordinate, because their sizes may differ by many orders.
+        let move_of = |(v, x): (&f64, &f64)| v.abs() / (1.0 + x.abs());
+        let largest = vector.iter().zip(position).map(move_of).fold(0.0, f64::max);
+        if largest == 0.0 {
             product.fill(0.0);
             return Ok(());
         }
-        let step = DIFFERENCE_STEP * (1.0 + norm(position)) / length;
+        let step = DIFFERENCE_STEP / largest;
         let d = self.dim();
         let mut differences = std::mem::take(&mut self.differences);
         differences.resize(2 * d, 0.0);

@@ -17,6 +17,7 @@ mod dense;
 pub mod drive;
 mod error;
 pub mod family;
+pub mod importance;
 pub mod laplace;
 pub mod optimize;
 pub mod pathfinder;
