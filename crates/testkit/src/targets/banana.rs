@@ -37,7 +37,13 @@ impl Banana {
     pub fn target(self) -> Target {
         let (s, b) = (self.scale, self.bend);
         let sd = vec![s, (1.0 + 2.0 * b * b * s.powi(4)).sqrt()];
-        Target::exact("banana", self, vec![0.0; 2], sd, Some((TAU * s).ln()))
+        Target::exact(
+            "banana-2".to_owned(),
+            self,
+            vec![0.0; 2],
+            sd,
+            Some((TAU * s).ln()),
+        )
     }
 }
 

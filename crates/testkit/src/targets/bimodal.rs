@@ -40,7 +40,7 @@ impl Bimodal {
         let (mut mean, mut sd) = (vec![0.0; dim], vec![1.0; dim]);
         mean[0] = a * (1.0 - 2.0 * w);
         sd[0] = (1.0 + 4.0 * a * a * w * (1.0 - w)).sqrt();
-        Target::exact("bimodal", self, mean, sd, Some(0.0))
+        Target::exact(format!("bimodal-{dim}"), self, mean, sd, Some(0.0))
     }
 }
 

@@ -65,11 +65,14 @@ impl Database {
         (names, table.vector(what), table.vector("mcse_mean"))
     }
 
-    /// Names, and the draws `[n_draws, n_values]`.
-    pub(super) fn draws(&self, posterior: &str) -> (Vec<String>, Vec<f64>) {
+    /// Names, and the draws `[n_draws, n_values]`; `None` where the folder has none.
+    pub(super) fn draws(&self, posterior: &str) -> Option<(Vec<String>, Vec<f64>)> {
         let folder = "reference_posteriors/draws/draws";
         let file = reference_name(posterior);
         let path = self.root.join(format!("{folder}/{file}.json.zip"));
+        if !path.is_file() {
+            return None;
+        }
         let (names, _, _) = self.summary(posterior, "mean_value");
         let mut draws = Vec::new();
         for chain in parse(&path, &unzip(&path)).as_array().into_iter().flatten() {
@@ -78,7 +81,7 @@ impl Database {
                 draws.extend(columns.iter().map(|column| column[row]));
             }
         }
-        (names, draws)
+        Some((names, draws))
     }
 }
 

@@ -134,7 +134,7 @@ impl EightSchools {
             Parameterization::Centered => "eight_schools_centered",
             Parameterization::Noncentered => "eight_schools_noncentered",
         };
-        Target::exact(name, self, mean, sd, Some(total.ln()))
+        Target::exact(name.to_owned(), self, mean, sd, Some(total.ln()))
     }
 }
 

@@ -36,7 +36,13 @@ impl Funnel {
         let mut sd = vec![(SCALE * SCALE / 4.0).exp(); d];
         sd[0] = SCALE;
         let log_normalizer = 0.5 * d as f64 * TAU.ln() + SCALE.ln();
-        Target::exact("funnel", self, vec![0.0; d], sd, Some(log_normalizer))
+        Target::exact(
+            format!("funnel-{d}"),
+            self,
+            vec![0.0; d],
+            sd,
+            Some(log_normalizer),
+        )
     }
 }
 

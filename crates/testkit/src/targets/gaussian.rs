@@ -20,6 +20,8 @@ pub struct Gaussian {
     /// Its inverse, `[d, d]`.
     precision: Vec<f64>,
     log_normalizer: f64,
+    /// How its coordinates hang together.
+    kind: &'static str,
 }
 
 impl Gaussian {
@@ -33,12 +35,16 @@ impl Gaussian {
             log_normalizer: 0.5 * (d as f64 * TAU.ln() + factor.log_det()),
             mean,
             covariance,
+            kind: "general",
         }
     }
 
     /// Mean zero, covariance I.
     pub fn standard(d: usize) -> Self {
-        Self::scaled(&vec![1.0; d])
+        Self {
+            kind: "standard",
+            ..Self::scaled(&vec![1.0; d])
+        }
     }
 
     /// Independent coordinates with mean zero and these standard deviations, `[d]`.
@@ -48,7 +54,10 @@ impl Gaussian {
         for (i, sd) in sds.iter().enumerate() {
             covariance[i * (d + 1)] = sd * sd;
         }
-        Self::new(vec![0.0; d], covariance)
+        Self {
+            kind: "scaled",
+            ..Self::new(vec![0.0; d], covariance)
+        }
     }
 
     /// Means 1, 2, ..., d, variances 1, covariance rho^|i - j|.
@@ -56,7 +65,11 @@ impl Gaussian {
         let covariance = (0..d * d)
             .map(|index| rho.powi((index / d).abs_diff(index % d) as i32))
             .collect();
-        Self::new((1..=d).map(|i| i as f64).collect(), covariance)
+        let mean = (1..=d).map(|i| i as f64).collect();
+        Self {
+            kind: "correlated",
+            ..Self::new(mean, covariance)
+        }
     }
 
     /// The covariance, `[d, d]` row after row.
@@ -71,7 +84,8 @@ impl Gaussian {
         let sd = (0..d)
             .map(|i| self.covariance[i * (d + 1)].sqrt())
             .collect();
-        Target::exact("gaussian", self, mean, sd, Some(log_normalizer))
+        let name = format!("gaussian-{}-{d}", self.kind);
+        Target::exact(name, self, mean, sd, Some(log_normalizer))
     }
 }
 

@@ -72,7 +72,7 @@ impl LogisticRegression {
         let sd = (0..2).map(|k| (second[k] / total - mean[k] * mean[k]).sqrt());
         let sd = sd.collect();
         Target::exact(
-            "logistic_regression",
+            "logistic_regression-2".to_owned(),
             self,
             mean.to_vec(),
             sd,

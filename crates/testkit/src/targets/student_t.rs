@@ -40,7 +40,13 @@ impl StudentT {
         let mean = vec![self.location; dim];
         let sd = vec![self.scale * (nu / (nu - 2.0)).sqrt(); dim];
         let one = self.scale * nu.sqrt() * half_beta(nu as u32);
-        Target::exact("student_t", self, mean, sd, Some(dim as f64 * one.ln()))
+        Target::exact(
+            format!("student_t-{dim}"),
+            self,
+            mean,
+            sd,
+            Some(dim as f64 * one.ln()),
+        )
     }
 }
 
