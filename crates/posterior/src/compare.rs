@@ -85,7 +85,7 @@ pub fn stacking(pointwise: &[&[f64]]) -> Result<Vec<f64>, PosteriorError> {
     let mut w = vec![1.0 / k as f64; k];
     let mut s = vec![1.0; k];
     let mut gap = f64::INFINITY;
-    for _ in 0..MAX_STEPS {
+    for step in 0..MAX_STEPS {
         let (g, mut h) = derivatives(&densities, &w);
         gap = g.iter().copied().fold(f64::NEG_INFINITY, f64::max) - 1.0;
         let product: f64 = w.iter().zip(&s).map(|(w, s)| w * s).sum::<f64>() / k as f64;
@@ -98,7 +98,9 @@ pub fn stacking(pointwise: &[&[f64]]) -> Result<Vec<f64>, PosteriorError> {
             h[j * k + j] += s[j] / w[j];
         }
         let mut dw: Vec<f64> = (0..k).map(|j| g[j] - 1.0 + mu / w[j]).collect();
-        let factor = Scale::from_covariance(&h, k)?;
+        let Ok(factor) = Scale::from_covariance(&h, k) else {
+            return Err(stuck(step, gap));
+        };
         factor.solve(&mut dw);
         factor.solve_transposed(&mut dw);
         let ds: Vec<f64> = (0..k)
@@ -110,11 +112,7 @@ pub fn stacking(pointwise: &[&[f64]]) -> Result<Vec<f64>, PosteriorError> {
             s[j] += step_s * ds[j];
         }
     }
-    Err(PosteriorError::NotConverged {
-        what: "stacking of models",
-        n_steps: MAX_STEPS,
-        change: gap,
-    })
+    Err(stuck(MAX_STEPS, gap))
 }
 
 /// Pseudo-BMA+ weights `[k]`, which sum to one, of models with pointwise elpd `[k][n]`, nats; replicate b draws
@@ -153,6 +151,14 @@ pub fn pseudo_bma_plus(
         }
     }
     Ok(weights)
+}
+
+fn stuck(n_steps: usize, gap: f64) -> PosteriorError {
+    PosteriorError::NotConverged {
+        what: "stacking of models",
+        n_steps,
+        change: gap,
+    }
 }
 
 /// Gradient g `[k]` and negative Hessian H `[k, k]` of the mean log score.

@@ -1,7 +1,7 @@
 //! What a fit leaves behind, as data: draws, approximations, and what they are worth.
 //!
 //! - **Draws**: [`Draws`] of chains, [`Weighted`] ones, [`Chains`] of one quantity, checked.
-//! - **Approximations**: [`Gaussian`], [`LowRankGaussian`], [`Mixture`].
+//! - **Approximations**: [`Gaussian`], [`LowRankGaussian`], [`StudentT`], [`Mixture`].
 //! - **Diagnostics**: [`ess`], [`rhat`], [`mcse`], [`interval`], [`summarize`]; [`Psis`] and [`resample`] for
 //!   weights.
 //! - **Comparison**: [`evidence`], [`mod@bridge`], [`mod@loo`], [`mod@waic`], [`mod@compare`]; [`kl_gaussian`].
@@ -9,6 +9,7 @@
 //! Sums run in the order of the draws, so the same draws give the same bits for any number of threads.
 
 mod approximation;
+mod beta_quantile;
 pub mod bridge;
 mod chains;
 pub mod compare;
@@ -28,6 +29,7 @@ pub mod psis;
 mod rank;
 pub mod resample;
 pub mod rhat;
+mod student_t;
 mod summary;
 pub mod waic;
 mod weighted;
@@ -41,5 +43,6 @@ pub use kl::kl_gaussian;
 pub use low_rank::LowRankGaussian;
 pub use mixture::Mixture;
 pub use psis::Psis;
+pub use student_t::StudentT;
 pub use summary::{QUANTILES, Summary, summarize};
 pub use weighted::Weighted;

@@ -96,6 +96,8 @@ fn diagnostics_of_chains() {
             ("rhat split", rhat::split(&x)),
             ("mcse mean", mcse::mean(&x)),
             ("mcse sd", mcse::sd(&x)),
+            ("mcse quantile 0.1", mcse::quantile(&x, 0.1)),
+            ("mcse quantile 0.5", mcse::quantile(&x, 0.5)),
         ];
         for (what, value) in ours {
             figures.check(&format!("{name} {what}"), value, ROUNDING);
