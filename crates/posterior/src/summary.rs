@@ -2,6 +2,7 @@
 
 use crate::interval::quantile_of_sorted;
 use crate::{Draws, PosteriorError, ess, mcse, rhat};
+use rayon::prelude::*;
 
 /// Probabilities of the quantiles of a [`Summary`].
 pub const QUANTILES: [f64; 3] = [0.05, 0.5, 0.95];
@@ -29,12 +30,12 @@ pub struct Summary {
     pub rhat: f64,
 }
 
-/// One row for each quantity, `[d]`, in the order of the draws.
+/// One row for each quantity, `[d]`, in the order of the draws; quantities in parallel.
 ///
 /// # Errors
 /// Fewer than four draws a chain; a draw that is not finite.
 pub fn summarize(draws: &Draws) -> Result<Vec<Summary>, PosteriorError> {
-    (draws.names().iter().enumerate())
+    (draws.names().par_iter().enumerate())
         .map(|(index, name)| {
             let chains = draws.quantity(index)?;
             let sorted = chains.sorted();

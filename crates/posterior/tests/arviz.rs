@@ -7,11 +7,13 @@
 //! tails. `tables/arviz.csv`: `az.ess`, `az.rhat`, `az.mcse`, `az.hdi`, `np.quantile`, `az.psislw`, `az.loo`,
 //! `az.waic`, `az.compare` on them; the likelihoods are those of `models` below.
 
-use jensen_posterior::compare::{compare, pseudo_bma_plus, stacking};
+use jensen_posterior::compare::compare;
 use jensen_posterior::interval::{highest_density, quantile};
 use jensen_posterior::loo::loo;
 use jensen_posterior::waic::waic;
-use jensen_posterior::{Chains, Draws, Psis, ess, mcse, rhat, summarize};
+use jensen_posterior::{
+    Chains, Draws, Psis, ess, mcse, pseudo_bma_plus, rhat, stacking, summarize,
+};
 use jensen_rng::Stream;
 use std::collections::BTreeMap;
 use std::f64::consts::{PI, TAU};

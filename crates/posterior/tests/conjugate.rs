@@ -6,7 +6,8 @@ use jensen_posterior::evidence::{elbo, importance, importance_weighted};
 use jensen_posterior::loo::loo;
 use jensen_posterior::waic::waic;
 use jensen_posterior::{
-    Approximation, Draws, Gaussian, PosteriorError, Scale, StudentT, kl_gaussian,
+    Approximation, Draws, Gaussian, PosteriorError, Scale, StudentT, Weighted, kl_gaussian,
+    summarize,
 };
 use jensen_rng::Stream;
 use std::f64::consts::TAU;
@@ -47,13 +48,10 @@ fn gaussian(mean: f64, variance: f64) -> Gaussian {
 }
 
 fn ln_weights(q: &dyn Approximation, n: usize, seed: u64) -> Vec<f64> {
-    let mut stream = Stream::from_seed(seed);
-    let mut z = [0.0];
-    let mut weight = || {
-        let ln_q = q.sample(&mut stream, &mut z);
-        ln_joint(z[0]) - ln_q
-    };
-    (0..n).map(|_| weight()).collect()
+    let names = vec!["z".to_owned()];
+    let stream = Stream::from_seed(seed);
+    let draws = Weighted::importance(q, names, |z| ln_joint(z[0]), n, &stream).unwrap();
+    draws.ln_ratios().to_vec()
 }
 
 #[test]
@@ -205,6 +203,24 @@ fn leave_one_out_of_a_conjugate_model() {
     assert_eq!(found.n_bad, 0);
     assert!((found.elpd - elpd).abs() < 0.02);
     assert!((found.p_loo - (all - elpd)).abs() < 0.02);
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let ln_likelihood = ln_likelihoods(300);
+    let with = |n| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(n)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            (
+                loo(&ln_likelihood, Y.len(), 1.0),
+                summarize(&heavy_target(2).1),
+            )
+        })
+    };
+    assert_eq!(with(1), with(4));
 }
 
 #[test]
