@@ -1,4 +1,4 @@
-//! Figures of ArviZ 0.23.4 (NumPy 2, SciPy 1) on fixed input: diagnostics, Pareto smoothing, leave-one-out,
+//! Figures of ArviZ 0.23.4 (NumPy 2.4.6, SciPy 1.17.1) on fixed input: diagnostics, Pareto smoothing, leave-one-out,
 //! WAIC, comparison.
 //!
 //! `tables/draws.csv`: five quantities, 4 chains of 51 draws after each other: autoregressive (slow, anti),
