@@ -1,30 +1,12 @@
-//! Comparison of models by their pointwise log predictive densities: differences and weights.
+//! Comparison of models by their pointwise log predictive densities, as leave-one-out gives them.
 //!
-//! Difference to the best: sum_i d_i with standard error sqrt(n var d_i) ([vehtari-2017], Eq. 24).
+//! Difference to the best: sum_i d_i with standard error sqrt(n var d_i) ([vehtari-2017], Eq. 24). Cost O(n K).
 //!
-//! Stacking ([yao-2018], Eq. 4): w maximizes (1/n) sum_i ln sum_k w_k p_ik over the simplex. The objective
-//! shifts by ln c when w is scaled by c, so the maximum over w >= 0 of the objective minus sum_k w_k is the
-//! same point with sum one: only signs are left as constraints. Primal-dual interior point, with
-//! g_k = (1/n) sum_i p_ik / sum_j w_j p_ij and H = (1/n) sum_i p_i p_i^T / (sum_j w_j p_ij)^2:
-//! g + s = 1, w_k s_k = mu, hence (H + diag(s / w)) dw = g - 1 + mu / w. max_k g_k - 1 bounds what the
-//! objective falls short by, since it is concave: that gap is the stopping rule.
-//! Cost O(n K^2 + K^3) for each of some twenty steps.
-//!
-//! Pseudo-BMA+ ([yao-2018], section 3.4): w_k is the mean over Bayesian bootstrap replicates of
-//! softmax_k(n sum_i a_i elpd_ik), a from a flat Dirichlet. Cost O(B n K).
+//! Differences from ArviZ: its variance has the divisor n, ours n - 1.
 
+use crate::PosteriorError;
 use crate::evidence::Estimate;
 use crate::loo::sum_error;
-use crate::{PosteriorError, Scale};
-use jensen_rng::Stream;
-use jensen_special::logspace::log_sum_exp;
-
-/// Largest shortfall of the log score per point, in nats, that stacking leaves.
-const GAP: f64 = 1e-12;
-/// Interior point needs some twenty; more means that nothing is gained any more in this precision.
-const MAX_STEPS: usize = 200;
-/// Share of the way to the boundary that a step may go, as usual for interior points.
-const TO_BOUNDARY: f64 = 0.99;
 
 /// The place of one model among those compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,124 +47,8 @@ pub fn compare(pointwise: &[&[f64]]) -> Result<Vec<Compared>, PosteriorError> {
     Ok(order.iter().map(row).collect())
 }
 
-/// Stacking weights `[k]`, which sum to one, of models with pointwise elpd `[k][n]`, nats.
-///
-/// # Errors
-/// As [`compare`], and no convergence.
-pub fn stacking(pointwise: &[&[f64]]) -> Result<Vec<f64>, PosteriorError> {
-    check(pointwise)?;
-    let (k, n) = (pointwise.len(), pointwise[0].len());
-    // A factor for each point changes nothing but the scale of its density.
-    let densities: Vec<Vec<f64>> = (0..n)
-        .map(|i| {
-            let top = pointwise
-                .iter()
-                .map(|m| m[i])
-                .fold(f64::NEG_INFINITY, f64::max);
-            pointwise.iter().map(|m| (m[i] - top).exp()).collect()
-        })
-        .collect();
-    let mut w = vec![1.0 / k as f64; k];
-    let mut s = vec![1.0; k];
-    let mut gap = f64::INFINITY;
-    for _ in 0..MAX_STEPS {
-        let (g, mut h) = derivatives(&densities, &w);
-        gap = g.iter().copied().fold(f64::NEG_INFINITY, f64::max) - 1.0;
-        let product: f64 = w.iter().zip(&s).map(|(w, s)| w * s).sum::<f64>() / k as f64;
-        if gap.max(product) < GAP {
-            let total: f64 = w.iter().sum();
-            return Ok(w.iter().map(|w| w / total).collect());
-        }
-        let mu = 0.1 * product;
-        for j in 0..k {
-            h[j * k + j] += s[j] / w[j];
-        }
-        let mut dw: Vec<f64> = (0..k).map(|j| g[j] - 1.0 + mu / w[j]).collect();
-        let factor = Scale::from_covariance(&h, k)?;
-        factor.solve(&mut dw);
-        factor.solve_transposed(&mut dw);
-        let ds: Vec<f64> = (0..k)
-            .map(|j| mu / w[j] - s[j] - s[j] / w[j] * dw[j])
-            .collect();
-        let (step_w, step_s) = (longest(&w, &dw), longest(&s, &ds));
-        for j in 0..k {
-            w[j] += step_w * dw[j];
-            s[j] += step_s * ds[j];
-        }
-    }
-    Err(PosteriorError::NotConverged {
-        what: "stacking of models",
-        n_steps: MAX_STEPS,
-        change: gap,
-    })
-}
-
-/// Pseudo-BMA+ weights `[k]`, which sum to one, of models with pointwise elpd `[k][n]`, nats; replicate b draws
-/// from the child `bootstrap`, b of the stream.
-///
-/// # Errors
-/// As [`compare`], and no replicate.
-pub fn pseudo_bma_plus(
-    pointwise: &[&[f64]],
-    n_replicates: usize,
-    stream: &Stream,
-) -> Result<Vec<f64>, PosteriorError> {
-    check(pointwise)?;
-    if n_replicates == 0 {
-        return Err(PosteriorError::Range {
-            what: "number of bootstrap replicates",
-            expected: "at least 1",
-            value: 0.0,
-        });
-    }
-    let n = pointwise[0].len();
-    let mut weights = vec![0.0; pointwise.len()];
-    for b in 0..n_replicates as u64 {
-        let mut stream = stream.child("bootstrap", b);
-        // Exponentials over their sum are a draw of the flat Dirichlet.
-        let shares: Vec<f64> = (0..n).map(|_| -stream.uniform_open().ln()).collect();
-        let per_point = n as f64 / shares.iter().sum::<f64>();
-        let total = |model: &&[f64]| {
-            let sum: f64 = model.iter().zip(&shares).map(|(e, a)| e * a).sum();
-            sum * per_point
-        };
-        let totals: Vec<f64> = pointwise.iter().map(total).collect();
-        let all = log_sum_exp(&totals);
-        for (w, t) in weights.iter_mut().zip(&totals) {
-            *w += (t - all).exp() / n_replicates as f64;
-        }
-    }
-    Ok(weights)
-}
-
-/// Gradient g `[k]` and negative Hessian H `[k, k]` of the mean log score.
-fn derivatives(densities: &[Vec<f64>], w: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let (k, n) = (w.len(), densities.len() as f64);
-    let (mut g, mut h) = (vec![0.0; k], vec![0.0; k * k]);
-    for p in densities {
-        let mixed: f64 = p.iter().zip(w).map(|(p, w)| p * w).sum();
-        for i in 0..k {
-            let share = p[i] / mixed;
-            g[i] += share / n;
-            for j in 0..=i {
-                h[i * k + j] += share * p[j] / mixed / n;
-            }
-        }
-    }
-    (g, h)
-}
-
-/// The longest step in (0, 1] that keeps x + step dx positive, with a margin.
-fn longest(x: &[f64], dx: &[f64]) -> f64 {
-    let limits = x
-        .iter()
-        .zip(dx)
-        .filter(|(_, dx)| **dx < 0.0)
-        .map(|(x, dx)| -x / dx);
-    (TO_BOUNDARY * limits.fold(f64::INFINITY, f64::min)).min(1.0)
-}
-
-fn check(pointwise: &[&[f64]]) -> Result<(), PosteriorError> {
+/// Refuses pointwise elpd that cannot be compared.
+pub(crate) fn check(pointwise: &[&[f64]]) -> Result<(), PosteriorError> {
     let n = pointwise.first().map_or(0, |model| model.len());
     if n == 0 {
         return Err(PosteriorError::TooFewDraws {
@@ -215,42 +81,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stacking_of_two_specialists_has_a_closed_form() {
-        // Model a has density 1 at n_a points and c at n_b, model b the other way around. The derivative of
-        // n_a ln(w + c (1 - w)) + n_b ln(c w + 1 - w) vanishes at w = (n_a - n_b c) / (n (1 - c)).
-        let (n_a, n_b, ln_c) = (7, 5, -1.5f64);
-        let a: Vec<f64> = (0..n_a + n_b)
-            .map(|i| if i < n_a { 0.0 } else { ln_c })
-            .collect();
-        let b: Vec<f64> = a.iter().map(|x| ln_c - x).collect();
-        let (c, n) = (ln_c.exp(), (n_a + n_b) as f64);
-        let w = (n_a as f64 - n_b as f64 * c) / (n * (1.0 - c));
-        let ours = stacking(&[&a, &b]).unwrap();
-        // The score is flat at its maximum: 1e-12 in it is 1e-6 in the weights at worst.
-        assert!(
-            (ours[0] - w).abs() < 1e-6 && (ours[0] + ours[1] - 1.0).abs() < 1e-12,
-            "{ours:?} {w}"
-        );
-        // A third that is worse everywhere and a copy of a change nothing that can be told.
-        let worse: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a.min(*b) - 1.0).collect();
-        let more = stacking(&[&a, &b, &worse, &a]).unwrap();
-        assert!(
-            more[2] < 1e-9 && (more[0] + more[3] - w).abs() < 1e-6,
-            "{more:?}"
-        );
-        assert_eq!(stacking(&[&a]).unwrap(), [1.0]);
-    }
-
-    #[test]
-    fn a_model_far_off_at_one_point_does_not_overflow() {
-        let weights = stacking(&[&[-1.0, -2.0, -2000.0], &[-1.5, -2.5, -3.0]]).unwrap();
-        assert!(weights[0] > 0.1 && weights[1] > 0.3, "{weights:?}");
-        let behind = compare(&[&[-1.0, -2.0, -2000.0], &[-1.5, -2.5, -3.0]]).unwrap();
+    fn the_best_stands_first() {
+        let rows = compare(&[&[-1.0, -2.0, -2000.0], &[-1.5, -2.5, -3.0]]).unwrap();
         assert_eq!(
-            (behind[0].model, behind[0].behind.value, behind[1].model),
-            (1, 0.0, 0)
+            (rows[0].model, rows[0].behind.value, rows[0].behind.se),
+            (1, 0.0, 0.0)
         );
-        assert_eq!(behind[1].behind.value, 1996.0);
+        assert_eq!((rows[1].model, rows[1].behind.value), (0, 1996.0));
+        // sqrt(3 var(-1/2, -1/2, 1997)): the variance of (0, 0, 1997.5) is 1997.5^2 / 3.
+        assert!((rows[1].behind.se - 1997.5).abs() < 1e-9);
     }
 
     #[test]
@@ -268,8 +107,7 @@ mod tests {
                 ..
             })
         ));
-        let nan = stacking(&[&[1.0, f64::NAN]]);
+        let nan = compare(&[&[1.0, f64::NAN]]);
         assert!(matches!(nan, Err(PosteriorError::Entry { index: 1, .. })));
-        assert!(pseudo_bma_plus(&[&[1.0]], 0, &Stream::from_seed(1)).is_err());
     }
 }

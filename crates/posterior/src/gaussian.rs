@@ -2,6 +2,7 @@
 //!
 //! z = m + S e, ln q = -d/2 ln 2 pi - sum_i ln S_ii - |S^-1 (z - m)|^2 / 2. Standard.
 
+use crate::ess::is_constant;
 use crate::{Approximation, PosteriorError};
 use jensen_rng::Stream;
 use std::f64::consts::TAU;
@@ -29,7 +30,8 @@ impl Scale {
     /// products in a fixed order.
     ///
     /// # Errors
-    /// [`PosteriorError::NotPositiveDefinite`].
+    /// [`PosteriorError::NotPositiveDefinite`], also where a coordinate follows from those before it to
+    /// rounding.
     pub fn from_covariance(covariance: &[f64], d: usize) -> Result<Self, PosteriorError> {
         let mut rows = covariance.to_vec();
         for i in 0..d {
@@ -40,8 +42,9 @@ impl Scale {
                 row[j] = (row[j] - known) / other[j];
             }
             let left = row[i] - row[..i].iter().map(|x| x * x).sum::<f64>();
-            // Written so that a NaN is refused as well.
-            if !(left > 0.0 && left.is_finite()) {
+            // What is left of a variance by rounding alone; written so that a NaN is refused as well.
+            let rounding = d as f64 * f64::EPSILON * row[i];
+            if !(left > rounding && left.is_finite()) {
                 return Err(PosteriorError::NotPositiveDefinite {
                     what: "a covariance",
                 });
@@ -150,6 +153,14 @@ impl Gaussian {
                 *m += x / n as f64;
             }
         }
+        for i in 0..d {
+            let column = draws.clone().map(|row| row[i]).collect();
+            if is_constant(&[column]) {
+                return Err(PosteriorError::NotPositiveDefinite {
+                    what: "the covariance of draws",
+                });
+            }
+        }
         let mut covariance = vec![0.0; d * d];
         for row in draws {
             for i in 0..d {
@@ -230,6 +241,49 @@ mod tests {
         assert!(sums[0].abs() < 5.0 * 2.0 / f64::from(n).sqrt());
         assert!(sums[1].abs() < 5.0 * 1.12 / f64::from(n).sqrt());
         assert!((sums[2] + 2.0).abs() < 5.0 * 3.0 / f64::from(n).sqrt());
+    }
+
+    #[test]
+    fn the_gaussian_of_draws_has_their_moments() {
+        let rows = [[1.0, 2.0], [3.0, 1.0], [2.0, 6.0]];
+        let q = Gaussian::of_draws(rows.iter().map(|row| row.as_slice())).unwrap();
+        let Scale::Lower(s) = &q.scale else {
+            panic!("a full covariance has a triangular factor");
+        };
+        // Means 2 and 3, variances 1 and 7, covariance -1/2.
+        let expected = [1.0, 0.0, -0.5, 6.75f64.sqrt()];
+        assert!(
+            s.iter().zip(expected).all(|(s, e)| (s - e).abs() < 1e-14),
+            "{s:?}"
+        );
+        assert!(
+            q.mean
+                .iter()
+                .zip([2.0, 3.0])
+                .all(|(m, e)| (m - e).abs() < 1e-14)
+        );
+        let refused = |rows: &[[f64; 2]]| {
+            Gaussian::of_draws(rows.iter().map(|row| row.as_slice())).unwrap_err()
+        };
+        let few = refused(&[[1.0, 2.0], [2.0, 1.0]]);
+        assert!(matches!(
+            few,
+            PosteriorError::TooFewDraws {
+                needed: 3,
+                found: 2,
+                ..
+            }
+        ));
+        let constant = refused(&[[1.0, 0.1], [2.0, 0.1], [4.0, 0.1], [9.0, 0.1]]);
+        assert!(matches!(
+            constant,
+            PosteriorError::NotPositiveDefinite { .. }
+        ));
+        let dependent = refused(&[[1.0, 0.3], [2.0, 0.6], [4.0, 1.2], [9.0, 2.7]]);
+        assert!(matches!(
+            dependent,
+            PosteriorError::NotPositiveDefinite { .. }
+        ));
     }
 
     #[test]

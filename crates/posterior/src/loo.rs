@@ -31,7 +31,8 @@ pub struct Loo {
 }
 
 /// Leave-one-out from log likelihoods `[s, n]`, nats, the points of a draw side by side, of draws with
-/// relative efficiency ESS / S (1 for independent ones).
+/// relative efficiency ESS / S: 1 for independent ones, for chains the mean over the parameters of
+/// [`crate::ess::mean`] over S.
 ///
 /// # Errors
 /// Lengths that do not fit; no point; a log likelihood that is not finite; an efficiency that is not positive.

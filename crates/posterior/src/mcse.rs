@@ -7,7 +7,11 @@
 //!
 //! Cost O(S ln S) beside the effective sample size.
 
+use crate::beta_quantile::beta_quantile;
 use crate::{Chains, ess};
+
+/// Probabilities that a normal distribution has one standard deviation below and above its mean.
+const ONE_SD: [f64; 2] = [0.158_655_3, 0.841_344_7];
 
 /// Standard error of the mean, in the unit of the draws.
 pub fn mean(chains: &Chains) -> f64 {
@@ -29,4 +33,17 @@ pub fn sd(chains: &Chains) -> f64 {
     // The fourth moment is at least the square of the second, up to rounding.
     let variance = (fourth - second * second).max(0.0) / ess::sd(chains);
     (variance / second).sqrt() / 2.0
+}
+
+/// Standard error of the quantile at probability `p` in [0, 1], in the unit of the draws.
+pub fn quantile(chains: &Chains, p: f64) -> f64 {
+    let ess = ess::quantile(chains, p);
+    let sorted = chains.sorted();
+    let last = (sorted.len() - 1) as f64;
+    let [low, high] = ONE_SD.map(|q| {
+        let share = beta_quantile(q, ess * p + 1.0, ess * (1.0 - p) + 1.0);
+        share * sorted.len() as f64 - 1.0
+    });
+    let (low, high) = (low.max(0.0).floor(), high.min(last).ceil());
+    0.5 * (sorted[high as usize] - sorted[low as usize])
 }

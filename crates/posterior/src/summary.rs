@@ -2,6 +2,7 @@
 
 use crate::interval::quantile_of_sorted;
 use crate::{Draws, PosteriorError, ess, mcse, rhat};
+use rayon::prelude::*;
 
 /// Probabilities of the quantiles of a [`Summary`].
 pub const QUANTILES: [f64; 3] = [0.05, 0.5, 0.95];
@@ -29,12 +30,12 @@ pub struct Summary {
     pub rhat: f64,
 }
 
-/// One row for each quantity, `[d]`, in the order of the draws.
+/// One row for each quantity, `[d]`, in the order of the draws; quantities in parallel.
 ///
 /// # Errors
 /// Fewer than four draws a chain; a draw that is not finite.
 pub fn summarize(draws: &Draws) -> Result<Vec<Summary>, PosteriorError> {
-    (draws.names().iter().enumerate())
+    (draws.names().par_iter().enumerate())
         .map(|(index, name)| {
             let chains = draws.quantity(index)?;
             let sorted = chains.sorted();
@@ -51,4 +52,41 @@ pub fn summarize(draws: &Draws) -> Result<Vec<Summary>, PosteriorError> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constant_quantity_is_certain_and_a_broken_one_is_named() {
+        let names = vec!["diagonal".to_owned(), "x".to_owned()];
+        let mut values: Vec<f64> = (0..40).flat_map(|i| [1.0, f64::from(i % 7)]).collect();
+        let row = summarize(&Draws::new(names.clone(), 2, 20, values.clone()))
+            .unwrap()
+            .remove(0);
+        let certain = Summary {
+            quantity: "diagonal".to_owned(),
+            mean: 1.0,
+            sd: 0.0,
+            mcse_mean: 0.0,
+            mcse_sd: 0.0,
+            quantiles: [1.0; 3],
+            ess_bulk: 40.0,
+            ess_tail: 40.0,
+            rhat: 1.0,
+        };
+        assert_eq!(row, certain);
+        values[2 * 23 + 1] = f64::NAN;
+        let Err(PosteriorError::NotFinite {
+            quantity,
+            chain,
+            draw,
+            ..
+        }) = summarize(&Draws::new(names, 2, 20, values))
+        else {
+            panic!("a NaN has no summary");
+        };
+        assert_eq!((quantity.as_str(), chain, draw), ("x", 1, 3));
+    }
 }

@@ -11,31 +11,33 @@ use jensen_rng::Stream;
 pub struct Weighted {
     names: Vec<String>,
     values: Vec<f64>,
+    ln_ratios: Vec<f64>,
     psis: Psis,
 }
 
 impl Weighted {
-    /// Draws `[n, d]`, draw after draw, with raw log weights `[n]`, nats with a free constant, which are
-    /// smoothed.
+    /// Draws `[n, d]`, draw after draw, with log ratios `[n]` of target and proposal, nats with a free constant,
+    /// which are smoothed to weights.
     ///
     /// # Errors
     /// Lengths that do not fit, and those of [`Psis::smooth`].
     pub fn new(
         names: Vec<String>,
         values: Vec<f64>,
-        ln_weights: &[f64],
+        ln_ratios: Vec<f64>,
     ) -> Result<Self, PosteriorError> {
-        if values.len() != names.len() * ln_weights.len() {
+        if values.len() != names.len() * ln_ratios.len() {
             return Err(PosteriorError::Length {
                 what: "values of weighted draws",
-                expected: names.len() * ln_weights.len(),
+                expected: names.len() * ln_ratios.len(),
                 found: values.len(),
             });
         }
         Ok(Self {
             names,
             values,
-            psis: Psis::smooth(ln_weights)?,
+            psis: Psis::smooth(&ln_ratios)?,
+            ln_ratios,
         })
     }
 
@@ -53,13 +55,13 @@ impl Weighted {
     ) -> Result<Self, PosteriorError> {
         let d = q.dim();
         let mut values = vec![0.0; n * d];
-        let ln_weights: Vec<f64> = (values.chunks_exact_mut(d.max(1)).zip(0..))
+        let ln_ratios: Vec<f64> = (values.chunks_exact_mut(d.max(1)).zip(0..))
             .map(|(position, i)| {
                 let ln_q = q.sample(&mut stream.child("draw", i), position);
                 log_density(position) - ln_q
             })
             .collect();
-        Self::new(names, values, &ln_weights)
+        Self::new(names, values, ln_ratios)
     }
 
     /// Names of the quantities, `[d]`.
@@ -70,6 +72,11 @@ impl Weighted {
     /// The draws, `[n, d]`.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
         self.values.chunks_exact(self.names.len().max(1))
+    }
+
+    /// The log ratios as they were, `[n]`, nats: what [`crate::evidence`] is made from.
+    pub fn ln_ratios(&self) -> &[f64] {
+        &self.ln_ratios
     }
 
     /// The smoothed weights and the shape of their tail.

@@ -1,4 +1,4 @@
-//! Figures of ArviZ 0.23.4 (NumPy 2, SciPy 1) on fixed input: diagnostics, Pareto smoothing, leave-one-out,
+//! Figures of ArviZ 0.23.4 (NumPy 2.4.6, SciPy 1.17.1) on fixed input: diagnostics, Pareto smoothing, leave-one-out,
 //! WAIC, comparison.
 //!
 //! `tables/draws.csv`: five quantities, 4 chains of 51 draws after each other: autoregressive (slow, anti),
@@ -7,11 +7,13 @@
 //! tails. `tables/arviz.csv`: `az.ess`, `az.rhat`, `az.mcse`, `az.hdi`, `np.quantile`, `az.psislw`, `az.loo`,
 //! `az.waic`, `az.compare` on them; the likelihoods are those of `models` below.
 
-use jensen_posterior::compare::{compare, pseudo_bma_plus, stacking};
+use jensen_posterior::compare::compare;
 use jensen_posterior::interval::{highest_density, quantile};
 use jensen_posterior::loo::loo;
 use jensen_posterior::waic::waic;
-use jensen_posterior::{Chains, Draws, Psis, ess, mcse, rhat, summarize};
+use jensen_posterior::{
+    Chains, Draws, Psis, ess, mcse, pseudo_bma_plus, rhat, stacking, summarize,
+};
 use jensen_rng::Stream;
 use std::collections::BTreeMap;
 use std::f64::consts::{PI, TAU};
@@ -96,6 +98,8 @@ fn diagnostics_of_chains() {
             ("rhat split", rhat::split(&x)),
             ("mcse mean", mcse::mean(&x)),
             ("mcse sd", mcse::sd(&x)),
+            ("mcse quantile 0.1", mcse::quantile(&x, 0.1)),
+            ("mcse quantile 0.5", mcse::quantile(&x, 0.5)),
         ];
         for (what, value) in ours {
             figures.check(&format!("{name} {what}"), value, ROUNDING);
