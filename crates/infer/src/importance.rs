@@ -12,7 +12,7 @@
 use crate::{InferError, dense};
 use faer::Mat;
 use jensen_density::{Evaluator, LogDensity};
-use jensen_posterior::{Approximation, Gaussian, Psis, Scale, StudentT};
+use jensen_posterior::{Approximation, Gaussian, Mixture, Psis, Scale, StudentT};
 use jensen_rng::Stream;
 use jensen_special::logspace::log_sum_exp;
 use rayon::prelude::*;
@@ -31,7 +31,7 @@ pub struct AdaptiveImportance {
     /// Most components of a proposal.
     pub max_components: usize,
     /// Degrees of freedom of the components.
-    pub dof: u32,
+    pub dof: f64,
 }
 
 impl Default for AdaptiveImportance {
@@ -42,7 +42,7 @@ impl Default for AdaptiveImportance {
             target_draws: 1000.0,
             target_shape: 0.5,
             max_components: 4,
-            dof: 5,
+            dof: 5.0,
         }
     }
 }
@@ -67,16 +67,7 @@ pub struct Sample {
     /// Draws refused by the density.
     pub n_rejected: usize,
     /// The newest proposal, if one was fitted.
-    pub proposal: Option<Proposal>,
-}
-
-/// A mixture of Student-t laws.
-#[derive(Clone, Debug)]
-pub struct Proposal {
-    /// Shares of the components, sum one.
-    pub shares: Vec<f64>,
-    /// The components.
-    pub components: Vec<StudentT>,
+    pub proposal: Option<Mixture<StudentT>>,
 }
 
 impl Sample {
@@ -116,7 +107,7 @@ pub fn adaptive_importance(
     let mut used: Vec<(Box<dyn Fn(&[f64]) -> f64 + Sync + '_>, f64)> = Vec::new();
     let mut drawn = Drawn::default();
     let mut n_components = 1;
-    let mut proposal: Option<Proposal> = None;
+    let mut proposal: Option<Mixture<StudentT>> = None;
     let mut round = 0;
     loop {
         let round_stream = stream.child("round", round as u64);
@@ -187,8 +178,8 @@ impl AdaptiveImportance {
         if self.max_components == 0 {
             return refuse("max_components", "at least 1", "0".to_owned());
         }
-        if self.dof == 0 {
-            return refuse("dof", "at least 1", "0".to_owned());
+        if !(self.dof > 0.0 && self.dof.is_finite()) {
+            return refuse("dof", "a positive number", self.dof.to_string());
         }
         Ok(())
     }
@@ -256,46 +247,15 @@ impl Drawn {
     }
 }
 
-impl Approximation for Proposal {
-    fn dim(&self) -> usize {
-        self.components[0].dim()
-    }
-
-    fn sample(&self, stream: &mut Stream, position: &mut [f64]) -> f64 {
-        let mut left = stream.uniform();
-        let mut chosen = self.components.len() - 1;
-        for (k, share) in self.shares.iter().enumerate() {
-            if left < *share {
-                chosen = k;
-                break;
-            }
-            left -= share;
-        }
-        self.components[chosen].sample(stream, position);
-        self.ln_density(position)
-    }
-
-    fn ln_density(&self, position: &[f64]) -> f64 {
-        let terms: Vec<f64> = (self.shares.iter().zip(&self.components))
-            .map(|(share, q)| share.ln() + q.ln_density(position))
-            .collect();
-        log_sum_exp(&terms)
-    }
-
-    fn describe(&self) -> String {
-        format!("mixture of {} {}", self.components.len(), self.components[0].describe())
-    }
-}
-
 /// Fits a proposal to weighted draws by EM; `None` where the draws do not carry a covariance.
 fn fit(
     d: usize,
     positions: &[f64],
     ln_weights: &[f64],
     n_components: usize,
-    dof: u32,
+    dof: f64,
     stream: &Stream,
-) -> Option<Proposal> {
+) -> Option<Mixture<StudentT>> {
     let weights = flattened(ln_weights, FLATTEN_TO * d as f64);
     let effective = 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
     let affordable = (effective / (DRAWS_PER_COORDINATE * d as f64)).floor() as usize;
@@ -305,10 +265,7 @@ fn fit(
     let kept: Vec<usize> = (0..rows.len()).filter(|&i| weights[i] > 0.0).collect();
     let whole = component(&rows, &kept, |i| weights[i], |i| weights[i], d, dof)?;
     if n_components == 1 {
-        return Some(Proposal {
-            shares: vec![1.0],
-            components: vec![em(&rows, &kept, &weights, vec![whole], vec![1.0], dof)?.1.remove(0)],
-        });
+        return em(&rows, &kept, &weights, vec![whole], vec![1.0], dof);
     }
     // Centers are drawn by weight and kept apart (k-means++ in the metric of the whole).
     let mut draws = stream.child("centers", 0);
@@ -329,27 +286,23 @@ fn fit(
         centers.push(next);
     }
     let start: Vec<StudentT> = (centers.iter())
-        .map(|&c| StudentT {
-            location: rows[c].to_vec(),
-            ..whole.clone()
-        })
+        .map(|&c| student_t(rows[c].to_vec(), whole.scale.clone(), dof))
         .collect();
     let shares = vec![1.0 / n_components as f64; n_components];
-    let (shares, components) = em(&rows, &kept, &weights, start, shares, dof)?;
-    Some(Proposal { shares, components })
+    em(&rows, &kept, &weights, start, shares, dof)
 }
 
-/// Shares and components after some steps of EM for Student-t mixtures ([peel-2000], eq. 14 to 17).
+/// A mixture after some steps of EM for Student-t laws ([peel-2000], eq. 14 to 17).
 fn em(
     rows: &[&[f64]],
     kept: &[usize],
     weights: &[f64],
     mut components: Vec<StudentT>,
     mut shares: Vec<f64>,
-    dof: u32,
-) -> Option<(Vec<f64>, Vec<StudentT>)> {
+    dof: f64,
+) -> Option<Mixture<StudentT>> {
     let d = rows[0].len();
-    let nu = f64::from(dof);
+    let nu = dof;
     for _ in 0..EM_STEPS {
         // Responsibility and the weight of distance of each kept draw for each component.
         let soft: Vec<Vec<(f64, f64)>> = kept
@@ -361,7 +314,7 @@ fn em(
                 let total = log_sum_exp(&ln);
                 (ln.iter().zip(&components))
                     .map(|(ln, q)| {
-                        let near = (nu + d as f64) / (nu + q.squared_distance(rows[i]));
+                        let near = (nu + d as f64) / (nu + squared_distance(q, rows[i]));
                         ((ln - total).exp(), near)
                     })
                     .collect()
@@ -396,7 +349,7 @@ fn em(
             Scale::Diagonal(sd) => Scale::Diagonal(sd.iter().map(|x| x * WIDEN.sqrt()).collect()),
         };
     }
-    Some((shares, components))
+    Mixture::new(&shares, components).ok()
 }
 
 /// A component with location sum(pull z) / sum(pull) and scale matrix sum(pull c c^T) / sum(mass).
@@ -406,7 +359,7 @@ fn component(
     pull: impl Fn(usize) -> f64,
     mass: impl Fn(usize) -> f64,
     d: usize,
-    dof: u32,
+    dof: f64,
 ) -> Option<StudentT> {
     let total_pull: f64 = kept.iter().map(|&i| pull(i)).sum();
     let total_mass: f64 = kept.iter().map(|&i| mass(i)).sum();
@@ -441,11 +394,7 @@ fn component(
     }
     // A correlation matrix that is singular to rounding would make a needle.
     let thin = (0..d).any(|a| lower[a * d + a] < 1e-7 * sd[a]);
-    (!thin).then_some(StudentT {
-        location,
-        scale: Scale::Lower(lower),
-        dof,
-    })
+    (!thin).then(|| student_t(location, Scale::Lower(lower), dof))
 }
 
 /// An index drawn in proportion to its weight.
@@ -482,10 +431,17 @@ fn flattened(ln_weights: &[f64], effective: f64) -> Vec<f64> {
 
 
 /// A Gaussian as a first proposal with heavier tails: the same location and scale.
-pub fn heavier(gaussian: &Gaussian, dof: u32) -> StudentT {
-    StudentT {
-        location: gaussian.mean.clone(),
-        scale: gaussian.scale.clone(),
-        dof,
-    }
+pub fn heavier(gaussian: &Gaussian, dof: f64) -> StudentT {
+    student_t(gaussian.mean.clone(), gaussian.scale.clone(), dof)
+}
+
+fn student_t(location: Vec<f64>, scale: Scale, dof: f64) -> StudentT {
+    StudentT::new(location, scale, dof).expect("internal error: degrees of freedom were checked")
+}
+
+/// |S^-1 (z - m)|^2.
+pub(crate) fn squared_distance(q: &StudentT, position: &[f64]) -> f64 {
+    let mut e: Vec<f64> = position.iter().zip(&q.location).map(|(z, m)| z - m).collect();
+    q.scale.solve(&mut e);
+    e.iter().map(|e| e * e).sum()
 }

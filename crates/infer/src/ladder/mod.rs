@@ -17,7 +17,9 @@ mod answer;
 
 pub use answer::Answer;
 
-use crate::importance::{AdaptiveImportance, Sample, adaptive_importance, heavier};
+use crate::importance::{
+    AdaptiveImportance, Sample, adaptive_importance, heavier, squared_distance,
+};
 use crate::mcmc::{ChainOptions, Metric, Nuts, Sampled, Starts, nuts};
 use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::{Path, Pathfinder, paths};
@@ -277,7 +279,7 @@ fn refine(target: &dyn LogDensity, found: &[Path]) -> (Vec<StudentT>, u64) {
     for path in hopeful(found) {
         let start = &path.optimum.place.position;
         // A mode that is known already needs no second polish.
-        let is_known = |q: &StudentT| q.squared_distance(start) < 0.1 * start.len() as f64;
+        let is_known = |q: &StudentT| squared_distance(q, start) < 0.1 * start.len() as f64;
         if refined.iter().any(is_known) {
             continue;
         }
