@@ -15,6 +15,8 @@ mod algorithm;
 pub mod drive;
 mod error;
 pub mod family;
+pub mod mcmc;
+pub mod svgd;
 
 pub use algorithm::Algorithm;
 pub use error::InferError;
