@@ -3,7 +3,7 @@
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_rng::Stream;
-use jensen_run::{Checkpoints, Observer};
+use jensen_run::{Checkpoint, Checkpoints, Observer};
 
 /// Where a long run keeps its states.
 #[derive(Clone, Debug)]
@@ -58,7 +58,10 @@ pub fn drive<A: Algorithm>(
     };
     let (mut step, mut state) = match kept {
         Some(kept) => kept,
-        None => (0, algorithm.init(&mut evaluator, start, &stream.child("init", 0))?),
+        None => (
+            0,
+            algorithm.init(&mut evaluator, start, &stream.child("init", 0))?,
+        ),
     };
     let mut stopped = false;
     while step < n_steps && !stopped {
@@ -86,13 +89,18 @@ pub fn drive<A: Algorithm>(
 }
 
 /// The newest checkpoint that can be read.
-fn newest<S: serde::de::DeserializeOwned>(keep: &Keep) -> Result<Option<(u64, S)>, InferError> {
+pub(crate) fn newest_checkpoint(keep: &Keep) -> Result<Option<Checkpoint>, InferError> {
     let mut recovered = keep.checkpoints.load_latest()?;
-    let Some(checkpoint) = recovered.checkpoint else {
-        return match recovered.skipped.is_empty() {
-            true => Ok(None),
-            false => Err(recovered.skipped.remove(0).into()),
-        };
+    match (recovered.checkpoint, recovered.skipped.is_empty()) {
+        (None, false) => Err(recovered.skipped.remove(0).into()),
+        (checkpoint, _) => Ok(checkpoint),
+    }
+}
+
+/// The state of the newest checkpoint and its step.
+fn newest<S: serde::de::DeserializeOwned>(keep: &Keep) -> Result<Option<(u64, S)>, InferError> {
+    let Some(checkpoint) = newest_checkpoint(keep)? else {
+        return Ok(None);
     };
     let state = serde_json::from_value(checkpoint.state).map_err(|error| InferError::Failed {
         method: "resume",

@@ -18,10 +18,14 @@ pub mod drive;
 mod error;
 pub mod family;
 pub mod importance;
+pub mod ladder;
 pub mod laplace;
+pub mod mcmc;
 pub mod optimize;
 pub mod pathfinder;
+pub mod referee;
 pub mod starts;
+pub mod svgd;
 
 #[cfg(test)]
 mod targets;
