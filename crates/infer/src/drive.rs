@@ -58,7 +58,10 @@ pub fn drive<A: Algorithm>(
     };
     let (mut step, mut state) = match kept {
         Some(kept) => kept,
-        None => (0, algorithm.init(&mut evaluator, start, &stream.child("init", 0))?),
+        None => (
+            0,
+            algorithm.init(&mut evaluator, start, &stream.child("init", 0))?,
+        ),
     };
     let mut stopped = false;
     while step < n_steps && !stopped {
