@@ -15,6 +15,7 @@ mod algorithm;
 pub mod drive;
 mod error;
 pub mod family;
+pub mod vi;
 
 pub use algorithm::Algorithm;
 pub use error::InferError;
