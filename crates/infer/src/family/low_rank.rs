@@ -9,7 +9,7 @@
 //! - entropy d/2 ln(2 pi e) + (ln det D^2 + ln det C)/2, by covariance: P/2
 //!
 //! The local coordinates use the marginal standard deviations s = sqrt(D_ii^2 + |V_i|^2): J = s for m and
-//! for the rows of V, 1/sqrt 2 for ln D. Cost O(d r + r^3) a draw with the small factor, O(d r^2) to form it.
+//! for the rows of V, 1/sqrt 2 for ln D. Cost O(d r^2 + r^3) a draw.
 //! For many coordinates with a few strong directions. V = 0 is a saddle of the bound, so V starts away from it.
 
 use super::{Family, Member};
@@ -176,9 +176,9 @@ impl Family for LowRank {
         let away: Vec<f64> = z.iter().zip(mean).map(|(z, m)| z - m).collect();
         // a = D^-2 x - W C^-1 (W^T x), and V^T a for the gradient by V.
         let mut inner = vec![0.0; r];
-        for i in 0..d {
+        for (i, x) in away.iter().enumerate() {
             for (t, w) in inner.iter_mut().zip(self.row(&inverse.scaled, i)) {
-                *t += w * away[i];
+                *t += w * x;
             }
         }
         let mut along = vec![0.0; r];

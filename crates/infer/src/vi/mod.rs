@@ -3,6 +3,36 @@
 //! [`fit`] is the way in: a family, a start, no numbers to set. What it is made of can be had one by one:
 //! [`Sgvi`] with an [`Estimator`], an [`Objective`] and a [`StepRule`]; [`Bam`], which matches scores;
 //! [`Advi`], as published, for comparison.
+//!
+//! ```
+//! use jensen_density::{Layout, LogDensity, Reject, Variable};
+//! use jensen_infer::{family::FullRank, vi::{Stop, fit}};
+//! use jensen_rng::Stream;
+//! use jensen_run::Silent;
+//!
+//! /// x ~ N(3, 1), y | x ~ N(x, 1/10).
+//! struct Pair(Layout);
+//!
+//! impl LogDensity for Pair {
+//!     fn layout(&self) -> &Layout {
+//!         &self.0
+//!     }
+//!     fn log_density_and_grad(&self, p: &[f64], grad: &mut [f64], _: &mut [f64]) -> Result<f64, Reject> {
+//!         let (a, b) = (p[0] - 3.0, 10.0 * (p[1] - p[0]));
+//!         grad[0] = -a + 10.0 * b;
+//!         grad[1] = -10.0 * b;
+//!         Ok(-0.5 * (a * a + b * b))
+//!     }
+//! }
+//!
+//! let target = Pair(Layout::new(vec![Variable::real("x"), Variable::real("y")]));
+//! let family = FullRank { dim: 2 };
+//! let found = fit(&target, &family, &[0.0, 0.0], 10_000, &Stream::from_seed(1), &mut Silent)?;
+//! assert_eq!(found.stop, Stop::Converged);
+//! // The log evidence: ln(2 pi / 10).
+//! assert!((found.elbo + 0.4647).abs() < 0.01);
+//! # Ok::<(), jensen_infer::InferError>(())
+//! ```
 
 mod advi;
 mod bam;
