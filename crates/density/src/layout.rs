@@ -32,7 +32,12 @@ impl Variable {
     }
 
     /// A constrained variable with this many unconstrained coordinates.
-    pub fn constrained(name: &str, shape: &[usize], n_coordinates: usize, constraint: &str) -> Self {
+    pub fn constrained(
+        name: &str,
+        shape: &[usize],
+        n_coordinates: usize,
+        constraint: &str,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             shape: shape.to_vec(),

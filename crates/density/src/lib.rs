@@ -29,9 +29,11 @@
 //! ```
 
 mod evaluator;
+mod factored;
 mod layout;
 
 pub use evaluator::Evaluator;
+pub use factored::Factored;
 pub use layout::{Layout, Variable};
 
 /// A density on R^d, up to a constant, with its gradient.

@@ -26,6 +26,7 @@ pub mod pathfinder;
 pub mod referee;
 pub mod starts;
 pub mod svgd;
+pub mod vi;
 
 #[cfg(test)]
 mod targets;
