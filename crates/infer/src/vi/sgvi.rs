@@ -240,11 +240,16 @@ impl Sgvi<'_> {
     /// Takes the step and returns its length in local coordinates; a step to parameters that are not finite is
     /// not taken.
     fn advance(&self, state: &mut SgviState, gradient: &mut [f64]) -> Option<f64> {
+        let finite = |x: &[f64]| x.iter().all(|x| x.is_finite());
         self.family.gradient_to_local(&state.params, gradient);
+        // Before the rule remembers it.
+        if !finite(gradient) {
+            return None;
+        }
         self.steps.advance(&mut state.steps, gradient);
         let length = norm(gradient);
         self.family.step_from_local(&state.params, gradient);
-        if !gradient.iter().all(|g| g.is_finite()) {
+        if !finite(gradient) {
             return None;
         }
         for (x, g) in state.params.iter_mut().zip(gradient) {
