@@ -6,13 +6,15 @@
 //! [dhaka-2020]: averaged iterates and a stop rule that does not look at a noisy bound.
 //!
 //! **Stop rule.** Let x_c be the averaged iterate at check c; checks lie at steps that grow by a factor of 1.5.
-//! The gain L(x_c) - L(x_{c-1}) is estimated from pairs of draws with common noise, with its standard error;
-//! the number of pairs is doubled while they do not decide, as long as a check costs less than half of the steps
-//! since the last. The run ends when |gain| + 2 standard errors is below the tolerance twice in a row. Why:
-//! a difference of bounds, in nats, does not depend on the constant of the log density as a relative change
-//! of the bound does; pairs cancel the noise of the bound; the standard error is part of the test, so noise
-//! alone cannot pass it; and because checks grow apart, small steps cannot pass it either: where the gap to
-//! the optimum falls like 1/t, the gain between t and 1.5 t is half of what remains at 1.5 t.
+//! The gain L(x_c) - L(x_{c-1}), and the gain ahead L(x_c + 5 (x_c - x_{c-1})) - L(x_c), are estimated from draws
+//! with common noise, with their standard errors; the number of draws is doubled while they do not decide, as long
+//! as a check costs less than half of the steps since the last. The run ends when |gain| and the gain ahead, two
+//! standard errors added, are below the tolerance twice in a row. Why: a difference of bounds, in nats, does not
+//! depend on the constant of the log density as a relative change of the bound does; common noise cancels; the
+//! standard error is part of the test, so noise alone cannot pass it; and small steps cannot pass it: where the gap
+//! to the optimum falls like 1/t, the gain between t and 1.5 t is half of what remains, and a drift that is slower
+//! shows ahead. What it cannot see is a direction along which the steps hardly move at all: a mean-field q of a
+//! posterior with correlations near one may stop with its mean off along the ridge. That is for the referee.
 //!
 //! A draw that the density refuses is left out of the estimate and counted. Cost: M gradients a step, and checks
 //! at most half as much again, or one batch of `n_check` pairs each.
@@ -126,17 +128,24 @@ pub struct SgviInfo {
     pub converged: bool,
 }
 
-/// The comparison of two averaged iterates.
+/// The comparison of two averaged iterates, and of what lies ahead of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Check {
     /// The objective at the newer minus that at the older, nats.
     pub gain: f64,
     /// Its standard error, nats.
     pub error: f64,
+    /// The objective further along the line from the older to the newer, minus that at the newer, nats.
+    pub gain_ahead: f64,
+    /// Its standard error, nats.
+    pub error_ahead: f64,
 }
 
 /// Checks lie at steps that grow by this factor: the gain is then comparable with what remains.
 const CHECK_FACTOR: f64 = 1.5;
+/// How much further than the last distance a check looks ahead: enough to see a slow drift, not so far that the
+/// noise of the average hides it.
+const LOOK_AHEAD: f64 = 5.0;
 /// The most that a check may cost, as a share of the steps since the last.
 const CHECK_SHARE: f64 = 0.5;
 /// Standard errors added to the gain: 2.3 % of misses a check where the gain is at the tolerance.
@@ -231,11 +240,16 @@ impl Sgvi<'_> {
     /// Takes the step and returns its length in local coordinates; a step to parameters that are not finite is
     /// not taken.
     fn advance(&self, state: &mut SgviState, gradient: &mut [f64]) -> Option<f64> {
+        let finite = |x: &[f64]| x.iter().all(|x| x.is_finite());
         self.family.gradient_to_local(&state.params, gradient);
+        // Before the rule remembers it.
+        if !finite(gradient) {
+            return None;
+        }
         self.steps.advance(&mut state.steps, gradient);
         let length = norm(gradient);
         self.family.step_from_local(&state.params, gradient);
-        if !gradient.iter().all(|g| g.is_finite()) {
+        if !finite(gradient) {
             return None;
         }
         for (x, g) in state.params.iter_mut().zip(gradient) {
@@ -253,25 +267,37 @@ impl Sgvi<'_> {
     ) -> Check {
         let stream = stream.child("check", 0);
         let n_steps = state.next_check as f64 * (1.0 - 1.0 / CHECK_FACTOR);
-        let n_most = (n_steps * self.n_draws as f64 * CHECK_SHARE / 2.0) as usize;
+        let n_most = (n_steps * self.n_draws as f64 * CHECK_SHARE / 3.0) as usize;
+        let ahead: Vec<f64> = (state.averaged.iter().zip(&state.checked))
+            .map(|(new, old)| new + LOOK_AHEAD * (new - old))
+            .collect();
         let mut n_pairs = self.n_check;
-        let mut gains = Vec::with_capacity(n_pairs);
+        let (mut gains, mut gains_ahead) = (Vec::new(), Vec::new());
         let (mut n_tried, mut passed) = (0, false);
         let (mut gain, mut error) = (f64::NAN, f64::NAN);
+        let (mut gain_ahead, mut error_ahead) = (f64::NAN, f64::NAN);
         while n_tried < n_pairs {
             for group in n_tried..n_pairs {
                 let mut value =
                     |params: &[f64]| self.value_of_group(evaluator, params, &stream, group);
-                if let (Some(new), Some(old)) = (value(&state.averaged), value(&state.checked)) {
-                    gains.push(new - old);
-                }
+                let Some(new) = value(&state.averaged) else {
+                    continue;
+                };
+                gains.extend(value(&state.checked).map(|old| new - old));
+                gains_ahead.extend(value(&ahead).map(|ahead| ahead - new));
             }
             n_tried = n_pairs;
             (gain, error) = mean_and_error(&gains);
-            let undecided = (gain.abs() - self.tolerance).abs() < CHECK_ERRORS * error;
-            // NaN, from too few pairs that the density accepts, does not pass.
-            passed =
-                2 * gains.len() > n_tried && gain.abs() + CHECK_ERRORS * error < self.tolerance;
+            (gain_ahead, error_ahead) = mean_and_error(&gains_ahead);
+            // NaN, from too few pairs that the density accepts, does not pass. Where the density refuses what lies
+            // ahead, there is nothing to be had there.
+            let ahead_passed = 2 * gains_ahead.len() <= n_tried
+                || gain_ahead + CHECK_ERRORS * error_ahead < self.tolerance;
+            passed = 2 * gains.len() > n_tried
+                && gain.abs() + CHECK_ERRORS * error < self.tolerance
+                && ahead_passed;
+            let near = |gain: f64, error: f64| (gain - self.tolerance).abs() < CHECK_ERRORS * error;
+            let undecided = near(gain.abs(), error) || near(gain_ahead, error_ahead);
             if undecided && 2 * n_pairs * self.objective.n_samples() <= n_most {
                 n_pairs *= 2;
             }
@@ -279,7 +305,12 @@ impl Sgvi<'_> {
         state.n_passed = if passed { state.n_passed + 1 } else { 0 };
         state.checked.copy_from_slice(&state.averaged);
         state.next_check = (state.next_check as f64 * CHECK_FACTOR).ceil() as u64;
-        Check { gain, error }
+        Check {
+            gain,
+            error,
+            gain_ahead,
+            error_ahead,
+        }
     }
 
     /// The objective of one group of draws with the noise of this index; `None` if one of them is refused.

@@ -64,6 +64,19 @@ fn full_rank_finds_a_correlated_gaussian_on_any_scale() {
 }
 
 #[test]
+fn the_constant_of_the_log_density_changes_nothing() {
+    let family = FullRank { dim: 3 };
+    let mut target = Gaussian::mild();
+    let plain = fitted(&target, &family, &[0.0; 3]);
+    target.constant = -1e6;
+    let shifted = fitted(&target, &family, &[0.0; 3]);
+    assert_eq!(plain.params, shifted.params);
+    assert_eq!(plain.n_steps, shifted.n_steps);
+    // Eight digits of a million.
+    assert!((shifted.elbo + 1e6 - plain.elbo).abs() < 1e-2);
+}
+
+#[test]
 fn mean_field_finds_the_diagonal_of_the_precision() {
     let target = Gaussian::correlated();
     let family = MeanField { dim: 3 };
