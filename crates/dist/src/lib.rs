@@ -5,6 +5,8 @@
 //! moments, the entropy and the closed-form KL with Monte Carlo.
 
 mod draw;
+pub mod multivariate;
 pub mod univariate;
 
+pub use multivariate::Multivariate;
 pub use univariate::{ExponentialFamily, Univariate};

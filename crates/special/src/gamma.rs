@@ -175,8 +175,29 @@ pub fn multivariate_digamma(d: usize, a: f64) -> f64 {
 }
 
 /// ln Gamma(x) - (x - 1/2) ln x + x - ln(2 pi)/2 for large x.
-fn stirling(x: f64) -> f64 {
+pub(crate) fn stirling(x: f64) -> f64 {
     polynomial(1.0 / (x * x), |k| STIRLING[k], STIRLING.len()) / x
+}
+
+/// ln Gamma(1 + x) for 0 < x < 1, relative to itself also next to 0.
+pub(crate) fn ln_gamma_1p(x: f64) -> f64 {
+    if x < 0.5 {
+        at_two(x) - x.ln_1p()
+    } else {
+        ln_gamma(1.0 + x)
+    }
+}
+
+/// ln y - u for y = 1 + u without cancellation; the caller knows both, each to its last place. With
+/// r = u / (2 + u) it is 2 (r^3/3 + r^5/5 + ...) - r u.
+pub(crate) fn ln_minus(y: f64, u: f64) -> f64 {
+    if !(-0.4..=0.5).contains(&u) {
+        return y.ln() - u;
+    }
+    // Here r^2 is at most 1/16, and twelve terms reach the last place.
+    let r = u / (2.0 + u);
+    let tail = polynomial(r * r, |k| 1.0 / (2 * k + 3) as f64, 12);
+    2.0 * r * (r * r) * tail - r * u
 }
 
 /// ln Gamma(2 + t) for |t| <= 1/2.

@@ -5,6 +5,9 @@
 //! limit with its sign.
 
 pub mod bessel;
+mod dual;
 pub mod error;
 pub mod gamma;
+pub mod incomplete_beta;
+pub mod incomplete_gamma;
 pub mod logspace;

@@ -4,6 +4,8 @@
 //! the definitions: at random points, log-uniform where the domain spans decades, at zeros and next to
 //! them, where methods change, and far out.
 
+use jensen_special::incomplete_beta::beta_inc;
+use jensen_special::incomplete_gamma::{gamma_p, gamma_q};
 use jensen_special::{bessel, error, gamma, logspace};
 
 /// A function with the column that holds its values.
@@ -127,6 +129,55 @@ const CASES: &[Case] = &[
         |x| bessel::i1_over_i0(x[0]),
         3.0,
         0.0,
+    ),
+    case(
+        "incomplete_gamma",
+        "ln_p",
+        |x| gamma_p(x[0], x[1]).ln,
+        10.0,
+        1.0,
+    ),
+    case(
+        "incomplete_gamma",
+        "ln_q",
+        |x| gamma_q(x[0], x[1]).ln,
+        10.0,
+        1.0,
+    ),
+    case(
+        "incomplete_gamma",
+        "ln_p_by_shape",
+        |x| gamma_p(x[0], x[1]).ln_by_shape,
+        16.0,
+        1.0,
+    ),
+    case(
+        "incomplete_gamma",
+        "ln_q_by_shape",
+        |x| gamma_q(x[0], x[1]).ln_by_shape,
+        16.0,
+        1.0,
+    ),
+    case(
+        "incomplete_beta",
+        "ln_i",
+        |x| beta_inc(x[0], x[1], x[2]).ln,
+        24.0,
+        1.0,
+    ),
+    case(
+        "incomplete_beta",
+        "ln_i_by_a",
+        |x| beta_inc(x[0], x[1], x[2]).ln_by_a,
+        64.0,
+        1.0,
+    ),
+    case(
+        "incomplete_beta",
+        "ln_i_by_b",
+        |x| beta_inc(x[0], x[1], x[2]).ln_by_b,
+        64.0,
+        1.0,
     ),
 ];
 

@@ -117,7 +117,7 @@ pub fn fit(
     options.check()?;
     let mut climbed = Vec::new();
     let mut best: Option<Answer> = None;
-    let mut consider = |answer: Answer, best: &mut Option<Answer>| {
+    let consider = |answer: Answer, best: &mut Option<Answer>| {
         let better = match best {
             None => true,
             Some(known) => answer.report.verdict < known.report.verdict,

@@ -32,7 +32,7 @@ pub fn judge_chains(target: &dyn LogDensity, sampled: &Sampled) -> Result<Report
             scarcities.push(0.0);
             continue;
         }
-        r_hats.push(rhat::rhat(&chains));
+        r_hats.push(rhat::rank(&chains));
         scarcities.push(LEAST_DRAWS / ess::bulk(&chains).min(ess::tail(&chains)));
     }
     let n_draws = (draws.n_chains() * draws.n_draws()) as f64;

@@ -17,7 +17,7 @@ const DRIFT: f64 = 0.2;
 const STEIN: f64 = 0.2;
 
 /// Weighted means and standard deviations of values `[n, v]`.
-pub fn weighted_moments(sample: &Sample, values: &[f64], width: usize) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn weighted_moments(sample: &Sample, values: &[f64], width: usize) -> (Vec<f64>, Vec<f64>) {
     let weights = sample.weights();
     let mut mean = vec![0.0; width];
     let mut sd = vec![0.0; width];
@@ -34,7 +34,7 @@ pub fn weighted_moments(sample: &Sample, values: &[f64], width: usize) -> (Vec<f
 }
 
 /// Constrained values of all positions of a sample, `[n, n_values]`; zero where the density refused.
-pub fn values_of(target: &dyn LogDensity, sample: &Sample) -> Vec<f64> {
+pub(crate) fn values_of(target: &dyn LogDensity, sample: &Sample) -> Vec<f64> {
     let width = target.layout().n_values();
     let mut values = vec![0.0; sample.ln_p.len() * width];
     for ((row, out), ln_p) in sample.rows().zip(values.chunks_exact_mut(width)).zip(&sample.ln_p) {
