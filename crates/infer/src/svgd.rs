@@ -66,7 +66,7 @@ pub struct SvgdInfo {
     pub phi_rms: f64,
     /// Mean log density of the accepted particles before the step, nats; none if all were refused.
     pub mean_log_density: Option<f64>,
-    /// Gradients of this step.
+    /// Gradients of this step; they are counted here, not by the evaluator, since each thread has its own.
     pub n_gradients: u64,
     /// Particles where the density refused; they feel only the others.
     pub n_rejected: u64,
