@@ -216,7 +216,7 @@ fn moments_of_known_targets() {
     let planar = [gaussian(), funnel()];
     let every = [gaussian(), funnel(), student()];
     recovers(&Hmc::default(), 2500, &every);
-    recovers(&Slice::default(), 2500, &every);
+    recovers(&Slice::default(), 20_000, &every);
     recovers(&Metropolis::default(), 40_000, &every);
     recovers(&AdaptiveMetropolis::default(), 20_000, &every);
     recovers(&slice_and_walk(), 20_000, &planar);
