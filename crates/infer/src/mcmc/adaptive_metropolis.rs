@@ -14,8 +14,9 @@
 //! # Differences from the paper
 //!
 //! The scale adapts faster than the shape, which a random walk tells slowly: g weighs the newer half of the
-//! steps, and the identity to begin with counts for 10 d of them. Adaptation ends with the warmup unless `always` is set: what remains is an ordinary Markov chain. With
-//! `always` the draws are right in the limit only.
+//! steps, and the identity to begin with counts for 10 d of them. Adaptation ends with the warmup unless
+//! `always` is set: what remains is an ordinary Markov chain. With `always` the draws are right in the limit
+//! only.
 
 use super::check::enough_warmup;
 use super::metropolis::{best_acceptance, rate};
