@@ -66,7 +66,7 @@ pub struct SvgdInfo {
     pub phi_rms: f64,
     /// Mean log density of the accepted particles before the step, nats; none if all were refused.
     pub mean_log_density: Option<f64>,
-    /// Gradients of this step.
+    /// Gradients of this step; they are counted here, not by the evaluator, since each thread has its own.
     pub n_gradients: u64,
     /// Particles where the density refused; they feel only the others.
     pub n_rejected: u64,
@@ -222,9 +222,9 @@ fn square_distance(x: &[f64], y: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drive::{Flow, drive};
+    use crate::drive::{Flow, Keep, drive};
     use crate::mcmc::laws::{self, Target};
-    use jensen_run::Silent;
+    use jensen_run::{Checkpoints, RunFolder, Silent};
 
     fn settled(
         svgd: &Svgd,
@@ -300,6 +300,35 @@ mod tests {
         let one = on(1);
         assert_eq!(one, on(2));
         assert_eq!(one, on(3));
+    }
+
+    #[test]
+    fn a_resumed_run_has_the_bits_of_an_unbroken_one() {
+        let known = laws::funnel();
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(folder.path().join("run")).unwrap();
+        let keep = Keep {
+            checkpoints: Checkpoints::of(&run),
+            every: 7,
+        };
+        let (svgd, stream) = (Svgd::default(), Stream::from_seed(3));
+        let until = |n_steps, keep| {
+            let each = |_, _: &SvgdState, _| Flow::Continue;
+            let start = [0.0, 0.0];
+            drive(
+                &svgd,
+                &*known.target,
+                &start,
+                n_steps,
+                &stream,
+                keep,
+                &mut Silent,
+                each,
+            )
+            .unwrap()
+        };
+        assert_eq!(until(20, Some(&keep)).step, 20);
+        assert_eq!(until(30, Some(&keep)).state, until(30, None).state);
     }
 
     #[test]

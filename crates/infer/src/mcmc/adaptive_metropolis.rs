@@ -1,20 +1,22 @@
 //! Adaptive Metropolis: a random walk that learns scale and shape of its proposals from its own past.
 //!
-//! Proposals N(z, s^2 L L') with, after step t and with g = (t + 1)^-0.6,
+//! Proposals N(z, s^2 L L') and, after step t,
 //!
-//! - ln s += g (a - a*), a the acceptance probability,
+//! - ln s += t^-0.6 (a - a*), a the acceptance probability,
 //! - m += g (z - m),
-//! - L L' <- (1 - g) L L' + g (z - m)(z - m)'
+//! - L L' <- (1 - g) L L' + g (z - m)(z - m)', with g = 2 / (t + 10 d)
 //!
 //! ([haario-2001]; [andrieu-2008], Alg. 4). L is updated itself, by a rotation for each coordinate, so it
 //! stays a Cholesky factor and a step costs one evaluation and order d^2 operations.
 //!
-//! Use it where there are no gradients and d is at most a few dozen.
+//! Use it where there are no gradients and d is at most twenty or so.
 //!
 //! # Differences from the paper
 //!
-//! Adaptation ends with the warmup unless `always` is set: what remains is an ordinary Markov chain. With
-//! `always` the draws are right in the limit only.
+//! The scale adapts faster than the shape, which a random walk tells slowly: g weighs the newer half of the
+//! steps, and the identity to begin with counts for 10 d of them. Adaptation ends with the warmup unless
+//! `always` is set: what remains is an ordinary Markov chain. With `always` the draws are right in the limit
+//! only.
 
 use super::check::enough_warmup;
 use super::metropolis::{best_acceptance, rate};
@@ -138,9 +140,9 @@ impl Kernel for AdaptiveMetropolis {
 }
 
 fn adapt(state: &mut AdaptiveMetropolisState, accept_prob: f64) {
-    let weight = rate(state.step + 1);
-    let target = best_acceptance(state.position.len());
-    state.scale *= (weight * (accept_prob - target)).exp();
+    let d = state.position.len();
+    state.scale *= (rate(state.step) * (accept_prob - best_acceptance(d))).exp();
+    let weight = 2.0 / (state.step as f64 + 10.0 * d as f64);
     let mut deviation: Vec<f64> = (state.position.iter().zip(&state.mean))
         .map(|(x, m)| weight.sqrt() * (x - m))
         .collect();
@@ -174,7 +176,31 @@ fn add_square(factor: &mut [f64], v: &mut [f64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::add_square;
+    use super::super::laws::gaussian;
+    use super::*;
+
+    /// The covariance (1, 2.4; 2.4, 9) of the target. The tolerance is what some thousand dependent steps
+    /// allow.
+    #[test]
+    fn the_shape_of_the_target_is_learned() {
+        const TOLERANCE: f64 = 0.25;
+        let known = gaussian();
+        let kernel = AdaptiveMetropolis::default();
+        let mut evaluator = Evaluator::new(&*known.target);
+        let stream = Stream::from_seed(2);
+        let mut state = kernel.init(&mut evaluator, &[0.0, 0.0], &stream).unwrap();
+        for step in 0..kernel.n_warmup {
+            kernel.step(&mut evaluator, &mut state, &stream.child("step", step));
+        }
+        let l = &state.factor;
+        let found = [l[0] * l[0], l[0] * l[2], l[2] * l[2] + l[3] * l[3]];
+        for (found, expected) in found.into_iter().zip([1.0, 2.4, 9.0]) {
+            assert!(
+                (found / expected - 1.0).abs() < TOLERANCE,
+                "{found}, {expected}"
+            );
+        }
+    }
 
     #[test]
     fn a_square_is_added_to_the_product_of_factors() {

@@ -275,7 +275,7 @@ mod tests {
     use jensen_posterior::Draws;
 
     /// m ~ N(0, 1), s ~ N(0, 1/4), b ~ N(0, 1), y_i ~ N(m + b, e^(2 s)) for two observations; draws of
-    /// m, s and b after alternating an update given y and new data y: [geweke-2004], Sect. 3.2. If the
+    /// m, s and b after alternating an update given y and new data y: [geweke-2004], Sect. 3. If the
     /// update is right, they follow the prior. `precision_factor` is 1 for the right conditional of m.
     fn joint_draws(precision_factor: f64) -> Draws {
         let (n_chains, n_draws) = (4, 5000);

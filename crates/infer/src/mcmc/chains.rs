@@ -244,7 +244,8 @@ impl Job<'_> {
         let mut records = self.kept()?;
         let total = n_chains as u64 * self.n_steps();
         let steps_done = (records.iter().flatten()).map(|record| record.step).sum();
-        let (stop, done) = (AtomicBool::new(false), AtomicU64::new(steps_done));
+        let stop = AtomicBool::new(observer.stop_requested());
+        let done = AtomicU64::new(steps_done);
         let todo: Vec<(usize, Option<Record>)> = (records.iter().cloned().enumerate())
             .filter(|(_, kept)| kept.as_ref().is_none_or(|kept| kept.step < self.n_steps()))
             .collect();

@@ -216,7 +216,7 @@ fn moments_of_known_targets() {
     let planar = [gaussian(), funnel()];
     let every = [gaussian(), funnel(), student()];
     recovers(&Hmc::default(), 2500, &every);
-    recovers(&Slice::default(), 2500, &every);
+    recovers(&Slice::default(), 20_000, &every);
     recovers(&Metropolis::default(), 40_000, &every);
     recovers(&AdaptiveMetropolis::default(), 20_000, &every);
     recovers(&slice_and_walk(), 20_000, &planar);
@@ -254,7 +254,7 @@ where
     assert_eq!(unbroken.chains.len(), 3);
     assert!(unbroken.n_gradients() >= 3 * 40);
 
-    // Broken twice after a few steps of each chain, then to the end.
+    // Broken twice, after one step of each chain, then to the end.
     let folder = tempfile::tempdir().unwrap();
     let keep = |name: &str| Keep {
         checkpoints: Checkpoints::of(&RunFolder::create(folder.path().join(name)).unwrap()),
@@ -265,12 +265,8 @@ where
     let again = |observer: &mut dyn Observer| {
         sample_chains(kernel, target, &options, &stream, Some(&kept), observer)
     };
-    // A chain so quick that it was over before the stop is no failure.
     for _ in 0..2 {
-        assert!(matches!(
-            again(&mut StopAlways),
-            Err(InferError::Stopped) | Ok(_)
-        ));
+        assert!(matches!(again(&mut StopAlways), Err(InferError::Stopped)));
     }
     assert_eq!(again(&mut Silent).unwrap(), unbroken, "{}", kernel.name());
     let other = sample_chains(

@@ -8,6 +8,38 @@
 //! Both give [`Sampled`]: draws on the unconstrained scale, what the sampler measured at each of them, and
 //! every divergence with its place. Chain c draws from the child `chain`, c of the stream and chains share
 //! nothing, so the number of threads changes no bit.
+//!
+//! ```
+//! use jensen_density::{Layout, LogDensity, Reject, Variable};
+//! use jensen_infer::mcmc::{ChainOptions, Nuts, nuts};
+//! use jensen_rng::Stream;
+//! use jensen_run::Silent;
+//!
+//! /// y ~ N(0, 1), x = e^y: the coordinate is ln x.
+//! struct LogNormal(Layout);
+//!
+//! impl LogDensity for LogNormal {
+//!     fn layout(&self) -> &Layout {
+//!         &self.0
+//!     }
+//!     fn log_density_and_grad(&self, y: &[f64], grad: &mut [f64], _: &mut [f64]) -> Result<f64, Reject> {
+//!         grad[0] = -y[0];
+//!         Ok(-0.5 * y[0] * y[0])
+//!     }
+//!     fn constrain(&self, y: &[f64], x: &mut [f64]) {
+//!         x[0] = y[0].exp();
+//!     }
+//! }
+//!
+//! let target = LogNormal(Layout::new(vec![Variable::constrained("x", &[], 1, "lower=0")]));
+//! let (method, chains) = (Nuts::default(), ChainOptions::default());
+//! let stream = Stream::from_seed(1);
+//! let sampled = nuts::sample(&target, &method, &chains, &stream, None, &mut Silent)?;
+//! let x = sampled.constrained(&target).column(0);
+//! let below = x.iter().filter(|x| **x < 1.0).count() as f64 / x.len() as f64;
+//! assert!((below - 0.5).abs() < 0.1);
+//! # Ok::<(), jensen_infer::InferError>(())
+//! ```
 
 mod adaptive_metropolis;
 mod blocks;

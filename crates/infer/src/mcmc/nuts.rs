@@ -1,7 +1,7 @@
 //! The No-U-turn sampler: Hamiltonian trajectories that double until they turn back, with the next
 //! position drawn from the trajectory by its weight.
 //!
-//! [hoffman-2014], Sect. 3, with the multinomial draw of [betancourt-2017], App. A.3. The sampler is that
+//! [hoffman-2014], Sect. 3, with the multinomial draw of [betancourt-2017], App. A. The sampler is that
 //! of the crate `nuts-rs`: its step size by dual averaging, its metric from the variances of draws and of
 //! gradients together ([seyboldt-2026]), so a warmup is shorter than with draws alone and asks for no
 //! number from the user. A step costs up to 2^depth gradients and a few vector operations for each.
@@ -9,6 +9,9 @@
 //! Use it as the gold standard, wherever gradients exist and modes are not far apart.
 //!
 //! A position that the density refuses ends a trajectory: it is counted and kept as a divergence.
+//!
+//! The sampler sums with the widest vectors that the processor has, so the same seed gives the same bits for
+//! any number of threads, but may give others on a processor of another kind.
 //!
 //! # Stop and resume
 //!
@@ -39,8 +42,8 @@ use std::fmt::Debug;
 pub struct Nuts {
     /// Steps that find step size and metric, at least 20. Default 1000, as in Stan.
     pub n_warmup: u64,
-    /// The acceptance probability that the step size is adapted to, in (0, 1). Default 0.8
-    /// ([hoffman-2014], Sect. 4). Nearer to 1 where trajectories diverge.
+    /// The acceptance probability that the step size is adapted to, in (0, 1). Default 0.8, as in
+    /// Stan. Nearer to 1 where trajectories diverge.
     pub target_accept: f64,
     /// The largest depth of a tree, at least 1: a step takes at most 2^depth - 1 leapfrog steps. Default 10.
     pub max_depth: u64,
