@@ -31,8 +31,8 @@ pub struct Incomplete {
     pub ln_by_x: f64,
 }
 
-/// P(a, x) for 0 < a <= 1e10 and x >= 0; NaN elsewhere. The logarithm to 10 ulp of max(1, |ln P|), its
-/// partial by the shape to 16 ulp of max(1, |partial|).
+/// P(a, x) for 0 < a <= 1e10 and x >= 0; NaN elsewhere. The logarithm to 32 ulp of max(1, |ln P|), its
+/// partial by the shape to 32 ulp of max(1, |partial|); the large terms of ln D cancel.
 pub fn gamma_p(a: f64, x: f64) -> Incomplete {
     both(a, x)[0]
 }

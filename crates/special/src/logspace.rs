@@ -70,7 +70,7 @@ pub fn log_diff_exp(a: f64, b: f64) -> f64 {
     a + log1m_exp(b - a)
 }
 
-/// 1 / (1 + e^(-x)), to 2 ulp, without overflow.
+/// 1 / (1 + e^(-x)), to 3 ulp, without overflow.
 pub fn inv_logit(x: f64) -> f64 {
     if x >= 0.0 {
         1.0 / (1.0 + (-x).exp())
@@ -80,7 +80,7 @@ pub fn inv_logit(x: f64) -> f64 {
     }
 }
 
-/// ln(p / (1 - p)) for 0 <= p <= 1.
+/// ln(p / (1 - p)) for 0 <= p <= 1, to 3 ulp.
 pub fn logit(p: f64) -> f64 {
     // Near one half the quotient is near one, and its logarithm wants the difference, which is exact.
     if (0.25..=0.75).contains(&p) {

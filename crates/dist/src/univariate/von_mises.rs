@@ -39,15 +39,17 @@ impl Univariate for VonMises {
         -2.0 * concentration * half * half - TAU.ln() - ln_i0_scaled(concentration)
     }
 
-    /// Rejection from a wrapped Cauchy law; the draw lies within pi of the direction.
+    /// Rejection from a wrapped Cauchy law; the draw lies within pi of the direction, with steps of 1e-8
+    /// at most.
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
         let [direction, concentration] = [theta[0], theta[1]];
-        // Below this the envelope is flat to the last place, and r would be infinite.
-        if concentration < 1e-8 {
+        // Below this the density is flat to the last place.
+        if concentration < f64::EPSILON {
             return direction + PI * (2.0 * stream.uniform_open() - 1.0);
         }
+        // The paper's (tau - sqrt(2 tau)) / (2 k) without its cancellation at small k.
         let tau = 1.0 + 1.0f64.hypot(2.0 * concentration);
-        let rho = (tau - (2.0 * tau).sqrt()) / (2.0 * concentration);
+        let rho = 2.0 * concentration / (tau + (2.0 * tau).sqrt());
         let r = (1.0 + rho * rho) / (2.0 * rho);
         loop {
             let z = (PI * stream.uniform()).cos();
