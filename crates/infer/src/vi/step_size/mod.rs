@@ -60,7 +60,8 @@ impl StepState {
 }
 
 /// The largest change of a local coordinate in one step: half a standard deviation of q, or about half of its
-/// logarithm.
+/// logarithm. The whole step is scaled: cutting each coordinate by itself would turn the step, and the scales of
+/// models with steep tails then run away.
 const LONGEST: f64 = 0.5;
 
 impl StepRule {
