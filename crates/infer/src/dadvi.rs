@@ -70,8 +70,17 @@ pub fn dadvi(
     crate::drive::check_start(target, mean)?;
     let d = target.dim();
     let objective = FixedDraws::new(target, options.n_draws, stream);
-    let start: Vec<f64> = mean.iter().copied().chain(sd.iter().map(|s| s.ln())).collect();
-    let optimum = maximize(&TrustRegion::default(), &objective, &start, options.max_steps)?;
+    let start: Vec<f64> = mean
+        .iter()
+        .copied()
+        .chain(sd.iter().map(|s| s.ln()))
+        .collect();
+    let optimum = maximize(
+        &TrustRegion::default(),
+        &objective,
+        &start,
+        options.max_steps,
+    )?;
     let (mean, ln_sd) = optimum.place.position.split_at(d);
     let mut evaluator = Evaluator::new(&objective);
     let covariance = dense::hessian(&mut evaluator, &optimum.place.position)
@@ -83,7 +92,8 @@ pub fn dadvi(
             mean: mean.to_vec(),
             scale: Scale::Lower(lower),
         });
-    let evaluations = optimum.n_gradients + evaluator.n_gradients() + evaluator.n_hessian_products();
+    let evaluations =
+        optimum.n_gradients + evaluator.n_gradients() + evaluator.n_hessian_products();
     Ok(Found {
         mean_field: Gaussian {
             mean: mean.to_vec(),
@@ -225,13 +235,19 @@ mod tests {
         let best_member = 1.0 - 0.81;
         for i in 0..2 {
             assert!((found.mean_field.mean[i] - 1.0).abs() < 0.05, "{found:?}");
-            assert!((mean_field[i] / best_member).ln().abs() < 0.1, "{mean_field:?}");
+            assert!(
+                (mean_field[i] / best_member).ln().abs() < 0.1,
+                "{mean_field:?}"
+            );
         }
         // Linear response is exact for Gaussians: variance 1 and covariance 0.9.
         let q = found.linear_response.unwrap();
         let Scale::Lower(s) = &q.scale else { panic!() };
         let (var, cov) = (s[0] * s[0], s[0] * s[2]);
-        assert!((var - 1.0).abs() < 1e-3 && (cov - 0.9).abs() < 1e-3, "{var} {cov}");
+        assert!(
+            (var - 1.0).abs() < 1e-3 && (cov - 0.9).abs() < 1e-3,
+            "{var} {cov}"
+        );
     }
 
     #[test]

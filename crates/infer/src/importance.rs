@@ -104,7 +104,7 @@ pub fn adaptive_importance(
     options.check()?;
     let d = target.dim();
     // Every proposal used so far with the number of its draws.
-    let mut used: Vec<(Box<dyn Fn(&[f64]) -> f64 + Sync + '_>, f64)> = Vec::new();
+    let mut used: Vec<(LnDensity<'_>, f64)> = Vec::new();
     let mut drawn = Drawn::default();
     let mut n_components = 1;
     let mut proposal: Option<Mixture<StudentT>> = None;
@@ -153,7 +153,14 @@ pub fn adaptive_importance(
         if round > 1 && psis.k_hat >= options.target_shape {
             n_components = (n_components + 1).min(options.max_components);
         }
-        let next = fit(d, &drawn.positions, &psis.ln_weights, n_components, options.dof, &round_stream);
+        let next = fit(
+            d,
+            &drawn.positions,
+            &psis.ln_weights,
+            n_components,
+            options.dof,
+            &round_stream,
+        );
         if next.is_some() {
             proposal = next;
         }
@@ -170,7 +177,11 @@ impl AdaptiveImportance {
             })
         };
         if self.n_draws < 100 {
-            return refuse("n_draws", "at least 100 draws a round", self.n_draws.to_string());
+            return refuse(
+                "n_draws",
+                "at least 100 draws a round",
+                self.n_draws.to_string(),
+            );
         }
         if self.max_rounds == 0 {
             return refuse("max_rounds", "at least 1", "0".to_owned());
@@ -185,6 +196,9 @@ impl AdaptiveImportance {
     }
 }
 
+/// ln q of a proposal as a function of position.
+type LnDensity<'a> = Box<dyn Fn(&[f64]) -> f64 + Sync + 'a>;
+
 /// Everything drawn so far.
 #[derive(Default)]
 struct Drawn {
@@ -196,7 +210,13 @@ struct Drawn {
 
 impl Drawn {
     /// Draws n times from q; draw i from the child `draw`, i.
-    fn extend(&mut self, target: &dyn LogDensity, q: &dyn Approximation, n: usize, stream: &Stream) {
+    fn extend(
+        &mut self,
+        target: &dyn LogDensity,
+        q: &dyn Approximation,
+        n: usize,
+        stream: &Stream,
+    ) {
         let d = target.dim();
         let drawn: Vec<(Vec<f64>, f64, Vec<f64>)> = (0..n as u64)
             .into_par_iter()
@@ -224,11 +244,7 @@ impl Drawn {
     }
 
     /// ln p - ln of the mixture of all proposals, `[n]`.
-    fn ln_weights(
-        &self,
-        d: usize,
-        used: &[(Box<dyn Fn(&[f64]) -> f64 + Sync + '_>, f64)],
-    ) -> Vec<f64> {
+    fn ln_weights(&self, d: usize, used: &[(LnDensity<'_>, f64)]) -> Vec<f64> {
         let total: f64 = used.iter().map(|(_, n)| n).sum();
         let rows: Vec<(&[f64], f64)> = (self.positions.chunks_exact(d))
             .zip(self.ln_p.iter().copied())
@@ -326,7 +342,11 @@ fn em(
             let mass: Vec<f64> = (kept.iter().zip(&soft))
                 .map(|(&i, soft)| weights[i] * soft[k].0)
                 .collect();
-            let pull: Vec<f64> = mass.iter().zip(&soft).map(|(m, soft)| m * soft[k].1).collect();
+            let pull: Vec<f64> = mass
+                .iter()
+                .zip(&soft)
+                .map(|(m, soft)| m * soft[k].1)
+                .collect();
             let share: f64 = mass.iter().sum();
             let order: Vec<usize> = (0..kept.len()).collect();
             let kept_rows: Vec<&[f64]> = kept.iter().map(|&i| rows[i]).collect();
@@ -429,7 +449,6 @@ fn flattened(ln_weights: &[f64], effective: f64) -> Vec<f64> {
     }
 }
 
-
 /// A Gaussian as a first proposal with heavier tails: the same location and scale.
 pub fn heavier(gaussian: &Gaussian, dof: f64) -> StudentT {
     student_t(gaussian.mean.clone(), gaussian.scale.clone(), dof)
@@ -441,7 +460,11 @@ fn student_t(location: Vec<f64>, scale: Scale, dof: f64) -> StudentT {
 
 /// |S^-1 (z - m)|^2.
 pub(crate) fn squared_distance(q: &StudentT, position: &[f64]) -> f64 {
-    let mut e: Vec<f64> = position.iter().zip(&q.location).map(|(z, m)| z - m).collect();
+    let mut e: Vec<f64> = position
+        .iter()
+        .zip(&q.location)
+        .map(|(z, m)| z - m)
+        .collect();
     q.scale.solve(&mut e);
     e.iter().map(|e| e * e).sum()
 }

@@ -53,10 +53,7 @@ pub fn laplace(target: &dyn LogDensity, start: &[f64]) -> Result<(Gaussian, Info
 ///
 /// # Errors
 /// [`InferError::Failed`] if the Hessian is not negative definite there.
-pub fn around(
-    evaluator: &mut Evaluator<'_>,
-    mode: &Place,
-) -> Result<(Gaussian, f64), InferError> {
+pub fn around(evaluator: &mut Evaluator<'_>, mode: &Place) -> Result<(Gaussian, f64), InferError> {
     let failed = |reason: String| InferError::Failed {
         method: "laplace",
         reason,

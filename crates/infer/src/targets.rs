@@ -78,10 +78,7 @@ impl Correlated {
         let scale = 1.0 / (1.0 - correlation * correlation);
         Self {
             layout: Layout::new(vec![Variable::new("x", &[2])]),
-            precision: [
-                [scale, -correlation * scale],
-                [-correlation * scale, scale],
-            ],
+            precision: [[scale, -correlation * scale], [-correlation * scale, scale]],
         }
     }
 

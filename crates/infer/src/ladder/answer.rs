@@ -55,8 +55,12 @@ impl Answer {
         let names = target.layout().value_names();
         let width = names.len();
         let values = samples.map(|sample| values_of(target, sample));
-        let (report, used) =
-            judge_importance(target, samples, [&values[0], &values[1]], &stream.child("referee", 0));
+        let (report, used) = judge_importance(
+            target,
+            samples,
+            [&values[0], &values[1]],
+            &stream.child("referee", 0),
+        );
         // Each sample counts by the number of draws that its weights are worth.
         let worth = samples.map(|sample| sample.psis.effective_draws());
         let share = worth.map(|w| w / (worth[0] + worth[1]));
@@ -78,7 +82,11 @@ impl Answer {
         let mut rows = Vec::with_capacity(N_RESAMPLED * width);
         for i in 0..2 {
             let n = (share[i] * N_RESAMPLED as f64).round() as usize;
-            let n = if i == 0 { n } else { N_RESAMPLED - rows.len() / width.max(1) };
+            let n = if i == 0 {
+                n
+            } else {
+                N_RESAMPLED - rows.len() / width.max(1)
+            };
             let mut draws = stream.child("resample", i as u64);
             let chosen = resample::with_replacement(&samples[i].psis.ln_weights, n, &mut draws)
                 .expect("internal error: weights that were judged cannot be drawn from");

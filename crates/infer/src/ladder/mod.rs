@@ -182,7 +182,11 @@ impl Ladder {
             return refuse("n_draws", "at least 100 draws", self.n_draws);
         }
         if self.n_chains < 2 {
-            return refuse("n_chains", "at least 2 chains, to compare them", self.n_chains);
+            return refuse(
+                "n_chains",
+                "at least 2 chains, to compare them",
+                self.n_chains,
+            );
         }
         Ok(())
     }
@@ -242,7 +246,11 @@ impl Restarts {
             let mut first: Vec<&dyn Approximation> = Vec::new();
             let hopeful = hopeful(&self.found[index]);
             if rung != Rung::Refined || self.refined[index].is_empty() {
-                first.extend(hopeful.iter().map(|path| &path.gaussian as &dyn Approximation));
+                first.extend(
+                    hopeful
+                        .iter()
+                        .map(|path| &path.gaussian as &dyn Approximation),
+                );
             }
             first.extend(self.refined[index].iter().map(|q| q as &dyn Approximation));
             if first.is_empty() {
@@ -268,7 +276,10 @@ impl Restarts {
 
 /// The paths whose bound is near the best.
 fn hopeful(found: &[Path]) -> Vec<&Path> {
-    let best = found.iter().map(|p| p.elbo).fold(f64::NEG_INFINITY, f64::max);
+    let best = found
+        .iter()
+        .map(|p| p.elbo)
+        .fold(f64::NEG_INFINITY, f64::max);
     found.iter().filter(|p| p.elbo > best - HOPELESS).collect()
 }
 
@@ -331,7 +342,9 @@ fn chains(
         }
         let missed = |name: &str| {
             let checks = report.iter().flat_map(|r| &r.checks);
-            checks.into_iter().any(|c| c.name == name && c.verdict() != Verdict::Good)
+            checks
+                .into_iter()
+                .any(|c| c.name == name && c.verdict() != Verdict::Good)
         };
         if missed("divergent") {
             accept = (accept + 1).min(TARGET_ACCEPT.len() - 1);

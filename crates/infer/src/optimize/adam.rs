@@ -107,7 +107,11 @@ impl Algorithm for Adam {
             *x += self.rate * (state.mean[i] / unbias1) / scale;
         }
         let before = &state.place;
-        let step: Vec<f64> = moved.iter().zip(&before.position).map(|(a, b)| a - b).collect();
+        let step: Vec<f64> = moved
+            .iter()
+            .zip(&before.position)
+            .map(|(a, b)| a - b)
+            .collect();
         let Ok(after) = Place::at(evaluator, moved) else {
             // The averages now point elsewhere: the next step tries from the same place.
             return Info {
@@ -155,6 +159,12 @@ mod tests {
             ..Adam::default()
         };
         let error = maximize(&bad, &target, &[0.0], 1).unwrap_err();
-        assert!(matches!(error, InferError::Option { option: "beta2", .. }));
+        assert!(matches!(
+            error,
+            InferError::Option {
+                option: "beta2",
+                ..
+            }
+        ));
     }
 }

@@ -161,7 +161,13 @@ mod tests {
         let target = Quadratic::new(&[1e-4, 1.0, 1e4], &[3.0, -2.0, 5e4]);
         let found = maximize(&Lbfgs::default(), &target, &[0.5, 0.5, 0.5], 500).unwrap();
         assert_eq!(found.stop, Stop::Converged);
-        for ((x, mean), sd) in found.place.position.iter().zip(&target.mean).zip(&target.sd) {
+        for ((x, mean), sd) in found
+            .place
+            .position
+            .iter()
+            .zip(&target.mean)
+            .zip(&target.sd)
+        {
             // A gain below 1e-9 nats leaves less than 1e-4 standard deviations.
             assert!((x - mean).abs() < 1e-4 * sd, "{found:?}");
         }

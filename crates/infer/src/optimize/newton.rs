@@ -92,7 +92,9 @@ fn direction(evaluator: &mut Evaluator<'_>, place: &Place) -> Option<Vec<f64>> {
     let floor = FLAT * max_abs(&values).max(f64::MIN_POSITIVE);
     let mut direction = vec![0.0; d];
     for (k, value) in values.iter().enumerate() {
-        let along: f64 = (0..d).map(|i| vectors[(i, k)] * unit[i] * place.grad[i]).sum();
+        let along: f64 = (0..d)
+            .map(|i| vectors[(i, k)] * unit[i] * place.grad[i])
+            .sum();
         let step = along / value.abs().max(floor);
         for i in 0..d {
             direction[i] += step * vectors[(i, k)] * unit[i];
@@ -113,7 +115,13 @@ mod tests {
         let found = maximize(&Newton, &target, &[0.0; 3], 20).unwrap();
         assert_eq!(found.stop, Stop::Converged);
         assert!(found.n_steps <= 4, "{found:?}");
-        for ((x, mean), sd) in found.place.position.iter().zip(&target.mean).zip(&target.sd) {
+        for ((x, mean), sd) in found
+            .place
+            .position
+            .iter()
+            .zip(&target.mean)
+            .zip(&target.sd)
+        {
             assert!((x - mean).abs() < 1e-4 * sd, "{found:?}");
         }
     }

@@ -81,14 +81,20 @@ impl Algorithm for TrustRegion {
             let (u, expected) = model_maximum(evaluator, &state.place, state.radius);
             expected_gain = expected;
             let length = norm(&u);
-            let position: Vec<f64> = state.place.position.iter().zip(&u).map(|(x, u)| x + u).collect();
+            let position: Vec<f64> = state
+                .place
+                .position
+                .iter()
+                .zip(&u)
+                .map(|(x, u)| x + u)
+                .collect();
             if length == 0.0 || position == state.place.position {
                 break;
             }
             let after = Place::at(evaluator, position).ok();
-            let gain = after
-                .as_ref()
-                .map_or(f64::NEG_INFINITY, |after| after.log_density - state.place.log_density);
+            let gain = after.as_ref().map_or(f64::NEG_INFINITY, |after| {
+                after.log_density - state.place.log_density
+            });
             let ratio = gain / expected;
             if ratio < SHRINK || ratio.is_nan() {
                 state.radius = SHRINK * length;
@@ -193,10 +199,22 @@ mod tests {
         let target = Quadratic::new(&[0.1, 1.0, 10.0], &[3.0, -2.0, 40.0]);
         let found = maximize(&TrustRegion::default(), &target, &[0.0; 3], 100).unwrap();
         assert_eq!(found.stop, Stop::Converged);
-        for ((x, mean), sd) in found.place.position.iter().zip(&target.mean).zip(&target.sd) {
+        for ((x, mean), sd) in found
+            .place
+            .position
+            .iter()
+            .zip(&target.mean)
+            .zip(&target.sd)
+        {
             assert!((x - mean).abs() < 1e-4 * sd, "{found:?}");
         }
-        let found = maximize(&TrustRegion::default(), &Rosenbrock::new(), &[-1.2, 1.0], 200).unwrap();
+        let found = maximize(
+            &TrustRegion::default(),
+            &Rosenbrock::new(),
+            &[-1.2, 1.0],
+            200,
+        )
+        .unwrap();
         assert_eq!(found.stop, Stop::Converged);
         assert!((found.place.position[1] - 1.0).abs() < 1e-3, "{found:?}");
     }

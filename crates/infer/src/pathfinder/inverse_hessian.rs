@@ -105,7 +105,11 @@ fn middle(pairs: &Pairs<'_>) -> Option<Mat<f64>> {
         }
     }
     let mut inside = Mat::from_fn(m, m, |i, j| {
-        let weighted = pairs.newest[i].1.iter().zip(&pairs.newest[j].1).zip(pairs.diagonal);
+        let weighted = pairs.newest[i]
+            .1
+            .iter()
+            .zip(&pairs.newest[j].1)
+            .zip(pairs.diagonal);
         weighted.map(|((yi, yj), a)| yi * yj * a).sum::<f64>()
     });
     for i in 0..m {

@@ -88,9 +88,15 @@ pub fn pathfinder(
     };
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut diagonal = vec![1.0; target.dim()];
-    let optimum = maximize_watched(&method, target, start, options.max_steps, &mut |state, _| {
-        candidates.extend(candidate(state, &mut diagonal));
-    })?;
+    let optimum = maximize_watched(
+        &method,
+        target,
+        start,
+        options.max_steps,
+        &mut |state, _| {
+            candidates.extend(candidate(state, &mut diagonal));
+        },
+    )?;
     let mut evaluator = Evaluator::new(target);
     let noise = stream.child("elbo", 0);
     let mut best: Option<(PathGaussian, f64, f64)> = None;

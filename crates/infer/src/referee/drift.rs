@@ -70,7 +70,11 @@ pub fn drift(target: &dyn LogDensity, draws: &[&[f64]], stream: &Stream) -> (Vec
         .map(|j| {
             let chance = CHANCE * shift_sd[j] / n.sqrt();
             let beyond = (shift[j].abs() - chance).max(0.0);
-            if beyond == 0.0 { 0.0 } else { beyond / spread[j] }
+            if beyond == 0.0 {
+                0.0
+            } else {
+                beyond / spread[j]
+            }
         })
         .collect();
     (beyond, n_gradients)
@@ -90,9 +94,8 @@ fn walk(
     for trajectory in 0..N_TRAJECTORIES {
         let mut draws = stream.child("trajectory", trajectory);
         let mut momentum: Vec<f64> = (0..d).map(|_| draws.normal()).collect();
-        let energy = |ln_p: f64, momentum: &[f64]| {
-            0.5 * momentum.iter().map(|p| p * p).sum::<f64>() - ln_p
-        };
+        let energy =
+            |ln_p: f64, momentum: &[f64]| 0.5 * momentum.iter().map(|p| p * p).sum::<f64>() - ln_p;
         let mut grad = vec![0.0; d];
         let Ok(ln_p) = evaluator.log_density_and_grad(&position, &mut grad) else {
             break;

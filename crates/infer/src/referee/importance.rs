@@ -17,14 +17,26 @@ const DRIFT: f64 = 0.2;
 const STEIN: f64 = 0.2;
 
 /// Weighted means and standard deviations of values `[n, v]`.
-pub(crate) fn weighted_moments(sample: &Sample, values: &[f64], width: usize) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn weighted_moments(
+    sample: &Sample,
+    values: &[f64],
+    width: usize,
+) -> (Vec<f64>, Vec<f64>) {
     let weights = sample.weights();
     let mut mean = vec![0.0; width];
     let mut sd = vec![0.0; width];
-    for (row, w) in values.chunks_exact(width).zip(&weights).filter(|(_, w)| **w > 0.0) {
+    for (row, w) in values
+        .chunks_exact(width)
+        .zip(&weights)
+        .filter(|(_, w)| **w > 0.0)
+    {
         mean.iter_mut().zip(row).for_each(|(m, x)| *m += w * x);
     }
-    for (row, w) in values.chunks_exact(width).zip(&weights).filter(|(_, w)| **w > 0.0) {
+    for (row, w) in values
+        .chunks_exact(width)
+        .zip(&weights)
+        .filter(|(_, w)| **w > 0.0)
+    {
         for j in 0..width {
             sd[j] += w * (row[j] - mean[j]).powi(2);
         }
@@ -37,7 +49,11 @@ pub(crate) fn weighted_moments(sample: &Sample, values: &[f64], width: usize) ->
 pub(crate) fn values_of(target: &dyn LogDensity, sample: &Sample) -> Vec<f64> {
     let width = target.layout().n_values();
     let mut values = vec![0.0; sample.ln_p.len() * width];
-    for ((row, out), ln_p) in sample.rows().zip(values.chunks_exact_mut(width)).zip(&sample.ln_p) {
+    for ((row, out), ln_p) in sample
+        .rows()
+        .zip(values.chunks_exact_mut(width))
+        .zip(&sample.ln_p)
+    {
         if *ln_p > f64::NEG_INFINITY {
             target.constrain(row, out);
         }
@@ -88,7 +104,8 @@ pub fn judge_importance(
     // to be had from these draws.
     let tails: Vec<f64> = (0..width)
         .map(|j| {
-            let shapes = [0, 1].map(|i| moment_shape(samples[i], values[i], &moments[i].0, j, width));
+            let shapes =
+                [0, 1].map(|i| moment_shape(samples[i], values[i], &moments[i].0, j, width));
             shapes[0].max(shapes[1])
         })
         .collect();
@@ -102,9 +119,11 @@ pub fn judge_importance(
     };
     checks.push(Check::each("stein", &errors, &coordinates, STEIN, 1.0));
     let mut n_gradients = 0;
-    if let Ok(chosen) =
-        resample::with_replacement(&samples[0].psis.ln_weights, N_DRIFT, &mut stream.child("drift", 0))
-    {
+    if let Ok(chosen) = resample::with_replacement(
+        &samples[0].psis.ln_weights,
+        N_DRIFT,
+        &mut stream.child("drift", 0),
+    ) {
         let rows: Vec<&[f64]> = samples[0].rows().collect();
         let picked: Vec<&[f64]> = chosen.iter().map(|&i| rows[i]).collect();
         let (moved, used) = drift(target, &picked, &stream.child("drift", 1));

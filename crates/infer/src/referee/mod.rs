@@ -140,7 +140,11 @@ impl fmt::Display for Report {
         let missed = self.checks.iter().filter(|c| c.verdict() != Verdict::Good);
         for (i, check) in missed.enumerate() {
             let sign = if i == 0 { ": " } else { "; " };
-            write!(f, "{sign}{} {:.3} above {:.3}", check.name, check.value, check.limit)?;
+            write!(
+                f,
+                "{sign}{} {:.3} above {:.3}",
+                check.name, check.value, check.limit
+            )?;
             if let Some(worst) = check.failing.first() {
                 write!(f, " ({worst}")?;
                 if check.failing.len() > 1 {
