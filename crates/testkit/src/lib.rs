@@ -1,7 +1,8 @@
-//! For tests only: finite differences, quadrature, and the folder of larger data.
+//! For tests only: finite differences, quadrature, targets with known answers, and the folder of larger data.
 
 mod finite_difference;
 mod quadrature;
+pub mod targets;
 
 pub use finite_difference::gradient;
 pub use quadrature::{integrate, integrate_line};

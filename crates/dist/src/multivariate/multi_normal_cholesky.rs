@@ -1,0 +1,118 @@
+//! Multivariate normal distribution by its mean m and the Cholesky factor L of its covariance. Standard.
+//!
+//! ln p(x) = -(d/2) ln 2 pi - sum_i ln L_ii - |z|^2 / 2,   z = L^-1 (x - m),   u = L^-T z
+//! grad_x = -u, grad_m = u, grad_L = tril(u z^T) - diag(1 / L_ii). Cost d^2.
+
+use super::matrix::{solve_lower, solve_lower_transposed, view};
+use super::{Multivariate, Param, Set};
+use faer::MatRef;
+use jensen_rng::Stream;
+use std::f64::consts::TAU;
+
+/// Multivariate normal: `mean` `[d]`, `factor` `[d, d]`.
+pub struct MultiNormalCholesky;
+
+impl Multivariate for MultiNormalCholesky {
+    fn name(&self) -> &'static str {
+        "multi_normal_cholesky"
+    }
+
+    fn set(&self) -> Set {
+        Set::Vector
+    }
+
+    fn params(&self) -> &'static [Param] {
+        const {
+            &[
+                Param::new("mean", Set::Vector),
+                Param::new("factor", Set::CholeskyFactor),
+            ]
+        }
+    }
+
+    fn formula(
+        &self,
+        d: usize,
+        x: &[f64],
+        theta: &[&[f64]],
+        by_x: &mut [f64],
+        by_theta: &mut [&mut [f64]],
+    ) -> f64 {
+        let factor = view(d, theta[1]);
+        let [z, u] = whitened(factor, x, theta[0]);
+        for i in 0..d {
+            by_x[i] = -u[i];
+            by_theta[0][i] = u[i];
+            for j in 0..d {
+                by_theta[1][i + d * j] = if j <= i { u[i] * z[j] } else { 0.0 };
+            }
+            by_theta[1][i + d * i] -= 1.0 / factor[(i, i)];
+        }
+        -0.5 * z.iter().map(|z| z * z).sum::<f64>()
+            - 0.5 * d as f64 * TAU.ln()
+            - half_ln_det(factor)
+    }
+
+    fn sample(&self, d: usize, theta: &[&[f64]], stream: &mut Stream, x: &mut [f64]) {
+        let z: Vec<f64> = (0..d).map(|_| stream.normal()).collect();
+        for i in 0..d {
+            x[i] = theta[0][i] + (0..=i).map(|j| theta[1][i + d * j] * z[j]).sum::<f64>();
+        }
+    }
+
+    fn mean(&self, _: usize, theta: &[&[f64]], mean: &mut [f64]) {
+        mean.copy_from_slice(theta[0]);
+    }
+
+    fn variance(&self, d: usize, theta: &[&[f64]], variance: &mut [f64]) {
+        for (i, variance) in variance.iter_mut().enumerate() {
+            *variance = (0..=i).map(|j| theta[1][i + d * j].powi(2)).sum();
+        }
+    }
+
+    fn entropy(&self, d: usize, theta: &[&[f64]]) -> Option<f64> {
+        Some(entropy(view(d, theta[1])))
+    }
+
+    fn kl(&self, d: usize, theta: &[&[f64]], other: &[&[f64]]) -> Option<f64> {
+        Some(kl(theta[0], view(d, theta[1]), other[0], view(d, other[1])))
+    }
+}
+
+/// z = L^-1 (x - m) and u = L^-T z.
+pub(super) fn whitened(factor: MatRef<'_, f64>, x: &[f64], mean: &[f64]) -> [Vec<f64>; 2] {
+    let residual: Vec<f64> = x.iter().zip(mean).map(|(x, m)| x - m).collect();
+    let z = solve_lower(factor, &residual);
+    let u = solve_lower_transposed(factor, &z);
+    [z, u]
+}
+
+/// sum_i ln L_ii.
+pub(super) fn half_ln_det(factor: MatRef<'_, f64>) -> f64 {
+    (0..factor.nrows()).map(|i| factor[(i, i)].ln()).sum()
+}
+
+/// d/2 (1 + ln 2 pi) + sum_i ln L_ii.
+pub(super) fn entropy(factor: MatRef<'_, f64>) -> f64 {
+    0.5 * factor.nrows() as f64 * (1.0 + TAU.ln()) + half_ln_det(factor)
+}
+
+/// (|M^-1 L|_F^2 + |M^-1 (m - k)|^2 - d) / 2 + sum_i ln(M_ii / L_ii) for means k, m and factors L, M.
+pub(super) fn kl(
+    mean: &[f64],
+    factor: MatRef<'_, f64>,
+    other: &[f64],
+    wide: MatRef<'_, f64>,
+) -> f64 {
+    let d = mean.len();
+    let [z, _] = whitened(wide, mean, other);
+    let mut squares: f64 = z.iter().map(|z| z * z).sum();
+    for j in 0..d {
+        let column: Vec<f64> = (0..d).map(|i| factor[(i, j)]).collect();
+        squares += solve_lower(wide, &column)
+            .iter()
+            .map(|z| z * z)
+            .sum::<f64>();
+    }
+    0.5 * (squares - d as f64) + half_ln_det(wide) - half_ln_det(factor)
+}

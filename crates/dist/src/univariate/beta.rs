@@ -1,0 +1,99 @@
+//! Beta distribution with shapes a and b. Standard.
+//!
+//! ln p(x) = (a - 1) ln x + (b - 1) ln(1 - x) - ln B(a, b)
+
+use super::{ExponentialFamily, Param, Space, Support, Univariate, ratio};
+use crate::draw;
+use jensen_rng::Stream;
+use jensen_special::gamma::{digamma, ln_beta};
+use jensen_special::logspace::{xlog1py, xlogy};
+
+/// Beta: `alpha`, `beta`.
+pub struct Beta;
+
+impl Univariate for Beta {
+    fn name(&self) -> &'static str {
+        "beta"
+    }
+
+    fn params(&self) -> &'static [Param] {
+        const {
+            &[
+                Param::new("alpha", Space::Positive),
+                Param::new("beta", Space::Positive),
+            ]
+        }
+    }
+
+    fn support(&self, _: &[f64]) -> Support {
+        Support::Interval(0.0, 1.0)
+    }
+
+    fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
+        let [a, b] = [theta[0], theta[1]];
+        let all = digamma(a + b);
+        partials[0] = ratio(a - 1.0, x) - ratio(b - 1.0, 1.0 - x);
+        partials[1] = x.ln() + all - digamma(a);
+        partials[2] = (-x).ln_1p() + all - digamma(b);
+        xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - ln_beta(a, b)
+    }
+
+    fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
+        draw::beta(theta[0], theta[1], stream)
+    }
+
+    fn mean(&self, theta: &[f64]) -> f64 {
+        theta[0] / (theta[0] + theta[1])
+    }
+
+    fn variance(&self, theta: &[f64]) -> f64 {
+        let total = theta[0] + theta[1];
+        theta[0] / total * (theta[1] / total) / (total + 1.0)
+    }
+
+    fn entropy(&self, theta: &[f64]) -> Option<f64> {
+        let [a, b] = [theta[0], theta[1]];
+        Some(
+            ln_beta(a, b) - (a - 1.0) * digamma(a) - (b - 1.0) * digamma(b)
+                + (a + b - 2.0) * digamma(a + b),
+        )
+    }
+
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        Some(self)
+    }
+}
+
+/// eta = (a - 1, b - 1), t = (ln x, ln(1 - x)), A = ln B(a, b), h = 1.
+impl ExponentialFamily for Beta {
+    fn n_statistics(&self, _: usize) -> usize {
+        2
+    }
+
+    fn natural(&self, theta: &[f64], eta: &mut [f64]) {
+        eta[0] = theta[0] - 1.0;
+        eta[1] = theta[1] - 1.0;
+    }
+
+    fn usual(&self, eta: &[f64], theta: &mut [f64]) {
+        theta[0] = eta[0] + 1.0;
+        theta[1] = eta[1] + 1.0;
+    }
+
+    fn statistics(&self, x: f64, _: &[f64], t: &mut [f64]) {
+        t[0] = x.ln();
+        t[1] = (-x).ln_1p();
+    }
+
+    fn log_partition(&self, eta: &[f64], _: &[f64], expected: &mut [f64]) -> f64 {
+        let [a, b] = [eta[0] + 1.0, eta[1] + 1.0];
+        let all = digamma(a + b);
+        expected[0] = digamma(a) - all;
+        expected[1] = digamma(b) - all;
+        ln_beta(a, b)
+    }
+
+    fn ln_base(&self, _: f64, _: &[f64]) -> f64 {
+        0.0
+    }
+}

@@ -1,0 +1,105 @@
+//! Double exponential (Laplace) distribution with location m and scale s. Standard.
+//!
+//! ln p(x) = -ln(2 s) - |x - m| / s
+
+use super::{ExponentialFamily, Param, REALS, Space, Support, Univariate};
+use jensen_rng::Stream;
+use std::f64::consts::LN_2;
+
+/// Double exponential: `location`, `scale`.
+pub struct DoubleExponential;
+
+impl Univariate for DoubleExponential {
+    fn name(&self) -> &'static str {
+        "double_exponential"
+    }
+
+    fn params(&self) -> &'static [Param] {
+        const {
+            &[
+                Param::new("location", Space::Real),
+                Param::new("scale", Space::Positive),
+            ]
+        }
+    }
+
+    fn support(&self, _: &[f64]) -> Support {
+        REALS
+    }
+
+    fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
+        let [location, scale] = [theta[0], theta[1]];
+        let z = (x - location) / scale;
+        // At the kink the partial by x is the middle of its two limits.
+        let sign = if z == 0.0 { 0.0 } else { z.signum() };
+        partials[0] = -sign / scale;
+        partials[1] = sign / scale;
+        partials[2] = (z.abs() - 1.0) / scale;
+        -LN_2 - scale.ln() - z.abs()
+    }
+
+    fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
+        let u = stream.uniform_open();
+        let z = if u < 0.5 {
+            (2.0 * u).ln()
+        } else {
+            -(2.0 - 2.0 * u).ln()
+        };
+        theta[0] + theta[1] * z
+    }
+
+    fn mean(&self, theta: &[f64]) -> f64 {
+        theta[0]
+    }
+
+    fn variance(&self, theta: &[f64]) -> f64 {
+        2.0 * theta[1] * theta[1]
+    }
+
+    fn entropy(&self, theta: &[f64]) -> Option<f64> {
+        Some(1.0 + LN_2 + theta[1].ln())
+    }
+
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        // E|x - m2| / s2 = (d + s1 e^(-d/s1)) / s2 for d = |m1 - m2|; u below is d / s1 and r is s1 / s2.
+        let r = theta[1] / other[1];
+        let u = (theta[0] - other[0]).abs() / theta[1];
+        Some(r * (u + (-u).exp_m1()) + (r - 1.0) - r.ln())
+    }
+
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        Some(self)
+    }
+}
+
+/// With m known: eta = -1 / s, t = |x - m|, A = ln 2 - ln(-eta), h = 1.
+impl ExponentialFamily for DoubleExponential {
+    fn known(&self) -> &'static [usize] {
+        &[0]
+    }
+
+    fn n_statistics(&self, _: usize) -> usize {
+        1
+    }
+
+    fn natural(&self, theta: &[f64], eta: &mut [f64]) {
+        eta[0] = -1.0 / theta[1];
+    }
+
+    fn usual(&self, eta: &[f64], theta: &mut [f64]) {
+        theta[1] = -1.0 / eta[0];
+    }
+
+    fn statistics(&self, x: f64, theta: &[f64], t: &mut [f64]) {
+        t[0] = (x - theta[0]).abs();
+    }
+
+    fn log_partition(&self, eta: &[f64], _: &[f64], expected: &mut [f64]) -> f64 {
+        expected[0] = -1.0 / eta[0];
+        LN_2 - (-eta[0]).ln()
+    }
+
+    fn ln_base(&self, _: f64, _: &[f64]) -> f64 {
+        0.0
+    }
+}

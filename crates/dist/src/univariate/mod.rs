@@ -1,0 +1,311 @@
+//! Distributions of one number, continuous or discrete.
+
+mod bernoulli;
+mod bernoulli_logit;
+mod beta;
+mod beta_binomial;
+mod binomial;
+mod binomial_logit;
+mod categorical;
+mod categorical_logit;
+mod cauchy;
+mod chi_square;
+mod double_exponential;
+mod exponential;
+mod exponential_family;
+mod gamma;
+mod inv_gamma;
+mod logistic;
+mod lognormal;
+mod neg_binomial_2;
+mod normal;
+mod ordered_logistic;
+mod pareto;
+mod poisson;
+mod poisson_log;
+mod student_t;
+mod uniform;
+mod von_mises;
+mod weibull;
+
+pub use bernoulli::Bernoulli;
+pub use bernoulli_logit::BernoulliLogit;
+pub use beta::Beta;
+pub use beta_binomial::BetaBinomial;
+pub use binomial::Binomial;
+pub use binomial_logit::BinomialLogit;
+pub use categorical::Categorical;
+pub use categorical_logit::CategoricalLogit;
+pub use cauchy::Cauchy;
+pub use chi_square::ChiSquare;
+pub use double_exponential::DoubleExponential;
+pub use exponential::Exponential;
+pub use exponential_family::ExponentialFamily;
+pub use gamma::Gamma;
+pub use inv_gamma::InvGamma;
+pub use logistic::Logistic;
+pub use lognormal::Lognormal;
+pub use neg_binomial_2::NegBinomial2;
+pub use normal::Normal;
+pub use ordered_logistic::OrderedLogistic;
+pub use pareto::Pareto;
+pub use poisson::Poisson;
+pub use poisson_log::PoissonLog;
+pub use student_t::StudentT;
+pub use uniform::Uniform;
+pub use von_mises::VonMises;
+pub use weibull::Weibull;
+
+use jensen_rng::Stream;
+
+/// The distributions of one number, by name.
+pub static CATALOGUE: &[&dyn Univariate] = &[
+    &Bernoulli,
+    &BernoulliLogit,
+    &Beta,
+    &BetaBinomial,
+    &Binomial,
+    &BinomialLogit,
+    &Categorical,
+    &CategoricalLogit,
+    &Cauchy,
+    &ChiSquare,
+    &DoubleExponential,
+    &Exponential,
+    &Gamma,
+    &InvGamma,
+    &Logistic,
+    &Lognormal,
+    &NegBinomial2,
+    &Normal,
+    &OrderedLogistic,
+    &Pareto,
+    &Poisson,
+    &PoissonLog,
+    &StudentT,
+    &Uniform,
+    &VonMises,
+    &Weibull,
+];
+
+/// A distribution of one number x with parameters theta `[p]`. Names and parameterizations are Stan's.
+///
+/// The author writes [`formula`](Univariate::formula) for one point inside; callers ask for
+/// [`ln_prob_and_partials`](Univariate::ln_prob_and_partials), which looks after the outside: parameters
+/// outside their space give NaN; x outside the support gives minus infinity.
+/// All other functions expect parameters that [`admits`](Univariate::admits) accepts.
+pub trait Univariate: Sync {
+    /// Its name, with the parameterization where in doubt.
+    fn name(&self) -> &'static str;
+
+    /// The parameters in their order; the last may be a vector, which takes the rest of theta.
+    fn params(&self) -> &'static [Param];
+
+    /// Whether the parameters are inside their space.
+    fn admits(&self, theta: &[f64]) -> bool {
+        let mut rest = theta;
+        for param in self.params() {
+            let n = if param.space.is_vector() {
+                rest.len()
+            } else {
+                1
+            };
+            if rest.len() < n || !param.space.holds(&rest[..n]) {
+                return false;
+            }
+            rest = &rest[n..];
+        }
+        rest.is_empty()
+    }
+
+    /// Where the mass is.
+    fn support(&self, theta: &[f64]) -> Support;
+
+    /// [`ln_prob_and_partials`](Univariate::ln_prob_and_partials) for admitted parameters and x in the
+    /// support, ends included.
+    fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64;
+
+    /// The normalized log density or log mass at x, nats; writes the partials `[1 + p]` by x and by each
+    /// parameter. The partial of a discrete x or parameter is zero. Entries of a simplex count as free.
+    fn ln_prob_and_partials(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
+        if x.is_nan() || !self.admits(theta) {
+            partials.fill(f64::NAN);
+            return f64::NAN;
+        }
+        if !self.support(theta).contains(x) {
+            return nothing(partials);
+        }
+        self.formula(x, theta, partials)
+    }
+
+    /// The normalized log density or log mass at x, nats.
+    fn ln_prob(&self, x: f64, theta: &[f64]) -> f64 {
+        // Only vectors of parameters are longer than this.
+        const FEW: usize = 8;
+        if theta.len() < FEW {
+            let mut partials = [0.0; FEW];
+            self.ln_prob_and_partials(x, theta, &mut partials[..=theta.len()])
+        } else {
+            self.ln_prob_and_partials(x, theta, &mut vec![0.0; theta.len() + 1])
+        }
+    }
+
+    /// One draw; the method is fixed, so that the same stream gives the same draws in every version.
+    fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64;
+
+    /// The mean; infinite where it diverges, NaN where it does not exist. On a circle the mean direction.
+    fn mean(&self, theta: &[f64]) -> f64;
+
+    /// The variance; infinite where it diverges, NaN where it does not exist. On a circle
+    /// 1 - |E e^(ix)|, between 0 and 1.
+    fn variance(&self, theta: &[f64]) -> f64;
+
+    /// The entropy, nats, where there is a closed form.
+    fn entropy(&self, _theta: &[f64]) -> Option<f64> {
+        None
+    }
+
+    /// KL(theta || other) between two members, nats, at least zero, where there is a closed form;
+    /// infinite where theta has mass and other has none.
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        self.exponential_family()?.divergence(theta, other)
+    }
+
+    /// The view as an exponential family, where it is one.
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        None
+    }
+
+    /// The same law as a member of a wider family with its parameters: an exponential law is a gamma law.
+    fn wider(&self, _theta: &[f64]) -> Option<(&'static dyn Univariate, Vec<f64>)> {
+        None
+    }
+}
+
+/// KL(p || q) between members of one family or of families that share a wider one, nats, where there is a
+/// closed form.
+pub fn kl(p: &dyn Univariate, theta: &[f64], q: &dyn Univariate, other: &[f64]) -> Option<f64> {
+    if p.name() == q.name() {
+        return p.kl(theta, other);
+    }
+    if let Some((wider, theta)) = p.wider(theta) {
+        return kl(wider, &theta, q, other);
+    }
+    let (wider, other) = q.wider(other)?;
+    kl(p, theta, wider, &other)
+}
+
+/// A parameter of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Param {
+    /// Its name: `sd`, `shape`.
+    pub name: &'static str,
+    /// Where it lives.
+    pub space: Space,
+}
+
+impl Param {
+    const fn new(name: &'static str, space: Space) -> Self {
+        Self { name, space }
+    }
+}
+
+/// A set of numbers, or of vectors of numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Space {
+    /// Any real number.
+    Real,
+    /// Above zero.
+    Positive,
+    /// Between zero and one, ends included.
+    Unit,
+    /// 0, 1, 2, ...; it has no partial.
+    Count,
+    /// Any vector of at least one real number.
+    Vector,
+    /// Vectors of numbers of at least zero that sum to one, within [`SIMPLEX_TOLERANCE`].
+    Simplex,
+    /// Rising vectors of at least one number.
+    Ordered,
+}
+
+/// How far from one the sum of a simplex may be: Stan's tolerance for the same check.
+pub const SIMPLEX_TOLERANCE: f64 = 1e-8;
+
+impl Space {
+    /// Whether its members are vectors.
+    pub fn is_vector(self) -> bool {
+        matches!(self, Self::Vector | Self::Simplex | Self::Ordered)
+    }
+
+    /// Whether the numbers are in it; one number unless it is a space of vectors.
+    pub fn holds(self, values: &[f64]) -> bool {
+        if values.is_empty() || !values.iter().all(|v| v.is_finite()) {
+            return false;
+        }
+        match self {
+            Self::Real | Self::Vector => true,
+            Self::Positive => values[0] > 0.0,
+            Self::Unit => (0.0..=1.0).contains(&values[0]),
+            Self::Count => values[0] >= 0.0 && values[0].fract() == 0.0,
+            Self::Simplex => {
+                values.iter().all(|&v| v >= 0.0)
+                    && (values.iter().sum::<f64>() - 1.0).abs() <= SIMPLEX_TOLERANCE
+            }
+            Self::Ordered => values.windows(2).all(|pair| pair[0] < pair[1]),
+        }
+    }
+}
+
+/// Where a distribution has its mass, for given parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Support {
+    /// An interval with its ends, which may be infinite.
+    Interval(f64, f64),
+    /// The whole numbers from the first to the last; the last may be infinite.
+    Integers(f64, f64),
+    /// The circle: x and x + 2 pi are the same point, and any interval of that length has mass one.
+    Circle,
+}
+
+impl Support {
+    /// Whether a number lies in it.
+    pub fn contains(self, x: f64) -> bool {
+        x.is_finite()
+            && match self {
+                Self::Interval(low, high) => low <= x && x <= high,
+                Self::Integers(low, high) => low <= x && x <= high && x.fract() == 0.0,
+                Self::Circle => true,
+            }
+    }
+}
+
+const REALS: Support = Support::Interval(f64::NEG_INFINITY, f64::INFINITY);
+const POSITIVES: Support = Support::Interval(0.0, f64::INFINITY);
+
+/// Log density and partials where there is no mass.
+fn nothing(partials: &mut [f64]) -> f64 {
+    partials.fill(0.0);
+    f64::NEG_INFINITY
+}
+
+/// a / x, and 0 where a = 0: the partial of a ln x.
+fn ratio(a: f64, x: f64) -> f64 {
+    if a == 0.0 { 0.0 } else { a / x }
+}
+
+/// p ln(p / q), and 0 where p = 0: a term of the divergence between laws on few points.
+fn divergence_term(p: f64, q: f64) -> f64 {
+    if p == 0.0 { 0.0 } else { p * (p / q).ln() }
+}
+
+/// Mean and variance of a law on 1, ..., n by their sums.
+fn moments_of_categories(law: &dyn Univariate, theta: &[f64], n: usize) -> (f64, f64) {
+    let moment = |f: &dyn Fn(f64) -> f64| -> f64 {
+        (1..=n)
+            .map(|k| f(k as f64) * law.ln_prob(k as f64, theta).exp())
+            .sum()
+    };
+    let mean = moment(&|k| k);
+    (mean, moment(&|k| (k - mean) * (k - mean)))
+}

@@ -1,0 +1,102 @@
+//! Weibull distribution with shape k and scale s. Standard; the divergence is [bauckhage-2013], eq. 15.
+//!
+//! ln p(x) = ln(k / s) + (k - 1) ln z - z^k,   z = x / s
+
+use super::{ExponentialFamily, POSITIVES, Param, Space, Support, Univariate, ratio};
+use crate::draw;
+use jensen_rng::Stream;
+use jensen_special::gamma::{EULER_GAMMA, ln_gamma};
+use jensen_special::logspace::xlogy;
+
+/// Weibull: `shape`, `scale`.
+pub struct Weibull;
+
+impl Univariate for Weibull {
+    fn name(&self) -> &'static str {
+        "weibull"
+    }
+
+    fn params(&self) -> &'static [Param] {
+        const {
+            &[
+                Param::new("shape", Space::Positive),
+                Param::new("scale", Space::Positive),
+            ]
+        }
+    }
+
+    fn support(&self, _: &[f64]) -> Support {
+        POSITIVES
+    }
+
+    fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
+        let [shape, scale] = [theta[0], theta[1]];
+        let z = x / scale;
+        let power = z.powf(shape);
+        partials[0] = ratio(shape - 1.0, x) - shape / scale * z.powf(shape - 1.0);
+        partials[1] = 1.0 / shape + z.ln() * (1.0 - power);
+        partials[2] = shape * (power - 1.0) / scale;
+        (shape / scale).ln() + xlogy(shape - 1.0, z) - power
+    }
+
+    fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
+        theta[1] * draw::exponential(stream).powf(1.0 / theta[0])
+    }
+
+    fn mean(&self, theta: &[f64]) -> f64 {
+        theta[1] * ln_gamma(1.0 + 1.0 / theta[0]).exp()
+    }
+
+    fn variance(&self, theta: &[f64]) -> f64 {
+        let [first, second] = [1.0, 2.0].map(|m| ln_gamma(1.0 + m / theta[0]));
+        (second - 2.0 * first).exp_m1() * self.mean(theta).powi(2)
+    }
+
+    fn entropy(&self, theta: &[f64]) -> Option<f64> {
+        let [shape, scale] = [theta[0], theta[1]];
+        Some(EULER_GAMMA * (1.0 - 1.0 / shape) + (scale / shape).ln() + 1.0)
+    }
+
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        // E ln(x/s1) = -gamma / k1 and E (x/s2)^k2 = (s1/s2)^k2 Gamma(1 + k2/k1).
+        let r = other[0] / theta[0];
+        let power = other[0] * (theta[1] / other[1]).ln();
+        Some((power + ln_gamma(1.0 + r)).exp() - 1.0 - r.ln() - power + EULER_GAMMA * (r - 1.0))
+    }
+
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        Some(self)
+    }
+}
+
+/// With k known: eta = -s^(-k), t = x^k, A = -ln(-eta), h = k x^(k-1).
+impl ExponentialFamily for Weibull {
+    fn known(&self) -> &'static [usize] {
+        &[0]
+    }
+
+    fn n_statistics(&self, _: usize) -> usize {
+        1
+    }
+
+    fn natural(&self, theta: &[f64], eta: &mut [f64]) {
+        eta[0] = -theta[1].powf(-theta[0]);
+    }
+
+    fn usual(&self, eta: &[f64], theta: &mut [f64]) {
+        theta[1] = (-eta[0]).powf(-1.0 / theta[0]);
+    }
+
+    fn statistics(&self, x: f64, theta: &[f64], t: &mut [f64]) {
+        t[0] = x.powf(theta[0]);
+    }
+
+    fn log_partition(&self, eta: &[f64], _: &[f64], expected: &mut [f64]) -> f64 {
+        expected[0] = -1.0 / eta[0];
+        -(-eta[0]).ln()
+    }
+
+    fn ln_base(&self, x: f64, theta: &[f64]) -> f64 {
+        theta[0].ln() + xlogy(theta[0] - 1.0, x)
+    }
+}

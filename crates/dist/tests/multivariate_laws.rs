@@ -1,0 +1,403 @@
+//! Laws over the catalogue of distributions of vectors and matrices.
+
+use jensen_dist::multivariate::{CATALOGUE, Multivariate, Set};
+use jensen_dist::univariate;
+use jensen_rng::Stream;
+use jensen_testkit::gradient;
+
+/// A dimension and parameters of two members.
+struct Pair {
+    law: &'static str,
+    d: usize,
+    members: [&'static [&'static [f64]]; 2],
+}
+
+/// [[2, 0.6, -0.3], [0.6, 1, 0.2], [-0.3, 0.2, 0.5]], positive definite.
+const A: &[f64] = &[2.0, 0.6, -0.3, 0.6, 1.0, 0.2, -0.3, 0.2, 0.5];
+/// [[1, -0.2, 0], [-0.2, 0.7, 0.1], [0, 0.1, 1.3]], positive definite.
+const B: &[f64] = &[1.0, -0.2, 0.0, -0.2, 0.7, 0.1, 0.0, 0.1, 1.3];
+/// Lower triangular, column by column.
+const L: &[f64] = &[1.4, 0.4, -0.3, 0.0, 0.9, 0.5, 0.0, 0.0, 0.6];
+const M: &[f64] = &[0.8, -0.2, 0.1, 0.0, 1.1, 0.0, 0.0, 0.0, 1.3];
+const U: &[f64] = &[0.5, -1.0, 2.0];
+const V: &[f64] = &[0.0, 0.3, 1.0];
+
+const PAIRS: &[Pair] = &[
+    Pair {
+        law: "dirichlet",
+        d: 3,
+        members: [&[&[2.5, 0.8, 4.0]], &[&[1.0, 1.5, 0.6]]],
+    },
+    Pair {
+        law: "inv_wishart",
+        d: 3,
+        members: [&[&[13.0], A], &[&[12.5], B]],
+    },
+    Pair {
+        law: "lkj_corr_cholesky",
+        d: 4,
+        members: [&[&[0.7]], &[&[3.0]]],
+    },
+    Pair {
+        law: "multi_normal",
+        d: 3,
+        members: [&[U, A], &[V, B]],
+    },
+    Pair {
+        law: "multi_normal_cholesky",
+        d: 3,
+        members: [&[U, L], &[V, M]],
+    },
+    Pair {
+        law: "multi_normal_prec",
+        d: 3,
+        members: [&[U, A], &[V, B]],
+    },
+    Pair {
+        law: "multinomial",
+        d: 3,
+        members: [&[&[9.0], &[0.2, 0.5, 0.3]], &[&[9.0], &[0.6, 0.1, 0.3]]],
+    },
+    Pair {
+        law: "wishart",
+        d: 3,
+        members: [&[&[4.5], A], &[&[7.0], B]],
+    },
+];
+
+/// The sums and products of these densities lose up to three digits.
+const ROUNDING: f64 = 1e-12;
+/// Relative step of the differences and what remains of their error: h^4 and the last place over h.
+const STEP: f64 = 2e-3;
+const DIFFERENCE: f64 = 1e-8;
+/// Draws for moments.
+const N_DRAWS: usize = 10_000;
+/// Deviations beyond this many standard errors do not happen by chance with a fixed seed.
+const STANDARD_ERRORS: f64 = 5.0;
+
+fn for_each(check: impl Fn(&dyn Multivariate, usize, &[&[f64]], &[&[f64]])) {
+    for &law in CATALOGUE {
+        let pair = PAIRS.iter().find(|pair| pair.law == law.name());
+        let pair = pair.unwrap_or_else(|| panic!("no members of {}", law.name()));
+        let [p, q] = pair.members;
+        check(law, pair.d, p, q);
+        check(law, pair.d, q, p);
+    }
+}
+
+fn draws(law: &dyn Multivariate, d: usize, theta: &[&[f64]], n: usize) -> Vec<Vec<f64>> {
+    let mut stream = Stream::from_seed(21).child(law.name(), 0);
+    (0..n)
+        .map(|_| {
+            let mut x = vec![f64::NAN; law.set().len(d)];
+            law.sample(d, theta, &mut stream, &mut x);
+            x
+        })
+        .collect()
+}
+
+fn partials(law: &dyn Multivariate, d: usize, x: &[f64], theta: &[&[f64]]) -> (f64, Vec<Vec<f64>>) {
+    let mut by: Vec<Vec<f64>> = std::iter::once(x)
+        .chain(theta.iter().copied())
+        .map(|values| vec![f64::NAN; values.len()])
+        .collect();
+    let (by_x, by_theta) = by.split_first_mut().unwrap();
+    let mut by_theta: Vec<&mut [f64]> = by_theta.iter_mut().map(Vec::as_mut_slice).collect();
+    let value = law.ln_prob_and_partials(d, x, theta, by_x, &mut by_theta);
+    (value, by)
+}
+
+/// The moves that stay in a set, each as the entries that take part, with the scale of the move.
+fn moves(set: Set, d: usize, values: &[f64]) -> Vec<(Vec<usize>, f64)> {
+    let each = |scale: &dyn Fn(f64) -> f64| {
+        (0..values.len())
+            .map(|i| (vec![i], scale(values[i])))
+            .collect::<Vec<_>>()
+    };
+    match set {
+        Set::Count | Set::Counts => Vec::new(),
+        Set::Vector => each(&|_| 1.0),
+        Set::Positive | Set::PositiveVector | Set::Simplex => each(&|v| v),
+        Set::Covariance => (0..d)
+            .flat_map(|j| (j..d).map(move |i| (i, j)))
+            .map(|(i, j)| {
+                let entries = if i == j {
+                    vec![i + d * j]
+                } else {
+                    vec![i + d * j, j + d * i]
+                };
+                (
+                    entries,
+                    0.1 * (values[i + d * i] * values[j + d * j]).sqrt(),
+                )
+            })
+            .collect(),
+        Set::CholeskyFactor | Set::CholeskyCorr => (0..d)
+            .flat_map(|j| (j..d).map(move |i| (i, j)))
+            .map(|(i, j)| (vec![i + d * j], 0.1 * values[i + d * i]))
+            .collect(),
+    }
+}
+
+#[test]
+fn partials_agree_with_differences() {
+    for_each(|law, d, theta, _| {
+        for x in draws(law, d, theta, 10) {
+            let (value, by) = partials(law, d, &x, theta);
+            assert!(value.is_finite(), "{}", law.name());
+            let all: Vec<&[f64]> = std::iter::once(x.as_slice())
+                .chain(theta.iter().copied())
+                .collect();
+            let sets: Vec<Set> = std::iter::once(law.set())
+                .chain(law.params().iter().map(|p| p.set))
+                .collect();
+            for (which, (&set, &values)) in sets.iter().zip(&all).enumerate() {
+                if matches!(set, Set::Count | Set::Counts) {
+                    assert!(by[which].iter().all(|&g| g == 0.0), "{}", law.name());
+                }
+                for (entries, scale) in moves(set, d, values) {
+                    let at = |u: &[f64]| {
+                        let mut all: Vec<Vec<f64>> = all.iter().map(|v| v.to_vec()).collect();
+                        for &i in &entries {
+                            all[which][i] += scale * u[0];
+                        }
+                        let theta: Vec<&[f64]> = all[1..].iter().map(Vec::as_slice).collect();
+                        let mut unused: Vec<Vec<f64>> = all.clone();
+                        let (by_x, by_theta) = unused.split_first_mut().unwrap();
+                        let mut by_theta: Vec<&mut [f64]> =
+                            by_theta.iter_mut().map(Vec::as_mut_slice).collect();
+                        law.formula(d, &all[0], &theta, by_x, &mut by_theta)
+                    };
+                    let difference = gradient(at, &[0.0], STEP)[0];
+                    let partial = scale * entries.iter().map(|&i| by[which][i]).sum::<f64>();
+                    assert!(
+                        (difference - partial).abs()
+                            <= DIFFERENCE * (1.0 + value.abs() + partial.abs()),
+                        "{} argument {which} entries {entries:?}: {partial} against {difference}",
+                        law.name()
+                    );
+                }
+            }
+        }
+    });
+}
+
+/// Asserts that the mean of values is `expected` within standard errors.
+fn assert_mean(what: &str, values: &[f64], expected: f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let error = (variance / n).sqrt() * STANDARD_ERRORS;
+    assert!(
+        (mean - expected).abs() <= error + ROUNDING * (1.0 + expected.abs()),
+        "{what}: found {mean}, expected {expected} within {error}"
+    );
+}
+
+#[test]
+fn draws_have_the_moments() {
+    for_each(|law, d, theta, _| {
+        let x = draws(law, d, theta, N_DRAWS);
+        let n = law.set().len(d);
+        let (mut mean, mut variance) = (vec![f64::NAN; n], vec![f64::NAN; n]);
+        law.mean(d, theta, &mut mean);
+        law.variance(d, theta, &mut variance);
+        for i in 0..n {
+            let what = format!("{} entry {i}", law.name());
+            let entry: Vec<f64> = x.iter().map(|x| x[i]).collect();
+            assert_mean(&what, &entry, mean[i]);
+            let square: Vec<f64> = entry.iter().map(|x| (x - mean[i]).powi(2)).collect();
+            assert_mean(&what, &square, variance[i]);
+        }
+    });
+}
+
+/// Of a normalized density the partial by each parameter has the mean zero, whatever the parameters; this
+/// also finds a constant that depends wrongly on them. Entropy and divergence are means of the same draws.
+#[test]
+fn scores_entropies_and_divergences_are_means_of_draws() {
+    for_each(|law, d, theta, other| {
+        let name = law.name();
+        let x = draws(law, d, theta, N_DRAWS);
+        let all: Vec<(f64, Vec<Vec<f64>>)> = x.iter().map(|x| partials(law, d, x, theta)).collect();
+        for (which, param) in law.params().iter().enumerate() {
+            // A simplex has no free entries.
+            if param.set == Set::Simplex {
+                continue;
+            }
+            for i in 0..theta[which].len() {
+                let score: Vec<f64> = all.iter().map(|(_, by)| by[1 + which][i]).collect();
+                assert_mean(
+                    &format!("score of {name}, {} entry {i}", param.name),
+                    &score,
+                    0.0,
+                );
+            }
+        }
+        if let Some(entropy) = law.entropy(d, theta) {
+            let surprise: Vec<f64> = all.iter().map(|(value, _)| -value).collect();
+            assert_mean(&format!("entropy of {name}"), &surprise, entropy);
+        }
+        let kl = law.kl(d, theta, other).unwrap();
+        let ratios: Vec<f64> = (all.iter().zip(&x))
+            .map(|((value, _), x)| value - law.ln_prob(d, x, other))
+            .collect();
+        assert_mean(&format!("divergence of {name}"), &ratios, kl);
+        assert!(
+            kl > 0.0 && (kl - law.kl(d, other, theta).unwrap()).abs() > 1e-3 * kl,
+            "{name}"
+        );
+        assert!(law.kl(d, theta, theta).unwrap().abs() <= ROUNDING, "{name}");
+    });
+}
+
+/// In the smallest dimension each is a known law of one number, which fixes the constants.
+#[test]
+fn small_members_are_laws_of_one_number() {
+    let law = |name: &str| *CATALOGUE.iter().find(|law| law.name() == name).unwrap();
+    let single = |name: &str, x: f64, theta: &[f64]| {
+        let law = univariate::CATALOGUE
+            .iter()
+            .find(|law| law.name() == name)
+            .unwrap();
+        law.ln_prob(x, theta)
+    };
+    let cases = [
+        (
+            law("multi_normal").ln_prob(1, &[0.7], &[&[0.2], &[4.0]]),
+            single("normal", 0.7, &[0.2, 2.0]),
+        ),
+        (
+            law("multi_normal_prec").ln_prob(1, &[0.7], &[&[0.2], &[0.25]]),
+            single("normal", 0.7, &[0.2, 2.0]),
+        ),
+        (
+            law("multi_normal_cholesky").ln_prob(1, &[0.7], &[&[0.2], &[2.0]]),
+            single("normal", 0.7, &[0.2, 2.0]),
+        ),
+        (
+            law("wishart").ln_prob(1, &[0.7], &[&[3.0], &[2.0]]),
+            single("gamma", 0.7, &[1.5, 0.25]),
+        ),
+        (
+            law("inv_wishart").ln_prob(1, &[0.7], &[&[3.0], &[2.0]]),
+            single("inv_gamma", 0.7, &[1.5, 1.0]),
+        ),
+        (
+            law("dirichlet").ln_prob(2, &[0.3, 0.7], &[&[2.5, 0.8]]),
+            single("beta", 0.3, &[2.5, 0.8]),
+        ),
+        (
+            law("multinomial").ln_prob(2, &[3.0, 6.0], &[&[9.0], &[0.3, 0.7]]),
+            single("binomial", 3.0, &[9.0, 0.3]),
+        ),
+        // The correlation r = L_21 has the density of 2 Beta(e, e) - 1.
+        (
+            law("lkj_corr_cholesky").ln_prob(2, &[1.0, 0.6, 0.0, 0.8], &[&[2.5]]),
+            single("beta", 0.8, &[2.5, 2.5]) - 2.0f64.ln(),
+        ),
+    ];
+    for (found, expected) in cases {
+        assert!((found - expected).abs() < ROUNDING, "{found} {expected}");
+    }
+}
+
+#[test]
+fn outside_there_is_no_density() {
+    for_each(|law, d, theta, _| {
+        let name = law.name();
+        let x = &draws(law, d, theta, 1)[0];
+        assert!(law.ln_prob(d, x, theta).is_finite(), "{name}");
+        let mut bad = x.clone();
+        bad[0] = f64::NAN;
+        assert!(law.ln_prob(d, &bad, theta).is_nan(), "{name}");
+        if law.set() != Set::Vector {
+            bad[0] = -1.0;
+            assert_eq!(law.ln_prob(d, &bad, theta), f64::NEG_INFINITY, "{name}");
+        }
+        for which in 0..theta.len() {
+            for value in [f64::NAN, f64::INFINITY, -1.0] {
+                if value == -1.0 && law.params()[which].set == Set::Vector {
+                    continue;
+                }
+                let mut values = theta[which].to_vec();
+                values[0] = value;
+                let mut bad = theta.to_vec();
+                bad[which] = &values;
+                assert!(
+                    law.ln_prob(d, x, &bad).is_nan(),
+                    "{name} parameter {which} with {value}"
+                );
+            }
+        }
+        assert!(
+            law.ln_prob(d, x, &theta[1..]).is_nan(),
+            "{name} with a parameter missing"
+        );
+    });
+    // Two degrees of freedom are too few in three dimensions, and a lopsided matrix is no covariance.
+    let law = |name: &str| *CATALOGUE.iter().find(|law| law.name() == name).unwrap();
+    assert!(law("wishart").ln_prob(3, A, &[&[2.0], B]).is_nan());
+    assert!(
+        law("multi_normal")
+            .ln_prob(2, &[0.0, 0.0], &[&[0.0, 0.0], &[1.0, 0.5, 0.0, 1.0]])
+            .is_nan()
+    );
+    assert!(
+        law("multi_normal")
+            .ln_prob(2, &[0.0, 0.0], &[&[0.0, 0.0], &[1.0, 2.0, 2.0, 1.0]])
+            .is_nan()
+    );
+}
+
+/// Log densities from scipy 1.17.1 (scipy.stats). Those of LKJ are volumes: of the sets of correlation
+/// matrices, pi^2 / 2 for d = 3 and 32 pi^2 / 27 for d = 4 ([rousseeuw-1994]), at the identity.
+#[test]
+fn log_densities_agree_with_other_sources() {
+    let x = &[0.3, 0.9, -1.1];
+    let pi2 = std::f64::consts::PI.powi(2);
+    let identity = |d: usize| {
+        (0..d * d)
+            .map(|i| f64::from(u8::from(i % (d + 1) == 0)))
+            .collect()
+    };
+    let [three, four]: [Vec<f64>; 2] = [3, 4].map(identity);
+    type Slices<'a> = &'a [&'a [f64]];
+    let cases: &[(&str, usize, &[f64], Slices<'_>, f64)] = &[
+        ("multi_normal", 3, x, &[U, A], -25.571565724908965),
+        ("multi_normal_prec", 3, x, &[U, A], -5.686406304768897),
+        ("multi_normal_cholesky", 3, x, &[U, L], -29.70487037629965),
+        ("wishart", 3, B, &[&[4.5], A], -7.963321591047335),
+        ("inv_wishart", 3, B, &[&[4.5], A], -9.060586485208333),
+        (
+            "dirichlet",
+            3,
+            &[0.2, 0.5, 0.3],
+            &[&[2.5, 0.8, 4.0]],
+            -0.9680553405955319,
+        ),
+        (
+            "multinomial",
+            3,
+            &[2.0, 6.0, 1.0],
+            &[&[9.0], &[0.2, 0.5, 0.3]],
+            -3.052302625042385,
+        ),
+        ("lkj_corr_cholesky", 3, &three, &[&[1.0]], -(pi2 / 2.0).ln()),
+        (
+            "lkj_corr_cholesky",
+            4,
+            &four,
+            &[&[1.0]],
+            -(32.0 * pi2 / 27.0).ln(),
+        ),
+    ];
+    for (name, d, x, theta, expected) in cases {
+        let law = CATALOGUE.iter().find(|law| law.name() == *name).unwrap();
+        let found = law.ln_prob(*d, x, theta);
+        assert!(
+            (found - expected).abs() < ROUNDING * 100.0,
+            "{name}: {found} {expected}"
+        );
+    }
+}

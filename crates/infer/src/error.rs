@@ -1,0 +1,74 @@
+//! What can be wrong with a request for inference.
+
+use jensen_density::Reject;
+use jensen_run::RunError;
+
+/// Why an algorithm cannot begin, or has nothing to show.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InferError {
+    /// A number among the options does not fit.
+    #[error("{option}: expected {expected}, found {found}")]
+    Option {
+        /// Name of the option.
+        option: &'static str,
+        /// What would fit.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// Two options contradict each other.
+    #[error("{first} and {second} contradict each other: {reason}")]
+    Contradiction {
+        /// One of them.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The target has no coordinates.
+    #[error("the density has no coordinates: there is nothing to infer")]
+    Empty,
+    /// A position of the wrong length.
+    #[error("a position of this density has {expected} coordinates, found {found}")]
+    Length {
+        /// Coordinates of the density.
+        expected: usize,
+        /// Coordinates given.
+        found: usize,
+    },
+    /// A starting position with a coordinate that is NaN or infinite.
+    #[error("the starting position is not finite: {coordinate} = {value}")]
+    Start {
+        /// The coordinate's name.
+        coordinate: String,
+        /// Its value.
+        value: f64,
+    },
+    /// The density refuses the starting position.
+    #[error("the density refuses the starting position: {0}")]
+    StartRefused(Reject),
+    /// No position was found where the density is positive.
+    #[error("the density refused all {tried} starting positions; the last: {last}")]
+    RefusedEverywhere {
+        /// Positions tried.
+        tried: usize,
+        /// The newest refusal.
+        last: Reject,
+    },
+    /// The method ended without an approximation.
+    #[error("{method}: {reason}")]
+    Failed {
+        /// The method.
+        method: &'static str,
+        /// What happened, with numbers.
+        reason: String,
+    },
+    /// It was asked to stop.
+    #[error("stopped on request")]
+    Stopped,
+    /// A file of the run could not be read or written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}

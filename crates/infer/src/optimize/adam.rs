@@ -1,0 +1,170 @@
+//! Adam on the exact gradient of a density ([kingma-2015], Alg. 1), ascending.
+//!
+//! m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, x' = x + a m^ / (sqrt v^ + e). Its place is where
+//! gradients are noisy; on a density it is here to be compared with.
+
+use super::{Info, Place, max_abs, norm};
+use crate::{Algorithm, InferError};
+use jensen_density::Evaluator;
+use jensen_rng::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Options of Adam.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// Step size a, units of position.
+    pub rate: f64,
+    /// Decay of the mean gradient, in [0, 1); default of the paper.
+    pub beta1: f64,
+    /// Decay of the mean squared gradient, in [0, 1); default of the paper.
+    pub beta2: f64,
+    /// Added to the denominator, above 0; default of the paper.
+    pub epsilon: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self {
+            rate: 0.05,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        }
+    }
+}
+
+/// A place and the moving averages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Where it stands.
+    pub place: Place,
+    mean: Vec<f64>,
+    square: Vec<f64>,
+    step: i32,
+}
+
+impl AsRef<Place> for State {
+    fn as_ref(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl Adam {
+    fn check(&self) -> Result<(), InferError> {
+        let refuse = |option, expected: &str, found: f64| {
+            Err(InferError::Option {
+                option,
+                expected: expected.to_owned(),
+                found: found.to_string(),
+            })
+        };
+        if !(self.rate > 0.0 && self.rate.is_finite()) {
+            return refuse("rate", "a number above 0", self.rate);
+        }
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return refuse("epsilon", "a number above 0", self.epsilon);
+        }
+        for (option, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return refuse(option, "a decay in [0, 1)", beta);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Algorithm for Adam {
+    type State = State;
+    type Info = Info;
+
+    fn init(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        position: &[f64],
+        _: &Stream,
+    ) -> Result<State, InferError> {
+        self.check()?;
+        Ok(State {
+            place: Place::start(evaluator, position)?,
+            mean: vec![0.0; position.len()],
+            square: vec![0.0; position.len()],
+            step: 0,
+        })
+    }
+
+    fn step(&self, evaluator: &mut Evaluator<'_>, state: &mut State, _: &Stream) -> Info {
+        state.step += 1;
+        let (unbias1, unbias2) = (
+            1.0 - self.beta1.powi(state.step),
+            1.0 - self.beta2.powi(state.step),
+        );
+        let mut moved = state.place.position.clone();
+        for (i, x) in moved.iter_mut().enumerate() {
+            let g = state.place.grad[i];
+            state.mean[i] = self.beta1 * state.mean[i] + (1.0 - self.beta1) * g;
+            state.square[i] = self.beta2 * state.square[i] + (1.0 - self.beta2) * g * g;
+            let scale = (state.square[i] / unbias2).sqrt() + self.epsilon;
+            *x += self.rate * (state.mean[i] / unbias1) / scale;
+        }
+        let before = &state.place;
+        let step: Vec<f64> = moved
+            .iter()
+            .zip(&before.position)
+            .map(|(a, b)| a - b)
+            .collect();
+        let Ok(after) = Place::at(evaluator, moved) else {
+            // The averages now point elsewhere: the next step tries from the same place.
+            return Info {
+                log_density: before.log_density,
+                gain: 0.0,
+                expected_gain: f64::INFINITY,
+                grad_max: max_abs(&before.grad),
+                step_norm: 0.0,
+                moved: false,
+            };
+        };
+        let info = Info {
+            log_density: after.log_density,
+            gain: after.log_density - before.log_density,
+            expected_gain: f64::INFINITY,
+            grad_max: max_abs(&after.grad),
+            step_norm: norm(&step),
+            moved: true,
+        };
+        state.place = after;
+        info
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimize::maximize;
+    use crate::targets::Quadratic;
+
+    #[test]
+    fn it_comes_within_its_rate_of_the_mode() {
+        let target = Quadratic::new(&[1.0, 5.0], &[1.0, -2.0]);
+        let found = maximize(&Adam::default(), &target, &[0.0, 0.0], 2000).unwrap();
+        for (x, mean) in found.place.position.iter().zip(&target.mean) {
+            assert!((x - mean).abs() < Adam::default().rate, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn options_out_of_range_are_named() {
+        let target = Quadratic::new(&[1.0], &[0.0]);
+        let bad = Adam {
+            beta2: 1.0,
+            ..Adam::default()
+        };
+        let error = maximize(&bad, &target, &[0.0], 1).unwrap_err();
+        assert!(matches!(
+            error,
+            InferError::Option {
+                option: "beta2",
+                ..
+            }
+        ));
+    }
+}

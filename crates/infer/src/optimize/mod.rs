@@ -1,0 +1,176 @@
+//! Maximization of a log density: modes, and the paths to them that other methods use.
+//!
+//! The maximum of a posterior on the unconstrained scale is its MAP there, that of a likelihood alone the
+//! maximum-likelihood estimate; the methods do not care which of the two a density is.
+
+pub mod adam;
+pub mod gradient_descent;
+pub mod lbfgs;
+mod line_search;
+pub mod newton;
+pub mod trust_region;
+
+use crate::drive::check_start;
+use crate::{Algorithm, InferError};
+use jensen_density::{Evaluator, LogDensity, Reject};
+use jensen_rng::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Where an ascent stands: shared by all methods of this folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The position, `[d]`.
+    pub position: Vec<f64>,
+    /// The log density there, nats.
+    pub log_density: f64,
+    /// Its gradient there, `[d]`.
+    pub grad: Vec<f64>,
+}
+
+impl Place {
+    /// The place at a starting position.
+    pub(crate) fn start(
+        evaluator: &mut Evaluator<'_>,
+        position: &[f64],
+    ) -> Result<Self, InferError> {
+        check_start(evaluator.target(), position)?;
+        Self::at(evaluator, position.to_vec()).map_err(InferError::StartRefused)
+    }
+
+    /// The place at a position.
+    pub(crate) fn at(evaluator: &mut Evaluator<'_>, position: Vec<f64>) -> Result<Self, Reject> {
+        let mut grad = vec![0.0; position.len()];
+        let log_density = evaluator.log_density_and_grad(&position, &mut grad)?;
+        Ok(Self {
+            position,
+            log_density,
+            grad,
+        })
+    }
+}
+
+/// What a step of an ascent did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Info {
+    /// The log density after the step, nats.
+    pub log_density: f64,
+    /// How much it rose, nats.
+    pub gain: f64,
+    /// How much a model of second order expects a further step to gain, nats; infinite where the method
+    /// has no such model.
+    pub expected_gain: f64,
+    /// Largest component of the gradient.
+    pub grad_max: f64,
+    /// Length of the step.
+    pub step_norm: f64,
+    /// Whether the step moved at all.
+    pub moved: bool,
+}
+
+/// Why an ascent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The expected or the actual gain fell below the tolerance.
+    Converged,
+    /// No step uphill was found, the gradient not being small.
+    Stuck,
+    /// The largest number of steps.
+    MaxSteps,
+}
+
+/// Where an ascent ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Optimum {
+    /// The best place.
+    pub place: Place,
+    /// Steps done.
+    pub n_steps: u64,
+    /// Gradients used.
+    pub n_gradients: u64,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// An ascent is done when a step gains, and the next is expected to gain, less than this many nats: far
+/// below what matters to any posterior, far above rounding of log densities up to 10^5 nats.
+pub const GAIN_TOLERANCE: f64 = 1e-9;
+
+/// Steps an ascent until it is done.
+///
+/// # Errors
+/// Those of [`Algorithm::init`].
+pub fn maximize<A>(
+    method: &A,
+    target: &dyn LogDensity,
+    start: &[f64],
+    max_steps: u64,
+) -> Result<Optimum, InferError>
+where
+    A: Algorithm<Info = Info>,
+    A::State: AsRef<Place>,
+{
+    maximize_watched(method, target, start, max_steps, &mut |_, _| {})
+}
+
+/// [`maximize`] with a look at every state, the first included.
+///
+/// # Errors
+/// Those of [`Algorithm::init`].
+pub fn maximize_watched<A>(
+    method: &A,
+    target: &dyn LogDensity,
+    start: &[f64],
+    max_steps: u64,
+    watch: &mut dyn FnMut(&A::State, &Evaluator<'_>),
+) -> Result<Optimum, InferError>
+where
+    A: Algorithm<Info = Info>,
+    A::State: AsRef<Place>,
+{
+    let mut evaluator = Evaluator::new(target);
+    // Ascents draw nothing: any stream will do.
+    let stream = Stream::from_seed(0);
+    let mut state = method.init(&mut evaluator, start, &stream)?;
+    watch(&state, &evaluator);
+    let mut n_steps = 0;
+    let mut stop = Stop::MaxSteps;
+    while n_steps < max_steps {
+        let info = method.step(&mut evaluator, &mut state, &stream);
+        n_steps += 1;
+        // Rounding of the log density hides gains smaller than this.
+        let rounding = 4.0 * f64::EPSILON * info.log_density.abs();
+        let small = GAIN_TOLERANCE.max(rounding);
+        if info.moved {
+            watch(&state, &evaluator);
+        }
+        if info.gain <= small && (info.expected_gain <= small || info.grad_max == 0.0) {
+            stop = Stop::Converged;
+            break;
+        }
+        if !info.moved {
+            stop = Stop::Stuck;
+            break;
+        }
+    }
+    Ok(Optimum {
+        place: state.as_ref().clone(),
+        n_steps,
+        n_gradients: evaluator.n_gradients(),
+        stop,
+    })
+}
+
+/// The inner product.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The Euclidean length.
+pub(crate) fn norm(a: &[f64]) -> f64 {
+    dot(a, a).sqrt()
+}
+
+/// The largest absolute component.
+pub(crate) fn max_abs(a: &[f64]) -> f64 {
+    a.iter().fold(0.0, |max, a| a.abs().max(max))
+}

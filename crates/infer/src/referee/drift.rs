@@ -1,0 +1,148 @@
+//! Drift under a few Hamiltonian steps: draws of the posterior stay where they are on average.
+//!
+//! Each draw makes one Metropolis-corrected trajectory ([neal-2011], Sect. 3.2), with the draws' standard
+//! deviations as scales. The step leaves the posterior invariant, so means that move say that the draws are
+//! not from it. It sees what weights cannot: a region beside the draws where mass is missing.
+
+use jensen_density::{Evaluator, LogDensity};
+use jensen_rng::Stream;
+use rayon::prelude::*;
+
+/// Leapfrog steps of a trajectory, and trajectories one after the other.
+const N_LEAPFROG: usize = 6;
+const N_TRAJECTORIES: u64 = 2;
+/// Step size in standard deviations over d^(1/4) ([neal-2011], Sect. 4.4), before it is halved.
+const STEP: f64 = 0.6;
+/// The step size is halved until this share of trajectories is accepted.
+const ACCEPT: f64 = 0.6;
+const MAX_HALVINGS: usize = 5;
+/// Standard errors of the movement that are put down to chance.
+const CHANCE: f64 = 3.0;
+
+/// How far means of the draws' values move, beyond chance, in standard deviations `[n_values]`, with the
+/// gradients used.
+///
+/// `draws` are `[n, d]`, unconstrained, equally weighted.
+pub fn drift(target: &dyn LogDensity, draws: &[&[f64]], stream: &Stream) -> (Vec<f64>, u64) {
+    let d = target.dim();
+    let n = draws.len() as f64;
+    let (mean, sd) = moments(draws.iter().map(|row| row.to_vec()), d, n);
+    let scale: Vec<f64> = sd.iter().map(|s| s.max(f64::MIN_POSITIVE)).collect();
+    debug_assert_eq!(mean.len(), d);
+    let mut step = STEP / (d as f64).powf(0.25);
+    let mut n_gradients = 0;
+    let mut moved = Vec::new();
+    for _ in 0..=MAX_HALVINGS {
+        let results: Vec<(Vec<f64>, f64, u64)> = draws
+            .par_iter()
+            .enumerate()
+            .map_init(
+                || Evaluator::new(target),
+                |evaluator, (i, row)| {
+                    let before = evaluator.n_gradients();
+                    let stream = stream.child("draw", i as u64);
+                    let (end, accepted) = walk(evaluator, row, &scale, step, &stream);
+                    (end, accepted, evaluator.n_gradients() - before)
+                },
+            )
+            .collect();
+        n_gradients += results.iter().map(|r| r.2).sum::<u64>();
+        let accepted = results.iter().map(|r| r.1).sum::<f64>() / n;
+        moved = results.into_iter().map(|r| r.0).collect();
+        if accepted >= ACCEPT {
+            break;
+        }
+        step *= 0.5;
+    }
+    let n_values = target.layout().n_values();
+    let values = |position: &[f64]| {
+        let mut values = vec![0.0; n_values];
+        target.constrain(position, &mut values);
+        values
+    };
+    let before: Vec<Vec<f64>> = draws.iter().map(|row| values(row)).collect();
+    let shifts: Vec<Vec<f64>> = (moved.iter().zip(&before))
+        .map(|(end, before)| values(end).iter().zip(before).map(|(a, b)| a - b).collect())
+        .collect();
+    let (_, spread) = moments(before.into_iter(), n_values, n);
+    let (shift, shift_sd) = moments(shifts.into_iter(), n_values, n);
+    let beyond = (0..n_values)
+        .map(|j| {
+            let chance = CHANCE * shift_sd[j] / n.sqrt();
+            let beyond = (shift[j].abs() - chance).max(0.0);
+            if beyond == 0.0 {
+                0.0
+            } else {
+                beyond / spread[j]
+            }
+        })
+        .collect();
+    (beyond, n_gradients)
+}
+
+/// The end of some trajectories from a draw, and the share accepted.
+fn walk(
+    evaluator: &mut Evaluator<'_>,
+    start: &[f64],
+    scale: &[f64],
+    step: f64,
+    stream: &Stream,
+) -> (Vec<f64>, f64) {
+    let d = start.len();
+    let mut position = start.to_vec();
+    let mut n_accepted = 0.0;
+    for trajectory in 0..N_TRAJECTORIES {
+        let mut draws = stream.child("trajectory", trajectory);
+        let mut momentum: Vec<f64> = (0..d).map(|_| draws.normal()).collect();
+        let energy =
+            |ln_p: f64, momentum: &[f64]| 0.5 * momentum.iter().map(|p| p * p).sum::<f64>() - ln_p;
+        let mut grad = vec![0.0; d];
+        let Ok(ln_p) = evaluator.log_density_and_grad(&position, &mut grad) else {
+            break;
+        };
+        let first = energy(ln_p, &momentum);
+        let mut z = position.clone();
+        let mut last = f64::INFINITY;
+        for leap in 0..N_LEAPFROG {
+            for i in 0..d {
+                momentum[i] += 0.5 * step * scale[i] * grad[i];
+                z[i] += step * scale[i] * momentum[i];
+            }
+            let Ok(ln_p) = evaluator.log_density_and_grad(&z, &mut grad) else {
+                last = f64::INFINITY;
+                break;
+            };
+            for i in 0..d {
+                momentum[i] += 0.5 * step * scale[i] * grad[i];
+            }
+            if leap + 1 == N_LEAPFROG {
+                last = energy(ln_p, &momentum);
+            }
+        }
+        if draws.uniform_open().ln() < first - last {
+            position = z;
+            n_accepted += 1.0;
+        }
+    }
+    (position, n_accepted / N_TRAJECTORIES as f64)
+}
+
+/// Means and standard deviations of rows.
+fn moments(
+    rows: impl Iterator<Item = Vec<f64>> + Clone,
+    width: usize,
+    n: f64,
+) -> (Vec<f64>, Vec<f64>) {
+    let mut mean = vec![0.0; width];
+    for row in rows.clone() {
+        mean.iter_mut().zip(&row).for_each(|(m, x)| *m += x / n);
+    }
+    let mut sd = vec![0.0; width];
+    for row in rows {
+        for (j, x) in row.iter().enumerate() {
+            sd[j] += (x - mean[j]).powi(2) / (n - 1.0).max(1.0);
+        }
+    }
+    sd.iter_mut().for_each(|v| *v = v.sqrt());
+    (mean, sd)
+}

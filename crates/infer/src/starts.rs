@@ -1,0 +1,40 @@
+//! Starting positions: uniform on (-2, 2) in every unconstrained coordinate, as in Stan, until one is taken.
+
+use crate::InferError;
+use jensen_density::{Evaluator, LogDensity};
+use jensen_rng::Stream;
+
+/// Half-width of the cube from which starts are drawn, as in Stan.
+const RADIUS: f64 = 2.0;
+/// Starts tried with each radius, and radii: every next one is half as wide, down to almost zero.
+const N_TRIES: u64 = 25;
+const N_RADII: u64 = 8;
+
+/// A random position that the density accepts.
+///
+/// # Errors
+/// [`InferError::RefusedEverywhere`] after two hundred refusals, [`InferError::Empty`] without coordinates.
+pub fn random(target: &dyn LogDensity, stream: &Stream) -> Result<Vec<f64>, InferError> {
+    let d = target.dim();
+    if d == 0 {
+        return Err(InferError::Empty);
+    }
+    let mut evaluator = Evaluator::new(target);
+    let mut grad = vec![0.0; d];
+    let mut last = None;
+    for attempt in 0..N_TRIES * N_RADII {
+        let mut draws = stream.child("start", attempt);
+        let radius = RADIUS * 0.5f64.powi((attempt / N_TRIES) as i32);
+        let position: Vec<f64> = (0..d)
+            .map(|_| radius * (2.0 * draws.uniform() - 1.0))
+            .collect();
+        match evaluator.log_density_and_grad(&position, &mut grad) {
+            Ok(_) => return Ok(position),
+            Err(reject) => last = Some(reject),
+        }
+    }
+    Err(InferError::RefusedEverywhere {
+        tried: (N_TRIES * N_RADII) as usize,
+        last: last.expect("internal error: no start was tried"),
+    })
+}

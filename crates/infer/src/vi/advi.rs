@@ -1,0 +1,423 @@
+//! Automatic differentiation variational inference as published and as in Stan: for comparison only.
+//!
+//! [kucukelbir-2017], Algorithm 1: plain reparameterized gradients g of the ELBO, mean-field (ln sd) or
+//! full-rank (a lower factor L), steps elementwise
+//!
+//! rho_k = eta k^-1/2 / (1 + sqrt(s_k)),   s_1 = g_1^2,  s_k = 0.9 s_{k-1} + 0.1 g_k^2
+//!
+//! eta is the first of 100, 10, 1, 0.1, 0.01 whose successor ends a trial of 50 steps from the start with a
+//! lower ELBO, provided that it improves on the start. Every 100 steps the ELBO is estimated from 100 draws; the
+//! run ends when the mean or the median of its last relative changes is below 0.01. The last iterate is the
+//! answer.
+//!
+//! The weaknesses are part of the comparison: the relative change depends on the constant and the sign of the
+//! log density, the ELBO is noisy, the iterate is not averaged, one draw makes a gradient. [`super::fit`] is the
+//! method to use.
+//!
+//! Differences from the paper, all as in Stan 2.3x: the exponent is -1/2 without an addend; the factor L has a
+//! plain diagonal of any sign, with ln |L_ii| in the entropy; a refused draw is drawn again, up to ten times.
+
+use super::batch::row;
+use super::step_size::positive;
+use crate::family::{Family, MeanField};
+use crate::{Algorithm, InferError};
+use jensen_density::Evaluator;
+use jensen_posterior::{Approximation, Gaussian, Scale};
+use jensen_rng::Stream;
+use serde::{Deserialize, Serialize};
+use std::f64::consts::{E, TAU};
+
+/// Options; the defaults are Stan's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Advi {
+    /// A lower factor instead of standard deviations.
+    pub full_rank: bool,
+    /// Draws a gradient, at least 1.
+    pub n_draws: usize,
+    /// Draws an estimate of the ELBO, at least 1.
+    pub n_elbo_draws: usize,
+    /// Steps of the trial of each eta, at least 1.
+    pub n_trial: u64,
+    /// Steps between two estimates of the ELBO, at least 1.
+    pub every: u64,
+    /// Relative change below which it stops, above 0.
+    pub tolerance: f64,
+    /// Steps after the trials at most; a tenth of the ELBO estimates among them is the window of the stop rule.
+    pub n_steps_max: u64,
+}
+
+impl Default for Advi {
+    fn default() -> Self {
+        Self {
+            full_rank: false,
+            n_draws: 1,
+            n_elbo_draws: 100,
+            n_trial: 50,
+            every: 100,
+            tolerance: 0.01,
+            n_steps_max: 10_000,
+        }
+    }
+}
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdviPhase {
+    /// Trying the eta of this index.
+    Trial(usize),
+    /// Ascending with the chosen eta.
+    Ascent,
+    /// Done.
+    Stopped(AdviStop),
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdviStop {
+    /// The mean relative change was below the tolerance.
+    MeanConverged,
+    /// The median relative change was.
+    MedianConverged,
+    /// All steps were taken.
+    StepLimit,
+    /// No eta improved on the start.
+    NoStepSize,
+    /// The density refused ten times as many draws as a gradient or an ELBO needs.
+    Refused,
+}
+
+/// What a run carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdviState {
+    /// Where it is.
+    pub phase: AdviPhase,
+    /// Steps in this phase, k.
+    pub n_steps: u64,
+    /// (mean, ln sd) or (mean, rows of L up to the diagonal).
+    pub params: Vec<f64>,
+    /// Those at the start.
+    pub start: Vec<f64>,
+    /// s, one number for each parameter.
+    pub history: Vec<f64>,
+    /// The eta chosen so far.
+    pub eta: f64,
+    /// ELBO at the start, nats.
+    pub elbo_start: f64,
+    /// ELBO of the best trial, nats; the least number before there is one.
+    pub elbo_best: f64,
+    /// The newest ELBO of the ascent, nats; 0 before there is one, as in Stan.
+    pub elbo: f64,
+    /// The last relative changes.
+    pub changes: Vec<f64>,
+}
+
+/// What a step measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdviInfo {
+    /// The phase after the step.
+    pub phase: AdviPhase,
+    /// The ELBO, where this step estimated it, nats.
+    pub elbo: Option<f64>,
+    /// Gradients of the log density used.
+    pub n_gradients: u64,
+    /// Draws refused.
+    pub n_rejected: u64,
+}
+
+/// The step sizes that are tried, in this order.
+const ETAS: [f64; 5] = [100.0, 10.0, 1.0, 0.1, 0.01];
+/// Weight of the newest squared gradient in s.
+const NEWEST: f64 = 0.1;
+/// Draws tried for each draw needed.
+const RETRIES: usize = 10;
+
+impl Algorithm for Advi {
+    type State = AdviState;
+    type Info = AdviInfo;
+
+    fn init(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        position: &[f64],
+        stream: &Stream,
+    ) -> Result<AdviState, InferError> {
+        positive("tolerance", self.tolerance)?;
+        positive("n_draws", self.n_draws as f64)?;
+        positive("n_elbo_draws", self.n_elbo_draws as f64)?;
+        positive("n_trial", self.n_trial as f64)?;
+        positive("every", self.every as f64)?;
+        let d = position.len();
+        evaluator
+            .log_density_and_grad(position, &mut vec![0.0; d])
+            .map_err(InferError::StartRefused)?;
+        let mut params = position.to_vec();
+        match self.full_rank {
+            false => params.resize(2 * d, 0.0),
+            true => params
+                .extend((0..d).flat_map(|i| (0..=i).map(move |j| f64::from(u8::from(i == j))))),
+        }
+        let Some(elbo_start) = self.elbo(evaluator, &params, stream) else {
+            return Err(InferError::Failed {
+                method: "advi",
+                reason: "the density refuses all draws of the initial approximation".to_owned(),
+            });
+        };
+        Ok(AdviState {
+            phase: AdviPhase::Trial(0),
+            n_steps: 0,
+            history: vec![0.0; params.len()],
+            start: params.clone(),
+            params,
+            eta: 0.0,
+            elbo_start,
+            elbo_best: f64::MIN,
+            elbo: 0.0,
+            changes: Vec::new(),
+        })
+    }
+
+    fn step(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        state: &mut AdviState,
+        stream: &Stream,
+    ) -> AdviInfo {
+        let before = (evaluator.n_gradients(), evaluator.n_rejected());
+        let elbo = match state.phase {
+            AdviPhase::Trial(index) => self.trial(evaluator, state, index, stream),
+            AdviPhase::Ascent => self.ascend(evaluator, state, stream),
+            AdviPhase::Stopped(_) => None,
+        };
+        AdviInfo {
+            phase: state.phase,
+            elbo,
+            n_gradients: evaluator.n_gradients() - before.0,
+            n_rejected: evaluator.n_rejected() - before.1,
+        }
+    }
+}
+
+impl Advi {
+    /// One step of the trial of an eta; after the last one the next eta or the ascent.
+    fn trial(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        state: &mut AdviState,
+        index: usize,
+        stream: &Stream,
+    ) -> Option<f64> {
+        // A trial that diverges is lost by its ELBO.
+        let zero = || vec![0.0; state.params.len()];
+        let gradient = self
+            .gradient(evaluator, &state.params, stream)
+            .unwrap_or_else(zero);
+        advance(state, ETAS[index], &gradient);
+        if state.n_steps < self.n_trial {
+            return None;
+        }
+        let elbo = self
+            .elbo(evaluator, &state.params, stream)
+            .unwrap_or(f64::MIN);
+        let last = index + 1 == ETAS.len();
+        state.phase = if elbo < state.elbo_best && state.elbo_best > state.elbo_start {
+            AdviPhase::Ascent
+        } else if !last {
+            (state.elbo_best, state.eta) = (elbo, ETAS[index]);
+            AdviPhase::Trial(index + 1)
+        } else if elbo > state.elbo_start {
+            state.eta = ETAS[index];
+            AdviPhase::Ascent
+        } else {
+            AdviPhase::Stopped(AdviStop::NoStepSize)
+        };
+        state.params.clone_from(&state.start);
+        state.history.fill(0.0);
+        state.n_steps = 0;
+        Some(elbo)
+    }
+
+    /// One step of the ascent, with the stop rule where the ELBO is due.
+    fn ascend(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        state: &mut AdviState,
+        stream: &Stream,
+    ) -> Option<f64> {
+        let Some(gradient) = self.gradient(evaluator, &state.params, stream) else {
+            state.phase = AdviPhase::Stopped(AdviStop::Refused);
+            return None;
+        };
+        advance(state, state.eta, &gradient);
+        let mut elbo = None;
+        if state.n_steps.is_multiple_of(self.every) {
+            elbo = self.elbo(evaluator, &state.params, stream);
+            let Some(elbo) = elbo else {
+                state.phase = AdviPhase::Stopped(AdviStop::Refused);
+                return None;
+            };
+            let window = (self.n_steps_max / 10 / self.every).max(2) as usize;
+            // The first change is relative to zero; the largest number stands for infinity, which a
+            // checkpoint cannot hold.
+            let change = ((elbo - state.elbo) / state.elbo).abs().min(f64::MAX);
+            state.elbo = elbo;
+            state.changes.push(change);
+            let surplus = state.changes.len().saturating_sub(window);
+            state.changes.drain(..surplus);
+            let n = state.changes.len();
+            let mean = state.changes.iter().map(|c| c / n as f64).sum::<f64>();
+            let mut sorted = state.changes.clone();
+            sorted.sort_by(f64::total_cmp);
+            if mean < self.tolerance {
+                state.phase = AdviPhase::Stopped(AdviStop::MeanConverged);
+            } else if sorted[n / 2] < self.tolerance {
+                state.phase = AdviPhase::Stopped(AdviStop::MedianConverged);
+            }
+        }
+        if state.phase == AdviPhase::Ascent && state.n_steps >= self.n_steps_max {
+            state.phase = AdviPhase::Stopped(AdviStop::StepLimit);
+        }
+        elbo
+    }
+
+    /// The approximation with these parameters.
+    pub fn approximation(&self, params: &[f64]) -> Box<dyn Approximation> {
+        if !self.full_rank {
+            return MeanField {
+                dim: params.len() / 2,
+            }
+            .member(params);
+        }
+        let d = self.dim(params);
+        // A column of L may change its sign: the covariance does not.
+        let rows = (0..d * d)
+            .map(|k| (k / d, k % d))
+            .map(|(i, j)| match j <= i {
+                true => params[below(d, i) + j] * params[below(d, j) + j].signum(),
+                false => 0.0,
+            })
+            .collect();
+        Box::new(Gaussian {
+            mean: params[..d].to_vec(),
+            scale: Scale::Lower(rows),
+        })
+    }
+
+    fn dim(&self, params: &[f64]) -> usize {
+        match self.full_rank {
+            false => params.len() / 2,
+            // d + d (d + 1) / 2 numbers.
+            true => ((2.25 + 2.0 * params.len() as f64).sqrt() - 1.5).round() as usize,
+        }
+    }
+
+    fn transform(&self, params: &[f64], noise: &[f64], z: &mut [f64]) {
+        let d = noise.len();
+        if !self.full_rank {
+            return MeanField { dim: d }.transform(params, noise, z);
+        }
+        for i in 0..d {
+            let along: f64 = (row(&params[below(d, i)..], 0, i + 1).iter())
+                .zip(noise)
+                .map(|(l, e)| l * e)
+                .sum();
+            z[i] = params[i] + along;
+        }
+    }
+
+    /// ln |det| of the scale; adds its derivative to `by_params`.
+    fn ln_det(&self, params: &[f64], by_params: &mut [f64]) -> f64 {
+        let d = self.dim(params);
+        let diagonal = |i: usize| below(d, i) + i;
+        match self.full_rank {
+            false => {
+                by_params[d..].iter_mut().for_each(|g| *g += 1.0);
+                params[d..].iter().sum()
+            }
+            true => {
+                for i in 0..d {
+                    by_params[diagonal(i)] += 1.0 / params[diagonal(i)];
+                }
+                (0..d).map(|i| params[diagonal(i)].abs().ln()).sum()
+            }
+        }
+    }
+
+    /// The gradient of the ELBO from accepted draws; `None` if too many are refused.
+    fn gradient(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        params: &[f64],
+        stream: &Stream,
+    ) -> Option<Vec<f64>> {
+        let d = self.dim(params);
+        let mut gradient = vec![0.0; params.len()];
+        let (mut e, mut z, mut by_z) = (vec![0.0; d], vec![0.0; d], vec![0.0; d]);
+        let mut n_accepted = 0;
+        for draw in 0..RETRIES * self.n_draws {
+            let mut noise = stream.child("draw", draw as u64);
+            e.fill_with(|| noise.normal());
+            self.transform(params, &e, &mut z);
+            if evaluator.log_density_and_grad(&z, &mut by_z).is_err() {
+                continue;
+            }
+            match self.full_rank {
+                false => MeanField { dim: d }.pullback(params, &e, &by_z, &mut gradient),
+                true => {
+                    for i in 0..d {
+                        gradient[i] += by_z[i];
+                        for j in 0..=i {
+                            gradient[below(d, i) + j] += by_z[i] * e[j];
+                        }
+                    }
+                }
+            }
+            n_accepted += 1;
+            if n_accepted == self.n_draws {
+                gradient.iter_mut().for_each(|g| *g /= self.n_draws as f64);
+                self.ln_det(params, &mut gradient);
+                return Some(gradient);
+            }
+        }
+        None
+    }
+
+    /// The ELBO from the draws that are accepted; `None` if none is.
+    fn elbo(&self, evaluator: &mut Evaluator<'_>, params: &[f64], stream: &Stream) -> Option<f64> {
+        let d = self.dim(params);
+        let (mut e, mut z, mut by_z) = (vec![0.0; d], vec![0.0; d], vec![0.0; d]);
+        let mut values = Vec::with_capacity(self.n_elbo_draws);
+        for draw in 0..self.n_elbo_draws {
+            let mut noise = stream.child("elbo", draw as u64);
+            e.fill_with(|| noise.normal());
+            self.transform(params, &e, &mut z);
+            values.extend(evaluator.log_density_and_grad(&z, &mut by_z));
+        }
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let ln_det = self.ln_det(params, &mut vec![0.0; params.len()]);
+        let elbo = mean + 0.5 * d as f64 * (TAU * E).ln() + ln_det;
+        elbo.is_finite().then_some(elbo)
+    }
+}
+
+/// Where row i of L begins among the parameters of d coordinates.
+fn below(d: usize, i: usize) -> usize {
+    d + i * (i + 1) / 2
+}
+
+/// One step with this eta.
+fn advance(state: &mut AdviState, eta: f64, gradient: &[f64]) {
+    state.n_steps += 1;
+    let rho = eta / (state.n_steps as f64).sqrt();
+    for ((x, s), g) in state
+        .params
+        .iter_mut()
+        .zip(&mut state.history)
+        .zip(gradient)
+    {
+        *s = match state.n_steps {
+            1 => g * g,
+            _ => (1.0 - NEWEST) * *s + NEWEST * g * g,
+        };
+        *x += rho * g / (1.0 + s.sqrt());
+    }
+}

@@ -1,0 +1,66 @@
+//! Unbiased estimates of the gradient of an objective by lambda, from a batch of draws.
+//!
+//! An estimator gives one estimate for each group of K draws; their mean is the step's gradient and their
+//! spread tells how noisy it is.
+
+mod reparameterization;
+mod score;
+
+pub use reparameterization::Reparameterization;
+pub use score::{Baseline, Score};
+
+use crate::InferError;
+use crate::family::Family;
+use crate::vi::{Batch, Objective};
+use jensen_density::Factored;
+
+/// How the gradient is estimated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Estimator {
+    /// By the score function: no gradient of the density is used.
+    Score(Score),
+    /// By the path of each draw.
+    Reparameterization(Reparameterization),
+}
+
+/// What an estimate is made of.
+#[derive(Clone, Copy)]
+pub struct Problem<'a> {
+    /// The family of q.
+    pub family: &'a dyn Family,
+    /// Its parameters lambda, `[n_params]`.
+    pub params: &'a [f64],
+    /// What rises.
+    pub objective: Objective,
+    /// The factors of the density, for Rao-Blackwellization.
+    pub factored: Option<&'a dyn Factored>,
+    /// The running mean of the objective in earlier steps, where there were any.
+    pub baseline: Option<f64>,
+}
+
+impl Estimator {
+    /// Estimates `[G, n_params]` from the G full groups of the batch.
+    pub fn gradients(&self, problem: Problem<'_>, batch: &Batch) -> Vec<f64> {
+        match self {
+            Self::Score(score) => score.gradients(problem, batch),
+            Self::Reparameterization(path) => path.gradients(problem, batch),
+        }
+    }
+
+    /// Whether the parts fit together.
+    ///
+    /// # Errors
+    /// [`InferError::Contradiction`] that names the parts.
+    pub(crate) fn check(
+        &self,
+        family: &dyn Family,
+        objective: Objective,
+        factored: Option<&dyn Factored>,
+        n_draws: usize,
+    ) -> Result<(), InferError> {
+        match self {
+            Self::Score(score) => score.check(family, objective, factored, n_draws),
+            Self::Reparameterization(_) => Ok(()),
+        }
+    }
+}

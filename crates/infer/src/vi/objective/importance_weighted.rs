@@ -1,0 +1,24 @@
+//! The importance-weighted bound: L_K = ln (1/K) sum_k w_k.
+//!
+//! ELBO = L_1 <= L_2 <= ... <= log evidence, [burda-2016], Theorem 1. v_k is the normalized weight; the
+//! doubly reparameterized gradient, whose signal does not drown in noise as K grows, weights the path of
+//! draw k by v_k^2, [tucker-2019], equation (8).
+
+use super::softmax;
+
+/// L of one group.
+pub(super) fn value(ln_w: &[f64]) -> f64 {
+    softmax(1.0, ln_w, &mut vec![0.0; ln_w.len()])
+}
+
+/// v_k = w_k / sum w.
+pub(super) fn weights(ln_w: &[f64], v: &mut [f64]) {
+    softmax(1.0, ln_w, v);
+}
+
+/// a_k = v_k^2.
+pub(super) fn path_weights(v: &mut [f64]) {
+    for v in v {
+        *v *= *v;
+    }
+}

@@ -1,0 +1,305 @@
+//! Gaussian approximations: q(z) = N(m, S S^T) with a diagonal or a lower triangular S.
+//!
+//! z = m + S e, ln q = -d/2 ln 2 pi - sum_i ln S_ii - |S^-1 (z - m)|^2 / 2. Standard.
+
+use crate::ess::is_constant;
+use crate::{Approximation, PosteriorError};
+use jensen_rng::Stream;
+use std::f64::consts::TAU;
+
+/// A Gaussian on R^d.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gaussian {
+    /// The mean m, `[d]`.
+    pub mean: Vec<f64>,
+    /// The factor S of the covariance.
+    pub scale: Scale,
+}
+
+/// A factor S of a covariance S S^T, with a positive diagonal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scale {
+    /// Standard deviations, `[d]`.
+    Diagonal(Vec<f64>),
+    /// Lower triangular, row after row, `[d, d]`; what stands above the diagonal is not read.
+    Lower(Vec<f64>),
+}
+
+impl Scale {
+    /// The Cholesky factor of a covariance `[d, d]`, of which the lower half is read; row after row, d^3/6
+    /// products in a fixed order.
+    ///
+    /// # Errors
+    /// [`PosteriorError::NotPositiveDefinite`], also where a coordinate follows from those before it to
+    /// rounding.
+    pub fn from_covariance(covariance: &[f64], d: usize) -> Result<Self, PosteriorError> {
+        let mut rows = covariance.to_vec();
+        for i in 0..d {
+            let (before, row) = rows.split_at_mut(i * d);
+            for j in 0..i {
+                let other = &before[j * d..=j * d + j];
+                let known: f64 = other[..j].iter().zip(&row[..j]).map(|(a, b)| a * b).sum();
+                row[j] = (row[j] - known) / other[j];
+            }
+            let left = row[i] - row[..i].iter().map(|x| x * x).sum::<f64>();
+            // What is left of a variance by rounding alone; written so that a NaN is refused as well.
+            let rounding = d as f64 * f64::EPSILON * row[i];
+            if !(left > rounding && left.is_finite()) {
+                return Err(PosteriorError::NotPositiveDefinite {
+                    what: "a covariance",
+                });
+            }
+            row[i] = left.sqrt();
+            row[i + 1..d].fill(0.0);
+        }
+        Ok(Self::Lower(rows))
+    }
+
+    /// S e, `[d]`.
+    pub fn times(&self, e: &[f64], out: &mut [f64]) {
+        match self {
+            Self::Diagonal(sd) => {
+                for ((o, s), e) in out.iter_mut().zip(sd).zip(e) {
+                    *o = s * e;
+                }
+            }
+            Self::Lower(rows) => {
+                for (i, o) in out.iter_mut().enumerate() {
+                    let row = &rows[i * e.len()..=i * e.len() + i];
+                    *o = row.iter().zip(e).map(|(s, e)| s * e).sum();
+                }
+            }
+        }
+    }
+
+    /// S^-1 x in place, by forward substitution.
+    pub fn solve(&self, x: &mut [f64]) {
+        match self {
+            Self::Diagonal(sd) => {
+                for (x, s) in x.iter_mut().zip(sd) {
+                    *x /= s;
+                }
+            }
+            Self::Lower(rows) => {
+                let d = x.len();
+                for i in 0..d {
+                    let row = &rows[i * d..=i * d + i];
+                    let known: f64 = row[..i].iter().zip(&x[..i]).map(|(s, x)| s * x).sum();
+                    x[i] = (x[i] - known) / row[i];
+                }
+            }
+        }
+    }
+
+    /// S^-T x in place, by back substitution; S^-T S^-1 is the precision.
+    pub fn solve_transposed(&self, x: &mut [f64]) {
+        match self {
+            Self::Diagonal(_) => self.solve(x),
+            Self::Lower(rows) => {
+                let d = x.len();
+                for i in (0..d).rev() {
+                    let known: f64 = (i + 1..d).map(|j| rows[j * d + i] * x[j]).sum();
+                    x[i] = (x[i] - known) / rows[i * d + i];
+                }
+            }
+        }
+    }
+
+    /// ln det S.
+    pub fn ln_det(&self) -> f64 {
+        match self {
+            Self::Diagonal(sd) => sd.iter().map(|s| s.ln()).sum(),
+            Self::Lower(rows) => {
+                let d = (rows.len() as f64).sqrt().round() as usize;
+                (0..d).map(|i| rows[i * d + i].ln()).sum()
+            }
+        }
+    }
+
+    /// Marginal variances, the diagonal of S S^T, `[d]`.
+    pub fn variances(&self) -> Vec<f64> {
+        match self {
+            Self::Diagonal(sd) => sd.iter().map(|s| s * s).collect(),
+            Self::Lower(rows) => {
+                let d = (rows.len() as f64).sqrt().round() as usize;
+                (0..d)
+                    .map(|i| rows[i * d..=i * d + i].iter().map(|s| s * s).sum())
+                    .collect()
+            }
+        }
+    }
+}
+
+impl Gaussian {
+    /// The Gaussian with the mean and the covariance (divisor n - 1) of n draws `[d]` each.
+    ///
+    /// # Errors
+    /// No more draws than coordinates; a covariance that is not positive definite, as of a constant quantity.
+    pub fn of_draws<'a>(
+        draws: impl ExactSizeIterator<Item = &'a [f64]> + Clone,
+    ) -> Result<Self, PosteriorError> {
+        let n = draws.len();
+        let d = draws.clone().next().map_or(0, <[f64]>::len);
+        if n <= d {
+            return Err(PosteriorError::TooFewDraws {
+                what: "a covariance",
+                needed: d + 1,
+                found: n,
+            });
+        }
+        let mut mean = vec![0.0; d];
+        for row in draws.clone() {
+            for (m, x) in mean.iter_mut().zip(row) {
+                *m += x / n as f64;
+            }
+        }
+        for i in 0..d {
+            let column = draws.clone().map(|row| row[i]).collect();
+            if is_constant(&[column]) {
+                return Err(PosteriorError::NotPositiveDefinite {
+                    what: "the covariance of draws",
+                });
+            }
+        }
+        let mut covariance = vec![0.0; d * d];
+        for row in draws {
+            for i in 0..d {
+                let c = (row[i] - mean[i]) / (n - 1) as f64;
+                for j in 0..=i {
+                    covariance[i * d + j] += c * (row[j] - mean[j]);
+                }
+            }
+        }
+        Ok(Self {
+            mean,
+            scale: Scale::from_covariance(&covariance, d)?,
+        })
+    }
+}
+
+impl Approximation for Gaussian {
+    fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    fn sample(&self, stream: &mut Stream, position: &mut [f64]) -> f64 {
+        let e: Vec<f64> = self.mean.iter().map(|_| stream.normal()).collect();
+        self.scale.times(&e, position);
+        for (z, m) in position.iter_mut().zip(&self.mean) {
+            *z += m;
+        }
+        ln_standard(&e) - self.scale.ln_det()
+    }
+
+    fn ln_density(&self, position: &[f64]) -> f64 {
+        let mut e: Vec<f64> = position
+            .iter()
+            .zip(&self.mean)
+            .map(|(z, m)| z - m)
+            .collect();
+        self.scale.solve(&mut e);
+        ln_standard(&e) - self.scale.ln_det()
+    }
+
+    fn describe(&self) -> String {
+        match self.scale {
+            Scale::Diagonal(_) => "gaussian/diagonal".to_owned(),
+            Scale::Lower(_) => "gaussian/full".to_owned(),
+        }
+    }
+}
+
+/// The log density of a standard normal vector `[d]`, nats.
+pub(crate) fn ln_standard(e: &[f64]) -> f64 {
+    -0.5 * (e.len() as f64 * TAU.ln() + e.iter().map(|e| e * e).sum::<f64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_know_their_density_and_have_the_moments() {
+        let scale = Scale::Lower(vec![2.0, 9.0, -1.0, 0.5]);
+        let q = Gaussian {
+            mean: vec![1.0, -3.0],
+            scale,
+        };
+        assert_eq!(q.scale.variances(), [4.0, 1.25]);
+        let mut stream = Stream::from_seed(1);
+        let mut z = [0.0; 2];
+        let (n, mut sums) = (20_000, [0.0; 3]);
+        for _ in 0..n {
+            let ln_q = q.sample(&mut stream, &mut z);
+            assert!((ln_q - q.ln_density(&z)).abs() < 1e-12);
+            let c = [z[0] - 1.0, z[1] + 3.0];
+            for (sum, x) in sums.iter_mut().zip([c[0], c[1], c[0] * c[1]]) {
+                *sum += x / f64::from(n);
+            }
+        }
+        // Five standard errors; var(c0 c1) = 4 * 1.25 + 2^2.
+        assert!(sums[0].abs() < 5.0 * 2.0 / f64::from(n).sqrt());
+        assert!(sums[1].abs() < 5.0 * 1.12 / f64::from(n).sqrt());
+        assert!((sums[2] + 2.0).abs() < 5.0 * 3.0 / f64::from(n).sqrt());
+    }
+
+    #[test]
+    fn the_gaussian_of_draws_has_their_moments() {
+        let rows = [[1.0, 2.0], [3.0, 1.0], [2.0, 6.0]];
+        let q = Gaussian::of_draws(rows.iter().map(|row| row.as_slice())).unwrap();
+        let Scale::Lower(s) = &q.scale else {
+            panic!("a full covariance has a triangular factor");
+        };
+        // Means 2 and 3, variances 1 and 7, covariance -1/2.
+        let expected = [1.0, 0.0, -0.5, 6.75f64.sqrt()];
+        assert!(
+            s.iter().zip(expected).all(|(s, e)| (s - e).abs() < 1e-14),
+            "{s:?}"
+        );
+        assert!(
+            q.mean
+                .iter()
+                .zip([2.0, 3.0])
+                .all(|(m, e)| (m - e).abs() < 1e-14)
+        );
+        let refused = |rows: &[[f64; 2]]| {
+            Gaussian::of_draws(rows.iter().map(|row| row.as_slice())).unwrap_err()
+        };
+        let few = refused(&[[1.0, 2.0], [2.0, 1.0]]);
+        assert!(matches!(
+            few,
+            PosteriorError::TooFewDraws {
+                needed: 3,
+                found: 2,
+                ..
+            }
+        ));
+        let constant = refused(&[[1.0, 0.1], [2.0, 0.1], [4.0, 0.1], [9.0, 0.1]]);
+        assert!(matches!(
+            constant,
+            PosteriorError::NotPositiveDefinite { .. }
+        ));
+        let dependent = refused(&[[1.0, 0.3], [2.0, 0.6], [4.0, 1.2], [9.0, 2.7]]);
+        assert!(matches!(
+            dependent,
+            PosteriorError::NotPositiveDefinite { .. }
+        ));
+    }
+
+    #[test]
+    fn a_diagonal_is_a_special_lower_factor() {
+        let diagonal = Gaussian {
+            mean: vec![0.5, 0.0],
+            scale: Scale::Diagonal(vec![2.0, 3.0]),
+        };
+        let lower = Gaussian {
+            mean: vec![0.5, 0.0],
+            scale: Scale::Lower(vec![2.0, 0.0, 0.0, 3.0]),
+        };
+        let at = [1.0, -2.0];
+        assert!((diagonal.ln_density(&at) - lower.ln_density(&at)).abs() < 1e-14);
+        // ln N(1; 0.5, 2) + ln N(-2; 0, 3) by hand.
+        let by_hand = -TAU.ln() - 6.0f64.ln() - 0.5 * (0.0625 + 4.0 / 9.0);
+        assert!((lower.ln_density(&at) - by_hand).abs() < 1e-14);
+    }
+}
