@@ -16,6 +16,10 @@
 //! - [`recipes`]: the built-in recipes, and recipes from files.
 //! - [`verb`]: one file a verb.
 //! - [`session`]: data, model and run folder brought together, shared by the verbs.
+//!
+//! Inference over log densities of your own has no verb yet; its crates are here under short names:
+//! [`density`] (the contract), [`infer`] (algorithms and the ladder), [`posterior`] (answers and what they
+//! are worth), [`dist`] and [`bijector`] (what densities are made of).
 
 pub mod config;
 pub mod device;
@@ -27,6 +31,11 @@ pub mod session;
 pub mod verb;
 
 pub use error::{Error, Result};
+pub use jensen_bijector as bijector;
+pub use jensen_density as density;
+pub use jensen_dist as dist;
+pub use jensen_infer as infer;
 pub use jensen_kernels::CachingAllocator;
+pub use jensen_posterior as posterior;
 pub use jensen_run::{Event, Observer, Outcome, Recording, Silent};
 pub use verb::fit::{FitRequest, Fitted, fit};
