@@ -3,6 +3,7 @@
 //! A recipe is read strictly: an unknown key is refused with the nearest valid one. Resolution fills in
 //! every default, so the `config.toml` of a run says all there is to say.
 
+use crate::likelihood::DataFacts;
 use crate::objective::TermTable;
 use crate::{bound, decoder, encoder, latent, likelihood, objective, optimizer, part, prior};
 use serde::{Deserialize, Serialize};
@@ -252,6 +253,16 @@ pub enum RecipeError {
         /// Why, and what to do.
         hint: String,
     },
+    /// Data whose levels are not those of the likelihood.
+    #[error("likelihood `{likelihood}` expects {expected}, and these are {found}")]
+    LikelihoodLevels {
+        /// The likelihood.
+        likelihood: String,
+        /// What it was made for.
+        expected: DataFacts,
+        /// What the data are.
+        found: DataFacts,
+    },
     /// A latent at a port that a network does not have.
     #[error("{place}: no port `{port}`; this {place} offers {}", .offered.join(", "))]
     Port {
@@ -291,7 +302,9 @@ impl RecipeError {
             | Self::UnknownKind { place, .. }
             | Self::Value { place, .. }
             | Self::Port { place, .. } => Some(place),
-            Self::Syntax { .. } | Self::LikelihoodRange { .. } => None,
+            Self::Syntax { .. } | Self::LikelihoodRange { .. } | Self::LikelihoodLevels { .. } => {
+                None
+            }
         }
     }
 
