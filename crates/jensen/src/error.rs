@@ -3,6 +3,7 @@
 use jensen_data::{DataError, Layout};
 use jensen_report::ReportError;
 use jensen_run::{RunError, file};
+use jensen_vae::likelihood::DataFacts;
 use jensen_vae::recipe::RecipeError;
 use jensen_vae::store::StoreError;
 use jensen_vae::train::TrainError;
@@ -86,6 +87,18 @@ pub enum Error {
         min: f32,
         /// Largest value of the data.
         max: f32,
+    },
+    /// Data whose levels are not those that a model was made for.
+    #[error(
+        "the model has the likelihood `{likelihood}`, which expects {expected}, and these are {found}"
+    )]
+    OtherLevels {
+        /// The likelihood.
+        likelihood: String,
+        /// What the model was trained on.
+        expected: DataFacts,
+        /// What the data are.
+        found: DataFacts,
     },
     /// More memory than there is.
     #[error("{what} needs at least {:.1} GB of memory, and {:.1} GB are free", gigabytes(.needed), gigabytes(.available))]
@@ -212,6 +225,9 @@ impl Error {
             }
             Self::OutOfSupport { .. } => {
                 "bring the values in the file to that range, as those were that the model was trained on"
+            }
+            Self::OtherLevels { .. } => {
+                "store the values on the levels of the data that the model was trained on, or fit a model to these: `jensen fit MODEL --data DATA`"
             }
             Self::DataChanged { .. } => {
                 "put the old data back, or begin a new run with `jensen fit`"

@@ -230,6 +230,15 @@ impl Session {
                 min,
                 max,
             },
+            RecipeError::LikelihoodLevels {
+                likelihood,
+                expected,
+                found,
+            } => Error::OtherLevels {
+                likelihood,
+                expected,
+                found,
+            },
             other => other.into(),
         })?;
         Ok((feed, facts))

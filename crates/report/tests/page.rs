@@ -200,3 +200,28 @@ fn damaged_files_are_named_with_the_place() {
         }
     }
 }
+
+#[test]
+fn a_divergence_that_does_not_split_is_of_the_latent_as_a_whole() {
+    let text = |kl: &[f64]| {
+        let (_dir, run) = bare_run();
+        let evaluation = json!({
+            "metrics": {}, "kl_per_dim": kl, "active_units": 20, "settings": {"n_units": 20},
+        });
+        run.write_json(file::EVALUATION, &evaluation).unwrap();
+        html(&run).unwrap()
+    };
+    for (kl, title) in [
+        (&[1.0; 20][..], "KL of each dimension"),
+        (&[12.5], "KL of the latent as a whole"),
+        (
+            &[12.5, 1.0, 1.0],
+            "KL of dimensions and of latents as a whole",
+        ),
+    ] {
+        let page = text(kl);
+        assert!(page.contains("20 of 20 dimensions are active"), "{title}");
+        assert!(page.contains(&format!("{title} (nats")), "{title}");
+        assert_eq!(page.contains("A dimension without"), kl.len() == 20);
+    }
+}

@@ -3,6 +3,7 @@
 //! A recipe is read strictly: an unknown key is refused with the nearest valid one. Resolution fills in
 //! every default, so the `config.toml` of a run says all there is to say.
 
+use crate::likelihood::DataFacts;
 use crate::objective::TermTable;
 use crate::{bound, decoder, encoder, latent, likelihood, objective, optimizer, part, prior};
 use serde::{Deserialize, Serialize};
@@ -131,7 +132,7 @@ pub struct TrainOptions {
 }
 
 /// A parameter group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupOptions {
     /// Parameters whose name starts with this, such as `prior.`.
@@ -252,6 +253,16 @@ pub enum RecipeError {
         /// Why, and what to do.
         hint: String,
     },
+    /// Data whose levels are not those of the likelihood.
+    #[error("likelihood `{likelihood}` expects {expected}, and these are {found}")]
+    LikelihoodLevels {
+        /// The likelihood.
+        likelihood: String,
+        /// What it was made for.
+        expected: DataFacts,
+        /// What the data are.
+        found: DataFacts,
+    },
     /// A latent at a port that a network does not have.
     #[error("{place}: no port `{port}`; this {place} offers {}", .offered.join(", "))]
     Port {
@@ -291,7 +302,9 @@ impl RecipeError {
             | Self::UnknownKind { place, .. }
             | Self::Value { place, .. }
             | Self::Port { place, .. } => Some(place),
-            Self::Syntax { .. } | Self::LikelihoodRange { .. } => None,
+            Self::Syntax { .. } | Self::LikelihoodRange { .. } | Self::LikelihoodLevels { .. } => {
+                None
+            }
         }
     }
 
@@ -655,7 +668,26 @@ fn plain<T: Default + Serialize + serde::de::DeserializeOwned>(
     part::options(&resolved, place)
 }
 
-fn resolve_train(user: Table) -> Result<TrainOptions, RecipeError> {
+/// A group with its defaults; the prefix has none.
+fn resolve_group(user: &Table, place: &str) -> Result<Value, RecipeError> {
+    let mut resolved = part::defaults::<GroupOptions>();
+    part::overlay(&mut resolved, user, place)?;
+    if !user.contains_key("prefix") {
+        let example = "expected the beginning of names of parameters, such as prefix = \"prior.\"";
+        return Err(RecipeError::value(place, example));
+    }
+    Ok(Value::Table(resolved))
+}
+
+fn resolve_train(mut user: Table) -> Result<TrainOptions, RecipeError> {
+    if let Some(Value::Table(groups)) = user.get_mut("groups") {
+        for (name, group) in groups {
+            // Anything but a table is refused below, in words.
+            if let Value::Table(table) = group {
+                *group = resolve_group(table, &format!("train.groups.{name}"))?;
+            }
+        }
+    }
     let mut train: TrainOptions = plain(user, "train")?;
     let complete = |table: &Table, place: &str| -> Result<Table, RecipeError> {
         let complete = part::resolve(optimizer::CATALOGUE, table, "adam", place)?;
@@ -714,6 +746,11 @@ mod tests {
             "recipe: unknown key `encodr`; did you mean `encoder`?"
         );
         assert!(message("[latent.z]\ndimension=3", &[]).contains("did you mean `dim`?"));
+        assert_eq!(
+            message("", &["train.groups.a.prefx=1"]),
+            "train.groups.a: unknown key `prefx`; did you mean `prefix`?"
+        );
+        assert!(message("", &["train.groups.a.optimizer.kind='adam'"]).contains("prefix = "));
         assert!(message("[prior.y]\nkind='vamp'", &[]).contains("unknown key `y`"));
         assert!(message("likelihood='bernouli'", &[]).contains("there are bernoulli"));
     }

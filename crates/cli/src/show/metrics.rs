@@ -72,22 +72,28 @@ pub(super) fn number(x: f64) -> String {
     }
 }
 
-/// The KL of each dimension as a line of small bars, the largest first.
-pub(super) fn kl_text(kl_per_dim: &[f64]) -> String {
+/// The KL of each dimension as a line of small bars, the largest first. A KL that does not split is
+/// one number for its latent, so there may be fewer numbers than the `n_units` dimensions.
+pub(super) fn kl_text(kl_per_dim: &[f64], n_units: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let mut sorted = kl_per_dim.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
     let Some(&largest) = sorted.first().filter(|kl| **kl > 0.0) else {
         return String::new();
     };
+    let nats = number(largest);
+    if sorted.len() == 1 && n_units > 1 {
+        let what = dim("KL of the latent as a whole");
+        return format!("{what}  {nats} nats, {n_units} dimensions\n");
+    }
+    let what = match sorted.len() == n_units {
+        true => "KL per dimension",
+        false => "KL per dimension or latent",
+    };
     let bar = |kl: &f64| BARS[((kl / largest).max(0.0) * 7.0).round() as usize];
     let bars: String = sorted.iter().map(bar).collect();
-    format!(
-        "{}  {bars}  {} nats at most, {} dimensions\n",
-        dim("KL per dimension"),
-        number(largest),
-        sorted.len()
-    )
+    let what = dim(what);
+    format!("{what}  {bars}  {nats} nats at most, {n_units} dimensions\n")
 }
 
 #[cfg(test)]
@@ -114,8 +120,26 @@ mod tests {
 
     #[test]
     fn a_line_of_bars() {
-        assert!(kl_text(&[0.0, 2.0, 1.0]).contains("█▅▁"));
-        assert_eq!(kl_text(&[]), "");
-        assert_eq!(kl_text(&[0.0]), "");
+        let split = kl_text(&[0.0, 2.0, 1.0], 3);
+        assert!(
+            split.contains("KL per dimension  █▅▁  2 nats at most, 3 dim"),
+            "{split}"
+        );
+        assert_eq!(kl_text(&[], 0), "");
+        assert_eq!(kl_text(&[0.0], 1), "");
+    }
+
+    #[test]
+    fn a_kl_that_does_not_split_has_no_bars() {
+        let whole = kl_text(&[12.5], 20);
+        assert_eq!(
+            whole,
+            "KL of the latent as a whole  12.50 nats, 20 dimensions\n"
+        );
+        let mixed = kl_text(&[2.0, 1.0, 0.0], 12);
+        assert!(
+            mixed.contains("or latent  █▅▁  2 nats at most, 12 dim"),
+            "{mixed}"
+        );
     }
 }

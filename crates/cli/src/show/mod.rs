@@ -140,7 +140,7 @@ pub(crate) fn evaluated(evaluated: &Evaluated, style: Style) {
         return json("evaluate", evaluated);
     }
     let mut text = metrics::text(&evaluated.metrics);
-    text += &metrics::kl_text(&evaluated.kl_per_dim);
+    text += &metrics::kl_text(&evaluated.kl_per_dim, evaluated.units[1]);
     if let Some(verdict) = &evaluated.verdict {
         text += &verdict_text(verdict);
     }

@@ -314,6 +314,56 @@ fn run_folders() {
 }
 
 #[test]
+fn levels_that_a_model_was_not_trained_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let store = |name: &str, numbers| {
+        let array = Array::new(vec![10, 1, 8, 8], numbers);
+        write_npy(&folder.join(name), &array).unwrap();
+    };
+    store(
+        "bytes.npy",
+        Numbers::U8((0..640).map(|i| (i % 251) as u8).collect()),
+    );
+    store(
+        "real.npy",
+        Numbers::F32((0..640).map(|i| i as f32 / 640.0).collect()),
+    );
+    // Black and white are the ends of every grid.
+    store(
+        "bits.npy",
+        Numbers::U8((0..640).map(|i| (i % 3 / 2) as u8).collect()),
+    );
+    for likelihood in ["categorical", "discretized_logistic_mixture"] {
+        let set = format!("likelihood={likelihood}");
+        let fit = ["fit", "vae", "--out", likelihood, "--set", &set];
+        let short = ["--set", "train.epochs=1"];
+        let call = jensen(folder, &[&tiny(&fit)[..], &short].concat());
+        assert!(matches!(call.code, Some(0 | 3)), "{}", call.err);
+        for verb in [
+            &["score", likelihood, "--out", "x.csv"][..],
+            &["evaluate", likelihood],
+        ] {
+            let on = |data: &'static str| jensen(folder, &[verb, &["--data", data]].concat());
+            for (data, found) in [
+                ("bytes.npy", "these are 256 levels in [0, 1]"),
+                ("real.npy", "these are real numbers in [0, "),
+            ] {
+                on(data).expect(2).says(&[
+                    likelihood,
+                    "expects 17 levels in [0, 1]",
+                    found,
+                    "hint: ",
+                ]);
+                assert!(!folder.join("x.csv").exists());
+            }
+            on("bits.npy").expect(0);
+            let _ = fs::remove_file(folder.join("x.csv"));
+        }
+    }
+}
+
+#[test]
 fn a_damaged_model_is_named() {
     let dir = tempfile::tempdir().unwrap();
     jensen(dir.path(), &tiny(&["fit", "vae", "--out", "run"])).expect(0);

@@ -73,6 +73,32 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     finish(child.wait_with_output().unwrap()).expect(0);
 }
 
+/// Waits until a process has loaded its run and is at work, however busy the machine is.
+#[cfg(unix)]
+fn wait_until_at_work(pid: &str) {
+    use std::time::{Duration, Instant};
+    /// Many times what it takes to load a tiny run, and little beside the work.
+    const AT_WORK: Duration = Duration::from_millis(500);
+    /// The kernel counts hundredths of a second for programs.
+    const TICK: Duration = Duration::from_millis(10);
+    let started = Instant::now();
+    // Of `PID (NAME) STATE ...`, fields 14 and 15 are its time on processors, see proc(5).
+    let time = || -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let mut ticks = || fields.next()?.parse::<u32>().ok();
+        Some((ticks()? + ticks()?) * TICK)
+    };
+    // Where the system does not tell, the time since the start has to do.
+    while time().unwrap_or(started.elapsed()) < AT_WORK {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "no work begins"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn slow_work_can_be_stopped() {
@@ -90,9 +116,8 @@ fn slow_work_can_be_stopped() {
         let child = (command.stdout(Stdio::piped()).stderr(Stdio::piped()))
             .spawn()
             .unwrap();
-        // Long enough to be at work, short beside the work.
-        std::thread::sleep(std::time::Duration::from_millis(700));
         let pid = child.id().to_string();
+        wait_until_at_work(&pid);
         let sent = Command::new("kill").args(["-INT", &pid]).status();
         assert!(sent.unwrap().success());
         let call = finish(child.wait_with_output().unwrap()).expect(130);

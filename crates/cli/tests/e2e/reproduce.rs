@@ -51,3 +51,14 @@ fn a_recipe_must_promise_something_on_these_data() {
         .says(&["expects nothing", "x", "[expect]"]);
     assert!(!dir.path().join("runs").exists());
 }
+
+#[test]
+fn estimates_with_two_numbers_of_samples_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = RECIPE.replace("MAX", "60.0") + "test_nll_iwae_100 = { max = 60.0 }\n";
+    fs::write(dir.path().join("two.toml"), recipe).unwrap();
+    jensen(dir.path(), &["reproduce", "two.toml"])
+        .expect(2)
+        .says(&["test_nll_iwae_K: expected one K", "found K = 5 and 100"]);
+    assert!(!dir.path().join("runs").exists());
+}

@@ -9,7 +9,7 @@ use crate::recipes::RecipeRequest;
 use jensen_run::Observer;
 use jensen_vae::recipe::Expectation;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What to reproduce.
@@ -51,7 +51,8 @@ pub struct Reproduced {
 /// Fits, measures and checks.
 ///
 /// # Errors
-/// [`Error::NothingExpected`] before anything is done, and those of [`fit`].
+/// [`Error::NothingExpected`], and [`Error::Option`] for estimates with several K, before anything is
+/// done; those of [`fit`].
 pub fn reproduce(request: &Request, observer: &mut dyn Observer) -> Result<Reproduced> {
     let recipe = request.recipe.resolve()?;
     let is_own = recipe.data.source == request.recipe.own_source()?;
@@ -65,9 +66,7 @@ pub fn reproduce(request: &Request, observer: &mut dyn Observer) -> Result<Repro
             data: data.into_owned(),
         });
     }
-    let samples = expected
-        .keys()
-        .find_map(|name| name.rsplit_once("nll_iwae_")?.1.parse().ok());
+    let samples = samples(&expected)?;
     let fitted = fit(
         &FitRequest {
             recipe: request.recipe.clone(),
@@ -101,6 +100,22 @@ fn expectations(
         Some((metric?.to_owned(), *range))
     });
     here.collect()
+}
+
+/// K of the importance-weighted estimate that is expected: a fit measures one.
+fn samples(expected: &BTreeMap<String, Expectation>) -> Result<Option<usize>> {
+    let all =
+        (expected.keys()).filter_map(|name| name.rsplit_once("nll_iwae_")?.1.parse::<usize>().ok());
+    let all: BTreeSet<usize> = all.collect();
+    if all.len() > 1 {
+        let all: Vec<String> = all.iter().map(usize::to_string).collect();
+        return Err(Error::Option {
+            name: "[expect] test_nll_iwae_K",
+            expected: "one K, because a fit measures this estimate once".to_owned(),
+            found: format!("K = {}", all.join(" and ")),
+        });
+    }
+    Ok(all.first().copied())
 }
 
 fn check(expected: &BTreeMap<String, Expectation>, metrics: &BTreeMap<String, f64>) -> Vec<Check> {

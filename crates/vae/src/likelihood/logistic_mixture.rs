@@ -5,7 +5,7 @@
 //! h half the distance of levels, data scaled to [-1, 1]. Color channels are independent here.
 //! Source: [salimans-2017], equation 2.
 
-use super::{DataFacts, Likelihood, Support, levels_of, sample_on_host};
+use super::{DataFacts, Grid, Likelihood, Support, sample_on_host};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use crate::rows;
@@ -36,13 +36,13 @@ impl Default for Options {
 /// Independent values, each a discretized mixture of logistics.
 pub struct LogisticMixture {
     n_components: usize,
-    n_levels: u32,
-    min: f64,
-    max: f64,
+    grid: Grid,
 }
 
+const NAME: &str = "discretized_logistic_mixture";
+
 pub(super) const ENTRY: Entry<super::Build> = Entry {
-    kind: "discretized_logistic_mixture",
+    kind: NAME,
     about: "discrete values as bins of a mixture of logistics",
     defaults: part::defaults::<Options>,
     build: |table, facts, _| {
@@ -55,9 +55,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         }
         Ok(Box::new(LogisticMixture {
             n_components: options.components,
-            n_levels: levels_of("discretized_logistic_mixture", facts)?,
-            min: f64::from(facts.min),
-            max: f64::from(facts.max),
+            grid: Grid::of(NAME, facts)?,
         }))
     },
 };
@@ -81,12 +79,12 @@ impl LogisticMixture {
     }
 
     fn half_step(&self) -> f64 {
-        1.0 / f64::from(self.n_levels - 1)
+        1.0 / f64::from(self.grid.n_levels - 1)
     }
 
     /// From [-1, 1] to the scale of the data.
     fn to_data(&self, unit: f64) -> f64 {
-        self.min + (unit.clamp(-1.0, 1.0) + 1.0) / 2.0 * (self.max - self.min)
+        self.grid.min + (unit.clamp(-1.0, 1.0) + 1.0) / 2.0 * (self.grid.max - self.grid.min)
     }
 }
 
@@ -110,14 +108,14 @@ impl Likelihood for LogisticMixture {
     }
 
     fn accepts(&self, facts: &DataFacts) -> Result<(), RecipeError> {
-        levels_of("discretized_logistic_mixture", facts).map(drop)
+        self.grid.accepts(NAME, facts)
     }
 
     fn log_prob(&self, _: &Params, outputs: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
         let [log_weight, mean, log_scale] = self.mixture(outputs);
         let [n_rows, _, n_values] = mean.dims();
         let x = rows::repeat(x.clone(), n_rows / x.dims()[0]);
-        let unit = (x - self.min) * (2.0 / (self.max - self.min)) - 1.0;
+        let unit = (x - self.grid.min) * (2.0 / (self.grid.max - self.grid.min)) - 1.0;
         let unit = unit.reshape([n_rows, 1, n_values]).expand(mean.shape());
 
         let inverse = log_scale.clone().neg().exp();
@@ -154,7 +152,8 @@ impl Likelihood for LogisticMixture {
         let beyond = |t: f64| activation::softplus((mean.clone() - t) / scale.clone(), 1.0);
         let clipped = (beyond(-1.0) - beyond(1.0)) * scale.clone() - 1.0;
         let unit = (log_weight.exp() * clipped).sum_dim(1);
-        (unit.reshape([rows, n_values]) + 1.0) * ((self.max - self.min) / 2.0) + self.min
+        (unit.reshape([rows, n_values]) + 1.0) * ((self.grid.max - self.grid.min) / 2.0)
+            + self.grid.min
     }
 
     fn sample(&self, _: &Params, outputs: Tensor<2>, stream: &mut Stream) -> Tensor<2> {

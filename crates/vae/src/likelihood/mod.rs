@@ -16,6 +16,7 @@ use crate::recipe::RecipeError;
 use burn::tensor::{Tensor, TensorData};
 use jensen_nets::{Builder, Params};
 use jensen_rng::Stream;
+use std::fmt;
 use toml::Table;
 
 /// What is known of the data when a likelihood is chosen.
@@ -27,6 +28,16 @@ pub struct DataFacts {
     pub max: f32,
     /// Number of equally spaced values, if the data are discrete.
     pub levels: Option<u32>,
+}
+
+impl fmt::Display for DataFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.levels {
+            Some(levels) => write!(f, "{levels} levels")?,
+            None => write!(f, "real numbers")?,
+        }
+        write!(f, " in [{}, {}]", self.min, self.max)
+    }
 }
 
 /// What kind of values a likelihood gives probabilities to.
@@ -127,15 +138,47 @@ fn within(
     })
 }
 
-/// The number of levels of discrete data, or an error that says what to take instead.
-fn levels_of(name: &str, facts: &DataFacts) -> Result<u32, RecipeError> {
-    facts.levels.ok_or_else(|| {
-        RecipeError::value(
-            "likelihood",
-            format!(
-                "`{name}` needs data with a known number of levels, such as 8-bit images; \
-                 these are real numbers: use `gaussian` or `laplace`"
-            ),
-        )
-    })
+/// The levels that a likelihood over levels is made for.
+struct Grid {
+    n_levels: u32,
+    min: f64,
+    max: f64,
+}
+
+impl Grid {
+    /// That of the data, or an error that says what to take instead.
+    fn of(name: &str, facts: &DataFacts) -> Result<Self, RecipeError> {
+        let n_levels = facts.levels.ok_or_else(|| {
+            RecipeError::value(
+                "likelihood",
+                format!(
+                    "`{name}` needs data with a known number of levels, such as 8-bit images; \
+                     these are real numbers: use `gaussian` or `laplace`"
+                ),
+            )
+        })?;
+        Ok(Self {
+            n_levels,
+            min: f64::from(facts.min),
+            max: f64::from(facts.max),
+        })
+    }
+
+    /// Refuses data with values between the levels; every second level, say, is accepted.
+    fn accepts(&self, name: &str, facts: &DataFacts) -> Result<(), RecipeError> {
+        let is_part = |levels: u32| levels > 1 && (self.n_levels - 1).is_multiple_of(levels - 1);
+        let range = (f64::from(facts.min), f64::from(facts.max));
+        if range == (self.min, self.max) && facts.levels.is_some_and(is_part) {
+            return Ok(());
+        }
+        Err(RecipeError::LikelihoodLevels {
+            likelihood: name.to_owned(),
+            expected: DataFacts {
+                min: self.min as f32,
+                max: self.max as f32,
+                levels: Some(self.n_levels),
+            },
+            found: facts.clone(),
+        })
+    }
 }
