@@ -1,5 +1,5 @@
-//! For tests: an operation against its plain composition and against finite differences, and the
-//! number of threads, which only one test at a time may set.
+//! For tests: an operation against its plain composition and against finite differences, for shapes
+//! drawn at random too, and the number of threads, which only one test at a time may set.
 
 use crate::pool::{set_threads, threads};
 use burn::tensor::{Device, Tensor};
@@ -73,6 +73,21 @@ pub(crate) fn normals(n: usize, index: u64) -> Vec<f32> {
         .child("normals", index)
         .fill_normal(&mut values);
     values
+}
+
+/// How many shapes are drawn for one operation.
+const N_SHAPES: u64 = 20;
+
+/// Calls `check` with shapes whose size i lies between 1 and `limits[i]`, small ones as likely as large
+/// ones: edges of tiles and rests of vectors that nobody thought of.
+pub(crate) fn for_random_shapes<const N: usize>(limits: [usize; N], check: impl Fn([usize; N])) {
+    for idx in 0..N_SHAPES {
+        let mut stream = Stream::from_seed(23).child("shape", idx);
+        check(limits.map(|limit| {
+            let size = ((limit as f64 + 1.0).ln() * stream.uniform()).exp() as usize;
+            size.clamp(1, limit)
+        }));
+    }
 }
 
 /// The right to set the number of threads, which is one for the whole process while tests run side by
