@@ -1,4 +1,10 @@
 //! Changes that options ask for: another shape, another scale, grey, another size.
+//!
+//! - Scale: x / max, so that `max_value` stands for 1.
+//! - Grey: 0.2126 R + 0.7152 G + 0.0722 B, the luminance of ITU-R BT.709, applied to the stored values.
+//! - Size: along each axis new pixel i is the mean of the old pixels j with weights max(0, 1 - |j - c_i| / r),
+//!   c_i = (i + 1/2) n / m - 1/2, r = max(1, n / m), for n old and m new pixels: linear interpolation when an
+//!   image grows, a wider triangle against aliasing when it shrinks ([turkowski-1990]).
 
 use crate::{DataError, Examples, Layout, OpenOptions, Values};
 

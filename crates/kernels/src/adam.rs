@@ -231,7 +231,7 @@ impl AdamOps for Flex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{normals, relative_error};
+    use crate::check::{Threads, normals, relative_error};
     use burn::module::{Module, Param};
     use burn::optim::{GradientsParams, ModuleOptimizer};
 
@@ -307,6 +307,23 @@ mod tests {
             (m, v) = (Tensor::from_dispatch(m1), Tensor::from_dispatch(v1));
         }
         assert!(relative_error(&values(&own), &values(&plain)) < 1e-6);
+    }
+
+    /// Enough values for five tasks, the last one with a rest.
+    #[test]
+    fn the_number_of_threads_does_not_change_a_bit() {
+        let n = 4 * TASK + 1003;
+        let threads = Threads::alone();
+        let results = [1, 2, 3].map(|n_threads| {
+            threads.set(n_threads);
+            let (mut w, mut state) = (vector(&normals(n, 0)), None);
+            for time in 1..=3 {
+                (w, state) = OPTIONS.step(1e-2, w, vector(&normals(n, time)), state);
+            }
+            let state = state.unwrap();
+            [&w, &state.moment_1, &state.moment_2].map(values)
+        });
+        assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
     }
 
     #[test]

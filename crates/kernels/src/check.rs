@@ -1,8 +1,10 @@
-//! For tests: an operation against its plain composition and against finite differences.
+//! For tests: an operation against its plain composition and against finite differences, for shapes
+//! drawn at random too, and the number of threads, which only one test at a time may set.
 
-use crate::pool::set_threads;
+use crate::pool::{set_threads, threads};
 use burn::tensor::{Device, Tensor};
 use jensen_rng::Stream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Relative L2 error of values and gradients in f32 against another order of the same sums.
 const SAME: f64 = 3e-6;
@@ -73,6 +75,50 @@ pub(crate) fn normals(n: usize, index: u64) -> Vec<f32> {
     values
 }
 
+/// How many shapes are drawn for one operation.
+const N_SHAPES: u64 = 20;
+
+/// Calls `check` with shapes whose size i lies between 1 and `limits[i]`, small ones as likely as large
+/// ones: edges of tiles and rests of vectors that nobody thought of.
+pub(crate) fn for_random_shapes<const N: usize>(limits: [usize; N], check: impl Fn([usize; N])) {
+    for idx in 0..N_SHAPES {
+        let mut stream = Stream::from_seed(23).child("shape", idx);
+        check(limits.map(|limit| {
+            let size = ((limit as f64 + 1.0).ln() * stream.uniform()).exp() as usize;
+            size.clamp(1, limit)
+        }));
+    }
+}
+
+/// The right to set the number of threads, which is one for the whole process while tests run side by
+/// side; the number from before comes back at the end, after a failure too.
+pub(crate) struct Threads {
+    before: usize,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Threads {
+    /// Waits until no other test sets the number.
+    pub(crate) fn alone() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            before: threads(),
+            _alone: alone,
+        }
+    }
+
+    pub(crate) fn set(&self, n_threads: usize) {
+        set_threads(n_threads);
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        set_threads(self.before);
+    }
+}
+
 /// Checks values and gradients of `own` against `plain`, and that threads do not change a bit.
 #[track_caller]
 pub(crate) fn against_plain(
@@ -95,8 +141,9 @@ pub(crate) fn against_plain(
         found[0],
         "{what}: value without a graph"
     );
+    let threads = Threads::alone();
     for n_threads in [1, 2, 3] {
-        set_threads(n_threads);
+        threads.set(n_threads);
         assert!(
             evaluate(inputs, own, true) == found,
             "{what}: other bits on {n_threads} threads"

@@ -20,20 +20,23 @@ const N_SPINS: usize = 1500;
 /// Low half of a ticket: tasks not yet claimed. The high half numbers the job.
 const LEFT: u64 = u32::MAX as u64;
 
-/// Sets how many threads the kernels use, at least 1; results have the same bits for any number.
+/// Sets how many threads the kernels use; results have the same bits for any number.
 ///
-/// The default is the number of processors. Numbers above 256 mean 256.
+/// 0, the default, takes all processors. Numbers above 256 mean 256.
 pub fn set_threads(n: usize) {
-    POOL.limit.store(n.clamp(1, MAX_THREADS), Ordering::SeqCst);
+    let n = match n {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    };
+    POOL.limit.store(n.min(MAX_THREADS), Ordering::SeqCst);
 }
 
 /// How many threads the kernels use.
 pub fn threads() -> usize {
     match POOL.limit.load(Ordering::Relaxed) {
         0 => {
-            let n = thread::available_parallelism().map_or(1, usize::from);
-            set_threads(n);
-            n.clamp(1, MAX_THREADS)
+            set_threads(0);
+            POOL.limit.load(Ordering::Relaxed)
         }
         n => n,
     }
@@ -195,12 +198,14 @@ fn work(index: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Threads;
 
     /// Tests run in threads of their own, so jobs also meet busy pools here.
     #[test]
     fn every_task_runs_once_for_any_number_of_threads() {
+        let threads = Threads::alone();
         for n_threads in [1, 2, 3, 5] {
-            set_threads(n_threads);
+            threads.set(n_threads);
             for n_tasks in [0, 1, 2, 7, 1000] {
                 let counts: Vec<AtomicUsize> = (0..n_tasks).map(|_| AtomicUsize::new(0)).collect();
                 run(n_tasks, &|i| {
@@ -213,6 +218,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn no_threads_mean_all_processors() {
+        let alone = Threads::alone();
+        alone.set(1);
+        alone.set(0);
+        let n = thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(threads(), n.min(MAX_THREADS));
+        alone.set(100_000);
+        assert_eq!(threads(), MAX_THREADS);
     }
 
     #[test]

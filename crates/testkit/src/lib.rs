@@ -7,6 +7,7 @@ pub mod targets;
 pub use finite_difference::gradient;
 pub use quadrature::{integrate, integrate_line};
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 /// The folder `name` among the larger data sets, or `None` after saying "skipped: no data".
@@ -22,9 +23,9 @@ pub fn larger_data(name: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    #[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
-    {
-        eprintln!("skipped: no data ({name})");
-    }
+    // Past the macros, whose text the test harness keeps to itself while a test succeeds.
+    let said = writeln!(std::io::stderr(), "skipped: no data ({name})");
+    // Whoever closed the stream does not want to know.
+    drop(said);
     None
 }

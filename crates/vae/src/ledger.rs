@@ -68,11 +68,6 @@ impl Ledger {
         });
     }
 
-    /// The terms.
-    pub fn terms(&self) -> &[Term] {
-        &self.terms
-    }
-
     /// The loss `[1]`: the mean over examples of the weighted sum, nats.
     pub fn loss(&self) -> Tensor<1> {
         self.terms

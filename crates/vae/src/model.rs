@@ -401,7 +401,6 @@ impl Model {
                 progress,
                 n_train: self.site.n_train,
                 stream,
-                device: params.device(),
             };
             term.add(&context, &self.latents[*idx].name, &mut ledger);
         }

@@ -51,7 +51,8 @@ pub enum Moving {
     },
 }
 
-/// Half-width of the logistic curve in its own units: it covers all but 0.25 % of the step.
+/// Half-width of the logistic curve in its own units: beyond it lies 0.25 % of the step at each end, 0.5 %
+/// together, by which the curve is stretched.
 const SIGMOID_REACH: f64 = 6.0;
 
 impl Schedule {

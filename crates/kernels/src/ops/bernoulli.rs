@@ -193,7 +193,7 @@ impl Backward<Flex, 1> for BernoulliBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, normals};
+    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
 
     fn inputs(n_rows: usize, n_values: usize, n_examples: usize) -> [Vec<f32>; 2] {
         let logits = normals(n_rows * n_values, 0)
@@ -222,6 +222,16 @@ mod tests {
         Tensor::from_dispatch(value)
     }
 
+    fn check(shape: [usize; 3]) {
+        let inputs = inputs(shape[0], shape[1], shape[2]);
+        let own = |leaves: &[Tensor<1>]| apply(leaves, shape, bernoulli_log_prob);
+        let oracle = |leaves: &[Tensor<1>]| apply(leaves, shape, plain);
+        against_plain(&format!("{shape:?}"), &inputs, &own, &oracle);
+        if shape[0] * shape[1] < 100 {
+            against_differences(&format!("{shape:?}"), &inputs, &own);
+        }
+    }
+
     #[test]
     fn agrees_with_the_plain_composition_and_with_differences() {
         for shape in [
@@ -231,14 +241,15 @@ mod tests {
             [128, 784, 128],
             [30, 257, 3],
         ] {
-            let inputs = inputs(shape[0], shape[1], shape[2]);
-            let own = |leaves: &[Tensor<1>]| apply(leaves, shape, bernoulli_log_prob);
-            let oracle = |leaves: &[Tensor<1>]| apply(leaves, shape, plain);
-            against_plain(&format!("{shape:?}"), &inputs, &own, &oracle);
-            if shape[0] * shape[1] < 100 {
-                against_differences(&format!("{shape:?}"), &inputs, &own);
-            }
+            check(shape);
         }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        for_random_shapes([20, 800, 6], |[n_examples, n_values, n_each]| {
+            check([n_examples * n_each, n_values, n_examples]);
+        });
     }
 
     /// log sigmoid(3) and log(1 - sigmoid(-90)), from their definitions; NaN is passed on.

@@ -143,7 +143,7 @@ fn layer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, normals};
+    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
 
     /// x `[B, C, H, W]`, channels out, kernel, stride, padding.
     type Case = ([usize; 4], usize, usize, usize, usize);
@@ -265,6 +265,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        let limits = [9, 20, 14, 14, 20, 5, 3, 5];
+        for_random_shapes(limits, |[b, c, h, w, n_out, kernel, stride, padding]| {
+            let shape = [b, c, h.max(kernel), w.max(kernel)];
+            let case = (shape, n_out, kernel, stride, padding % kernel);
+            check(case, true, Activation::Relu, true);
+            check(case, false, Activation::Identity, false);
+        });
     }
 
     #[test]

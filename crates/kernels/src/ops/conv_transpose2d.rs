@@ -144,7 +144,7 @@ fn layer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, normals};
+    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
 
     /// x `[B, I, H, W]`, channels out, kernel, and stride, padding, output padding.
     type Case = ([usize; 4], usize, usize, [usize; 3]);
@@ -262,6 +262,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        let limits = [9, 20, 9, 9, 20, 5, 3, 3, 3];
+        for_random_shapes(
+            limits,
+            |[b, c, h, w, n_out, kernel, stride, padding, more]| {
+                // An image of one pixel keeps a pixel, and what is added stays below the stride.
+                let padding = padding.min((kernel - 1) / 2);
+                let case = (
+                    [b, c, h, w],
+                    n_out,
+                    kernel,
+                    [stride, padding, more % stride],
+                );
+                check(case, true, Activation::Relu, true);
+                check(case, false, Activation::Identity, false);
+            },
+        );
     }
 
     #[test]

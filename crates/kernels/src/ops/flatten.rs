@@ -162,7 +162,7 @@ impl Backward<Flex, 1> for UnflattenBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_plain, normals};
+    use crate::check::{against_plain, for_random_shapes, normals};
 
     fn plain_flatten(images: Tensor<4>) -> Tensor<2> {
         Tensor::from_dispatch(flatten_composition::<Dispatch>(images.into_dispatch()))
@@ -175,35 +175,44 @@ mod tests {
         ))
     }
 
+    fn check([b, c, h, w]: [usize; 4]) {
+        let inputs = [normals(b * c * h * w, 0)];
+        let apply =
+            |leaves: &[Tensor<1>],
+             to_rows: fn(Tensor<4>) -> Tensor<2>,
+             to_images: fn(Tensor<2>, usize, usize, usize) -> Tensor<4>| {
+                let images = leaves[0]
+                    .clone()
+                    .reshape([w, b, h, c])
+                    .permute([1, 3, 2, 0]);
+                let rows = to_rows(images);
+                let again = to_images(rows.clone().transpose().transpose().tanh(), c, h, w);
+                let y = to_rows(again.powi_scalar(2)) * rows;
+                y.reshape([b * c * h * w])
+            };
+        against_plain(
+            &format!("{:?}", [b, c, h, w]),
+            &inputs,
+            &|leaves| apply(leaves, flatten, unflatten),
+            &|leaves| apply(leaves, plain_flatten, plain_unflatten),
+        );
+    }
+
     #[test]
     fn both_agree_with_reshape() {
-        for [b, c, h, w] in [
+        for shape in [
             [1, 1, 1, 1],
             [3, 1, 4, 5],
             [2, 5, 1, 1],
             [4, 17, 3, 6],
             [128, 64, 7, 7],
         ] {
-            let inputs = [normals(b * c * h * w, 0)];
-            let apply =
-                |leaves: &[Tensor<1>],
-                 to_rows: fn(Tensor<4>) -> Tensor<2>,
-                 to_images: fn(Tensor<2>, usize, usize, usize) -> Tensor<4>| {
-                    let images = leaves[0]
-                        .clone()
-                        .reshape([w, b, h, c])
-                        .permute([1, 3, 2, 0]);
-                    let rows = to_rows(images);
-                    let again = to_images(rows.clone().transpose().transpose().tanh(), c, h, w);
-                    let y = to_rows(again.powi_scalar(2)) * rows;
-                    y.reshape([b * c * h * w])
-                };
-            against_plain(
-                &format!("{b} {c} {h} {w}"),
-                &inputs,
-                &|leaves| apply(leaves, flatten, unflatten),
-                &|leaves| apply(leaves, plain_flatten, plain_unflatten),
-            );
+            check(shape);
         }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        for_random_shapes([20, 40, 10, 10], check);
     }
 }

@@ -322,7 +322,7 @@ impl Backward<Flex, 2> for GaussianBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, normals};
+    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
 
     fn apply(
         leaves: &[Tensor<1>],
@@ -342,6 +342,25 @@ mod tests {
         Tensor::from_dispatch(composition::<Dispatch>(mean, log_scale, x.into_dispatch()))
     }
 
+    fn check(shape: [usize; 3]) {
+        let [n_rows, n_values, n_examples] = shape;
+        for scale_shape in [[n_rows, n_values], [n_rows, 1], [1, n_values], [1, 1]] {
+            let scales = normals(scale_shape[0] * scale_shape[1], 1);
+            let inputs = [
+                normals(n_rows * n_values, 0),
+                scales.iter().map(|s| 0.3 * s).collect(),
+                normals(n_examples * n_values, 2),
+            ];
+            let own = |leaves: &[Tensor<1>]| apply(leaves, shape, scale_shape, gaussian_log_prob);
+            let oracle = |leaves: &[Tensor<1>]| apply(leaves, shape, scale_shape, plain);
+            let what = format!("{shape:?}, log-scale {scale_shape:?}");
+            against_plain(&what, &inputs, &own, &oracle);
+            if n_rows * n_values < 100 {
+                against_differences(&what, &inputs, &own);
+            }
+        }
+    }
+
     #[test]
     fn agrees_with_the_plain_composition_and_with_differences() {
         for shape in [
@@ -351,24 +370,15 @@ mod tests {
             [128, 192, 128],
             [30, 700, 3],
         ] {
-            let [n_rows, n_values, n_examples] = shape;
-            for scale_shape in [[n_rows, n_values], [n_rows, 1], [1, n_values], [1, 1]] {
-                let scales = normals(scale_shape[0] * scale_shape[1], 1);
-                let inputs = [
-                    normals(n_rows * n_values, 0),
-                    scales.iter().map(|s| 0.3 * s).collect(),
-                    normals(n_examples * n_values, 2),
-                ];
-                let own =
-                    |leaves: &[Tensor<1>]| apply(leaves, shape, scale_shape, gaussian_log_prob);
-                let oracle = |leaves: &[Tensor<1>]| apply(leaves, shape, scale_shape, plain);
-                let what = format!("{shape:?}, log-scale {scale_shape:?}");
-                against_plain(&what, &inputs, &own, &oracle);
-                if n_rows * n_values < 100 {
-                    against_differences(&what, &inputs, &own);
-                }
-            }
+            check(shape);
         }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        for_random_shapes([20, 300, 6], |[n_examples, n_values, n_each]| {
+            check([n_examples * n_each, n_values, n_examples]);
+        });
     }
 
     /// ln N(1; 0, 2) twice, from the definition.

@@ -167,7 +167,7 @@ impl Backward<Flex, 2> for KlBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, normals};
+    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
 
     fn apply(
         leaves: &[Tensor<1>],
@@ -186,18 +186,27 @@ mod tests {
         ))
     }
 
+    fn check(shape: [usize; 2]) {
+        let n = shape[0] * shape[1];
+        let inputs = [normals(n, 0), normals(n, 1)];
+        let own = |leaves: &[Tensor<1>]| apply(leaves, shape, kl_standard_normal);
+        let oracle = |leaves: &[Tensor<1>]| apply(leaves, shape, plain);
+        against_plain(&format!("{shape:?}"), &inputs, &own, &oracle);
+        if n < 40 {
+            against_differences(&format!("{shape:?}"), &inputs, &own);
+        }
+    }
+
     #[test]
     fn agrees_with_the_plain_composition_and_with_differences() {
         for shape in [[1, 1], [3, 5], [128, 20], [700, 33]] {
-            let n = shape[0] * shape[1];
-            let inputs = [normals(n, 0), normals(n, 1)];
-            let own = |leaves: &[Tensor<1>]| apply(leaves, shape, kl_standard_normal);
-            let oracle = |leaves: &[Tensor<1>]| apply(leaves, shape, plain);
-            against_plain(&format!("{shape:?}"), &inputs, &own, &oracle);
-            if n < 40 {
-                against_differences(&format!("{shape:?}"), &inputs, &own);
-            }
+            check(shape);
         }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        for_random_shapes([700, 70], check);
     }
 
     /// KL(N(1, 4) || N(0, 1)) = (1 + 4 - 1 - log 4) / 2; zero for the standard normal itself.

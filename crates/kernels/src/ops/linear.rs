@@ -192,7 +192,7 @@ impl Backward<Flex, 3> for LinearBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, normals};
+    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
 
     /// Leaves x, weight, bias; `transposed` inputs are views with other strides.
     fn apply(
@@ -259,6 +259,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        for_random_shapes([200, 300, 300], |shape| {
+            check(shape, true, Activation::Relu, false);
+            check(shape, false, Activation::Identity, true);
+        });
     }
 
     /// The kink of ReLU has no difference quotient, so all outputs are kept away from it.

@@ -206,7 +206,7 @@ impl Backward<Flex, 2> for ReparameterizeBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, normals};
+    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
 
     fn apply(
         leaves: &[Tensor<1>],
@@ -232,6 +232,20 @@ mod tests {
         ))
     }
 
+    fn check(shape: [usize; 3]) {
+        let [n_examples, n_dims, _] = shape;
+        let inputs = [
+            normals(n_examples * n_dims, 0),
+            normals(n_examples * n_dims, 1),
+        ];
+        let own = |leaves: &[Tensor<1>]| apply(leaves, shape, reparameterize);
+        let oracle = |leaves: &[Tensor<1>]| apply(leaves, shape, plain);
+        against_plain(&format!("{shape:?}"), &inputs, &own, &oracle);
+        if n_examples * n_dims < 40 {
+            against_differences(&format!("{shape:?}"), &inputs, &own);
+        }
+    }
+
     #[test]
     fn agrees_with_the_plain_composition_and_with_differences() {
         for shape in [
@@ -241,17 +255,14 @@ mod tests {
             [128, 20, 128],
             [100, 33, 700],
         ] {
-            let [n_examples, n_dims, _] = shape;
-            let inputs = [
-                normals(n_examples * n_dims, 0),
-                normals(n_examples * n_dims, 1),
-            ];
-            let own = |leaves: &[Tensor<1>]| apply(leaves, shape, reparameterize);
-            let oracle = |leaves: &[Tensor<1>]| apply(leaves, shape, plain);
-            against_plain(&format!("{shape:?}"), &inputs, &own, &oracle);
-            if n_examples * n_dims < 40 {
-                against_differences(&format!("{shape:?}"), &inputs, &own);
-            }
+            check(shape);
         }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        for_random_shapes([200, 40, 7], |[n_examples, n_dims, n_each]| {
+            check([n_examples, n_dims, n_examples * n_each]);
+        });
     }
 }

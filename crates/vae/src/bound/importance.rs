@@ -9,7 +9,7 @@
 //! forward and one backward pass give the decoder w and the encoder w^2. With a prior that contains the
 //! encoder (VampPrior) the prior's parameters get the decoder's form.
 
-use super::{Bound, LOG_LIKELIHOOD, check_samples};
+use super::{Bound, check_samples, measure_elbo};
 use crate::draw::Draw;
 use crate::ledger::{Ledger, Role, to_f32};
 use crate::model::{DrawOptions, Model};
@@ -87,22 +87,7 @@ impl Bound for Importance {
             gradient_scale: factors.clone(),
         };
         let (draw, log_weights) = model.draw_weighted(params, x, &options, stream);
-
-        let log_likelihood = rows::mean_of_samples(draw.log_likelihood.clone(), k);
-        ledger.push(
-            LOG_LIKELIHOOD,
-            log_likelihood.detach(),
-            Role::LogLikelihood,
-            0.0,
-        );
-        for (name, latent) in model.latent_names().zip(&draw.latents) {
-            ledger.push(
-                format!("kl.{name}"),
-                latent.rate().detach(),
-                Role::Rate,
-                0.0,
-            );
-        }
+        measure_elbo(model, &draw, ledger);
         let log_weights = log_weights.reshape([batch, k]);
         let mut bound =
             rows::log_sum_exp(log_weights.clone(), 1).reshape([batch]) - (k as f64).ln();

@@ -4,10 +4,11 @@ pub mod elbo;
 pub mod importance;
 
 use crate::draw::Draw;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Role};
 use crate::model::Model;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
+use crate::rows;
 use burn::tensor::Tensor;
 use jensen_nets::Params;
 use jensen_rng::Stream;
@@ -38,6 +39,21 @@ pub const CATALOGUE: &[Entry<Build>] = &[elbo::ENTRY, importance::ENTRY];
 
 /// Name of the log-likelihood in the ledger.
 pub const LOG_LIKELIHOOD: &str = "log_likelihood";
+
+/// Writes the parts of a pass's ELBO into the ledger, measured and not trained.
+pub(crate) fn measure_elbo(model: &Model, draw: &Draw, ledger: &mut Ledger) {
+    let log_likelihood = rows::mean_of_samples(draw.log_likelihood.clone(), draw.n_samples);
+    ledger.push(
+        LOG_LIKELIHOOD,
+        log_likelihood.detach(),
+        Role::LogLikelihood,
+        0.0,
+    );
+    for (name, latent) in model.latent_names().zip(&draw.latents) {
+        let rate = latent.rate().detach();
+        ledger.push(format!("kl.{name}"), rate, Role::Rate, 0.0);
+    }
+}
 
 pub(crate) fn build(table: &Table) -> Result<Box<dyn Bound>, RecipeError> {
     (part::find(CATALOGUE, part::kind(table), "bound")?.build)(table)

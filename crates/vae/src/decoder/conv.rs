@@ -1,4 +1,8 @@
 //! Convolutional decoder: the mirror image of the convolutional encoder with the same options.
+//!
+//! A stage turns a side of m pixels into s (m - 1) + k - 2 p + a, with kernel k, stride s and padding p; the
+//! output padding a = (n + 2 p - k) mod s gives back the encoder's side n. Source: [dumoulin-2016],
+//! relationship 14.
 
 use super::Decoder;
 use crate::encoder::BOTTOM;

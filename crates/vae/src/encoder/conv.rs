@@ -1,7 +1,9 @@
 //! Convolutional encoder: strided convolutions, residual blocks after each, then one fully connected
 //! layer.
 //!
-//! Each stage divides height and width by the stride. The decoder of the same name mirrors it.
+//! A stage turns a side of n pixels into floor((n + 2 p - k) / s) + 1, with kernel k, stride s and padding
+//! p: about n / s. The decoder of the same name mirrors it. Sources: [dumoulin-2016], relationship 6;
+//! residual blocks after [he-2016].
 
 use super::{BOTTOM, Encoder, Port, activation, check_widths};
 use crate::part::{self, Entry};

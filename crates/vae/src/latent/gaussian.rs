@@ -113,6 +113,10 @@ impl Posterior for Diagonal {
         })
     }
 
+    fn whitening(&self) -> Option<Tensor<3>> {
+        None
+    }
+
     fn is_factorized(&self) -> bool {
         true
     }

@@ -116,6 +116,13 @@ impl Full {
         }
         Tensor::cat(solved, 2)
     }
+
+    /// L^-T `[B, d, d]`.
+    fn inverse(&self) -> Tensor<3> {
+        let [batch, d] = self.mean.dims();
+        let eye = Tensor::<2>::eye(d, &self.mean.device().inner()).reshape([1, d, d]);
+        self.solve(eye.expand([batch, d, d]))
+    }
 }
 
 impl Posterior for Full {
@@ -144,8 +151,7 @@ impl Posterior for Full {
         let centered = (z - rows::repeat(self.mean.clone(), k)).reshape([batch, k, d]);
         let solved = if k > d {
             // Many z for one posterior, as under a VampPrior: L^-T once, then one product.
-            let eye = Tensor::<2>::eye(d, &centered.device().inner()).reshape([1, d, d]);
-            centered.matmul(self.solve(eye.expand([batch, d, d])))
+            centered.matmul(self.inverse())
         } else {
             self.solve(centered)
         };
@@ -173,6 +179,10 @@ impl Posterior for Full {
             log_diagonal: self.log_diagonal.clone().detach(),
             lower: self.lower.clone().detach(),
         })
+    }
+
+    fn whitening(&self) -> Option<Tensor<3>> {
+        Some(self.inverse())
     }
 
     fn is_factorized(&self) -> bool {

@@ -41,6 +41,10 @@ pub trait Posterior {
     /// The same density with parameters that pass no gradient.
     fn detached(&self) -> Box<dyn Posterior>;
 
+    /// L^-T `[B, d, d]` of the covariance L L^T, upper triangular, so that (z - mean) L^-T is standard
+    /// normal; `None` where the coordinates are independent and the variances say it all.
+    fn whitening(&self) -> Option<Tensor<3>>;
+
     /// Whether the coordinates of z are independent given x.
     fn is_factorized(&self) -> bool;
 }

@@ -1,4 +1,7 @@
 //! Laplace: log p(x) = -|x - m| / s - log(2 s) per value; the likelihood behind an L1 loss.
+//!
+//! Samples by inversion: x = m - s sign(u) log(1 - 2 |u|), u uniform on (-1/2, 1/2). The scale s is a fixed
+//! number, one learned number, or one per value. Source: [laplace-1774].
 
 use super::scale::{Options, Scale};
 use super::{DataFacts, Likelihood, sample_on_host};

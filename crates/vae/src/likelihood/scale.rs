@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, activation};
 use jensen_nets::{Builder, Handle, Init, Params};
 use serde::{Deserialize, Serialize};
 
-/// Lower bound of log scales: a scale of 0.0025, under half a grey level of 8-bit images.
+/// Lower bound of log scales: a scale of 0.0025, which is 0.63 of a grey level of 8-bit images on [0, 1].
 const MIN_LOG_SCALE: f32 = -6.0;
 
 /// Options of a likelihood with a location and a scale.

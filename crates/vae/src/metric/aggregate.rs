@@ -10,6 +10,8 @@ use jensen_rng::Stream;
 
 /// A unit is active if the variance of its mean over examples exceeds this, [burda-2016], section 5.
 pub const ACTIVE_VARIANCE: f64 = 0.01;
+/// Examples among which the mutual information is estimated: it is quadratic in them.
+pub const N_INFORMATION: usize = 2000;
 /// Examples per pass.
 const BATCH: usize = 500;
 
@@ -24,6 +26,9 @@ pub struct Codes {
     pub log_var: Vec<f64>,
     /// One draw z ~ q(z|x), row-major `[n, d]`.
     pub sample: Vec<f64>,
+    /// L^-T of the covariance L L^T of z given x, row-major `[m, d, d]`, for the first examples, as many as
+    /// the mutual information asks for; empty where the coordinates are independent given x.
+    whitening: Vec<f64>,
     /// Sum over examples of the KL per dimension, `[d]`, or `[1]` where it does not split.
     kl_sums: Vec<f64>,
 }
@@ -50,6 +55,12 @@ pub fn encode(
         for (codes, latent) in codes.iter_mut().zip(draw.latents) {
             codes.mean.extend(to_f64(latent.posterior.mean()));
             codes.log_var.extend(to_f64(latent.posterior.log_var()));
+            if let Some(factors) = latent.posterior.whitening()
+                && indices[0] < N_INFORMATION
+            {
+                let n = indices.len().min(N_INFORMATION - indices[0]);
+                codes.whitening.extend(to_f64(factors.narrow(0, 0, n)));
+            }
             codes.sample.extend(to_f64(latent.z));
             let width = latent.rate_per_dim.dims()[1];
             codes.kl_sums.resize(width, 0.0);
@@ -108,50 +119,85 @@ impl Codes {
     }
 }
 
+/// q(z|x_j) of the first examples for one latent, ready to be asked for many z.
+struct Densities<'a> {
+    codes: &'a Codes,
+    /// 1 / Var[z|x_j], row-major `[n, d]`; not read where the coordinates depend on each other.
+    precisions: Vec<f64>,
+    /// d log(2 pi) + log det Cov[z|x_j], `[n]`.
+    constants: Vec<f64>,
+}
+
+impl<'a> Densities<'a> {
+    fn new(codes: &'a Codes, n: usize) -> Self {
+        let d = codes.dim;
+        let log_var = &codes.log_var[..n * d];
+        let constants = if codes.whitening.is_empty() {
+            let rows = log_var.chunks_exact(d);
+            rows.map(|row| row.iter().map(|v| v + LN_TAU).sum())
+                .collect()
+        } else {
+            let factors = codes.whitening[..n * d * d].chunks_exact(d * d);
+            let log_det = |factor: &[f64]| {
+                let diagonal = factor.iter().step_by(d + 1);
+                diagonal.map(|v| LN_TAU - 2.0 * v.ln()).sum()
+            };
+            factors.map(log_det).collect()
+        };
+        Self {
+            codes,
+            precisions: log_var.iter().map(|v| (-v).exp()).collect(),
+            constants,
+        }
+    }
+
+    /// log q(z|x_j), nats.
+    fn ln_pdf(&self, z: &[f64], j: usize) -> f64 {
+        let d = self.codes.dim;
+        let at = j * d..(j + 1) * d;
+        let mean = &self.codes.mean[at.clone()];
+        let distance: f64 = if self.codes.whitening.is_empty() {
+            z.iter()
+                .zip(mean)
+                .zip(&self.precisions[at])
+                .map(|((z, m), p)| (z - m).powi(2) * p)
+                .sum()
+        } else {
+            let factor = &self.codes.whitening[j * d * d..(j + 1) * d * d];
+            let white = |column: usize| -> f64 {
+                (0..=column)
+                    .map(|row| (z[row] - mean[row]) * factor[row * d + column])
+                    .sum()
+            };
+            (0..d).map(|column| white(column).powi(2)).sum()
+        };
+        -0.5 * (distance + self.constants[j])
+    }
+}
+
 /// Mutual information I(x; z) in nats under q of all latents together, with the aggregated posterior
 /// estimated by the first `n` examples: mean of log q(z_i|x_i) - log 1/n sum_j q(z_i|x_j). At most log n.
 ///
-/// For latents whose coordinates depend on each other given x the marginal variances are used. `None`
-/// once `go_on` says no. Source: [hoffman-2016], section 3. Cost: n^2 d.
+/// `n` is at most [`N_INFORMATION`]. `None` once `go_on` says no. Source: [hoffman-2016], section 3.
+/// Cost: n^2 d, for full covariances n^2 d^2 / 2.
 pub fn mutual_information(
     latents: &[Codes],
     n: usize,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Option<f64> {
-    let constants: Vec<Vec<f64>> = latents
+    let densities: Vec<Densities<'_>> = latents
         .iter()
-        .map(|codes| {
-            let rows = codes.log_var.chunks_exact(codes.dim).take(n);
-            rows.map(|row| row.iter().map(|v| v + LN_TAU).sum())
-                .collect()
-        })
-        .collect();
-    let precisions: Vec<Vec<f64>> = latents
-        .iter()
-        .map(|codes| {
-            codes.log_var[..n * codes.dim]
-                .iter()
-                .map(|v| (-v).exp())
-                .collect()
-        })
+        .map(|codes| Densities::new(codes, n))
         .collect();
     let mut total = 0.0;
     let mut log_q = vec![0.0; n];
     for i in 0..n {
         log_q.fill(0.0);
-        for (codes, (constant, precision)) in latents.iter().zip(constants.iter().zip(&precisions))
-        {
-            let d = codes.dim;
-            let z = &codes.sample[i * d..(i + 1) * d];
+        for density in &densities {
+            let d = density.codes.dim;
+            let z = &density.codes.sample[i * d..(i + 1) * d];
             for (j, slot) in log_q.iter_mut().enumerate() {
-                let at = j * d..(j + 1) * d;
-                let distance: f64 = z
-                    .iter()
-                    .zip(&codes.mean[at.clone()])
-                    .zip(&precision[at])
-                    .map(|((z, m), p)| (z - m).powi(2) * p)
-                    .sum();
-                *slot -= 0.5 * (distance + constant[j]);
+                *slot += density.ln_pdf(z, j);
             }
         }
         let peak = log_q.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -178,6 +224,7 @@ mod tests {
                 dim: 1,
                 sample: mean.iter().map(|m| m + stream.normal()).collect(),
                 log_var: vec![0.0; n as usize],
+                whitening: Vec::new(),
                 kl_sums: vec![0.0],
                 mean,
             }

@@ -10,9 +10,6 @@ use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Examples among which the mutual information is estimated: it is quadratic in them.
-const N_INFORMATION: usize = 2000;
-
 /// What to measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvaluateOptions {
@@ -83,7 +80,7 @@ pub fn evaluate(
     let mut kl_per_dim = Vec::new();
     let stream = stream.child("codes", 0);
     let codes = aggregate::encode(model, params, test, &stream, &mut |_| advance(None))?;
-    let n = test.len().min(N_INFORMATION);
+    let n = test.len().min(aggregate::N_INFORMATION);
     let information = aggregate::mutual_information(&codes, n, &mut || advance(None))?;
     put(&format!("mutual_information_{n}"), information);
     for codes in &codes {

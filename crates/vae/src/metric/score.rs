@@ -1,7 +1,9 @@
 //! Per-example scores: -ELBO, its two parts, and the importance-weighted estimate of -log p(x).
 
 use super::{Advance, batches, importance};
+use crate::bound::measure_elbo;
 use crate::feed::Feed;
+use crate::ledger::{Ledger, Role};
 use crate::model::Model;
 use jensen_nets::Params;
 use jensen_rng::Stream;
@@ -38,18 +40,16 @@ pub fn score(
         let stream = elbo.child("batch", indices[0] as u64);
         let x = feed.batch(&indices, &stream);
         let draw = model.draw(params, x, 1, &stream);
-        let log_likelihood = crate::ledger::to_f64(draw.log_likelihood);
-        let mut kl = vec![0.0; indices.len()];
-        for latent in &draw.latents {
-            let rate = crate::ledger::to_f64(latent.rate());
-            kl.iter_mut().zip(rate).for_each(|(sum, rate)| *sum += rate);
-        }
-        let both = log_likelihood.iter().zip(&kl);
-        scores.neg_elbo.extend(both.map(|(ll, kl)| kl - ll));
+        // Whatever the recipe trains, the scores are those of the ELBO.
+        let mut ledger = Ledger::default();
+        measure_elbo(model, &draw, &mut ledger);
+        let read = ledger.read();
+        let log_likelihood = read.sum_of(Role::LogLikelihood);
+        scores.neg_elbo.extend(read.elbo().iter().map(|elbo| -elbo));
         scores
             .reconstruction
             .extend(log_likelihood.iter().map(|ll| -ll));
-        scores.kl.extend(kl);
+        scores.kl.extend(read.sum_of(Role::Rate));
         let done = (iwae == 0).then_some(scores.neg_elbo.len());
         if !advance(done) {
             return None;

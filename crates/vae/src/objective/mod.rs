@@ -10,7 +10,7 @@ use crate::draw::LatentDraw;
 use crate::ledger::Ledger;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use jensen_rng::Stream;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -30,8 +30,6 @@ pub struct TermContext<'a> {
     pub n_train: usize,
     /// Randomness of this step.
     pub stream: &'a Stream,
-    /// Where tensors live.
-    pub device: &'a Device,
 }
 
 /// One term of one latent.

@@ -1,6 +1,7 @@
-//! Stochastic gradient descent with momentum.
+//! Stochastic gradient descent with momentum: v = mu v + g, w = w - lr v, with v = g in the first step.
 //!
-//! Source: [robbins-1951]; momentum after [polyak-1964].
+//! Source: [robbins-1951]; momentum after [polyak-1964]. Differences from the papers: the rate multiplies
+//! the velocity, not the gradient in it, so a change of the rate acts on all of it at once.
 
 use super::Rule;
 use crate::part::{self, Entry};

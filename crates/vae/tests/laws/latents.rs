@@ -1,12 +1,15 @@
 //! Laws over latents and priors: closed-form KL against Monte Carlo, normalization, gradients.
 
-use crate::common::{matrix, mean_and_error, site};
+use crate::common::{
+    assemble, bars, matrix, mean_and_error, parameter, recipe, set_parameter, site,
+};
 use burn::tensor::{Device, Tensor};
 use jensen_nets::{Builder, Params};
 use jensen_rng::Stream;
 use jensen_testkit::{gradient, integrate_line};
 use jensen_vae::latent::{self, Latent, Posterior};
 use jensen_vae::ledger::to_f64;
+use jensen_vae::metric::aggregate;
 use jensen_vae::model::Model;
 use jensen_vae::noise;
 use jensen_vae::part::{find, overlay};
@@ -51,6 +54,47 @@ fn closed_kl_equals_monte_carlo() {
                 entry.kind
             );
         }
+    }
+}
+
+/// The definition over the posterior's own density of all pairs of examples.
+#[test]
+fn mutual_information_is_that_of_the_posterior() {
+    let n = 40;
+    for entry in latent::CATALOGUE {
+        let recipe = recipe(&format!(
+            "
+            encoder = {{ kind = 'mlp', hidden = [8] }}
+            decoder = {{ kind = 'mlp', hidden = [8] }}
+            latent = {{ z = {{ kind = '{}', dim = 3 }} }}
+            data = {{ batch = {n}, validation = 0.0 }}
+            ",
+            entry.kind
+        ));
+        let (feed, model, mut params) = assemble(&recipe, bars(n, 1));
+        // Large enough for coordinates that depend strongly on each other, where they can.
+        let name = "latent.z.head.weight";
+        let weight = to_f64(parameter::<2>(&params, name));
+        let weight: Vec<f64> = weight.iter().map(|w| 20.0 * w).collect();
+        set_parameter(&mut params, name, &weight);
+
+        let stream = Stream::from_seed(5);
+        let codes = aggregate::encode(&model, &params, &feed, &stream, &mut |_| true).unwrap();
+        let found = aggregate::mutual_information(&codes, n, &mut || true).unwrap();
+
+        let noise = stream.child("batch", 0);
+        let x = feed.batch(&(0..n).collect::<Vec<_>>(), &noise);
+        let draw = model.draw(&params, x, 1, &noise).latents.remove(0);
+        let log_q = to_f64(draw.posterior.log_prob(draw.z.repeat_dim(0, n)));
+        let information = |i: usize| {
+            let mixture: f64 = (0..n).map(|j| log_q[j * n + i].exp()).sum::<f64>() / n as f64;
+            log_q[i * n + i] - mixture.ln()
+        };
+        let expected = (0..n).map(information).sum::<f64>() / n as f64;
+        assert!(found > 0.1, "{}: {found}", entry.kind);
+        // The densities come from f32 tensors.
+        let close = (found - expected).abs() < 1e-4;
+        assert!(close, "{}: {found}, {expected}", entry.kind);
     }
 }
 

@@ -5,6 +5,7 @@ use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{RunFolder, Silent};
 use jensen_vae::ledger::{Readout, Role, to_f64};
+use jensen_vae::metric::score;
 use jensen_vae::recipe::Recipe;
 use jensen_vae::train::{Task, train};
 
@@ -198,4 +199,44 @@ fn gradients_are_clipped_skipped_and_weights_averaged() {
             .collect::<Vec<_>>(),
     );
     assert!(mean < 1e-6, "{mean}");
+}
+
+/// The parts by hand, from a pass with the same noise.
+#[test]
+fn scores_are_those_of_the_elbo_whatever_is_trained() {
+    for trained in [
+        "objective = { rate = { z = { weight = 4.0 } } }",
+        "bound = { kind = 'importance', samples = 5 }",
+    ] {
+        let recipe = recipe(&format!(
+            "
+            encoder = {{ kind = 'mlp', hidden = [8, 8] }}
+            decoder = {{ kind = 'mlp', hidden = [8, 8] }}
+            data = {{ batch = {N}, validation = 0.0 }}
+            {trained}
+            [latent]
+            z = {{ kind = 'gaussian', dim = 3 }}
+            y = {{ kind = 'gaussian_full', dim = 2, port = 'h1' }}
+            "
+        ));
+        let (feed, model, params) = assemble(&recipe, bars(N, 1));
+        let stream = Stream::from_seed(4);
+        let scores = score(&model, &params, &feed, 0, &stream, &mut |_| true).unwrap();
+
+        let noise = stream.child("elbo", 0).child("batch", 0);
+        let x = feed.batch(&(0..N).collect::<Vec<_>>(), &noise);
+        let draw = model.draw(&params, x, 1, &noise);
+        let log_likelihood = to_f64(draw.log_likelihood);
+        let rates: Vec<Vec<f64>> = draw.latents.iter().map(|it| to_f64(it.rate())).collect();
+        for i in 0..N {
+            let kl = rates[0][i] + rates[1][i];
+            for (found, expected) in [
+                (scores.reconstruction[i], -log_likelihood[i]),
+                (scores.kl[i], kl),
+                (scores.neg_elbo[i], kl - log_likelihood[i]),
+            ] {
+                assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
+            }
+        }
+    }
 }
