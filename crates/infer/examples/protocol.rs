@@ -21,7 +21,7 @@ use jensen_infer::{InferError, starts};
 use jensen_posterior::{Approximation, Psis};
 use jensen_rng::Stream;
 use jensen_run::Silent;
-use jensen_testkit::targets::{Target, posteriordb};
+use jensen_testkit::targets::{Target, posteriordb, posteriordb_draws};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::io::Write;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let chosen = targets.iter().filter(|target| match wanted {
         Some(part) => target.name.contains(part),
-        None => target.reference.n_draws.is_some(),
+        None => posteriordb_draws(&target.name).is_some(),
     });
     let mut out = std::io::stdout().lock();
     for target in chosen {

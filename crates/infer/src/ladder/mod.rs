@@ -8,8 +8,9 @@
 //! 4. **nuts**: Markov chains from the draws of the rungs below, longer where they have not mixed, with
 //!    smaller steps where they diverge.
 //!
-//! The first three run twice with nothing in common but the target, so that restarts can be compared; the
-//! chains start from both. No step size, no tolerance and no number of iterations is asked of the user.
+//! The first rung runs twice with nothing in common but the target, so that restarts can be compared. Where
+//! they disagree, one of them may have missed a mode: from the second rung on each gets the modes of both, and
+//! importance weights say what every mode is worth. The chains start from both. No step size, no tolerance and no number of iterations is asked of the user.
 //! If no rung is good the best answer is given with the referee's doubts. All in nats; gradients are counted
 //! for each rung.
 
@@ -100,7 +101,7 @@ const HOPELESS: f64 = 15.0;
 const N_CHAIN_DRAWS: usize = 1000;
 const N_WARMUP: u64 = 600;
 const MAX_TRIES: u32 = 3;
-/// Acceptance targets of the tries: divergences call for smaller steps.
+/// Acceptance targets, nearer to 1 where chains diverge or are stuck.
 const TARGET_ACCEPT: [f64; 3] = [0.9, 0.98, 0.995];
 
 /// Fits a density.
@@ -120,7 +121,8 @@ pub fn fit(
     let consider = |answer: Answer, best: &mut Option<Answer>| {
         let better = match best {
             None => true,
-            Some(known) => answer.report.verdict < known.report.verdict,
+            // Of equals the higher rung, which knows what the lower ones found.
+            Some(known) => answer.report.verdict <= known.report.verdict,
         };
         if better {
             *best = Some(answer);
@@ -195,7 +197,8 @@ impl Ladder {
 /// The two restarts and what they have found so far.
 struct Restarts {
     found: [Vec<Path>; 2],
-    refined: [Vec<StudentT>; 2],
+    /// One for each mode of both restarts.
+    refined: Vec<StudentT>,
     samples: Option<[Sample; 2]>,
     /// Gradients of the paths, charged to the first rung.
     n_gradients: u64,
@@ -220,7 +223,7 @@ impl Restarts {
         let n_gradients = found.iter().flatten().map(|path| path.n_gradients).sum();
         Ok(Self {
             found,
-            refined: [Vec::new(), Vec::new()],
+            refined: Vec::new(),
             samples: None,
             n_gradients,
         })
@@ -236,23 +239,23 @@ impl Restarts {
     ) -> (Option<Answer>, u64) {
         let mut n_gradients = std::mem::take(&mut self.n_gradients);
         if rung == Rung::Refined {
-            for index in 0..2 {
-                let (refined, used) = refine(target, &self.found[index]);
-                n_gradients += used;
-                self.refined[index] = refined;
-            }
+            let (refined, used) = refine(target, &hopeful(self.found.iter().flatten()));
+            n_gradients += used;
+            self.refined = refined;
         }
         let sample = |index: usize| -> Option<Sample> {
             let mut first: Vec<&dyn Approximation> = Vec::new();
-            let hopeful = hopeful(&self.found[index]);
-            if rung != Rung::Refined || self.refined[index].is_empty() {
-                first.extend(
-                    hopeful
-                        .iter()
-                        .map(|path| &path.gaussian as &dyn Approximation),
-                );
+            let hopeful = match rung {
+                Rung::Paths => hopeful(&self.found[index]),
+                _ => hopeful(self.found.iter().flatten()),
+            };
+            if rung != Rung::Refined || self.refined.is_empty() {
+                let gaussians = hopeful
+                    .iter()
+                    .map(|path| &path.gaussian as &dyn Approximation);
+                first.extend(gaussians);
             }
-            first.extend(self.refined[index].iter().map(|q| q as &dyn Approximation));
+            first.extend(self.refined.iter().map(|q| q as &dyn Approximation));
             if first.is_empty() {
                 return None;
             }
@@ -275,19 +278,19 @@ impl Restarts {
 }
 
 /// The paths whose bound is near the best.
-fn hopeful(found: &[Path]) -> Vec<&Path> {
-    let best = found
-        .iter()
-        .map(|p| p.elbo)
-        .fold(f64::NEG_INFINITY, f64::max);
-    found.iter().filter(|p| p.elbo > best - HOPELESS).collect()
+fn hopeful<'a>(found: impl IntoIterator<Item = &'a Path>) -> Vec<&'a Path> {
+    let found: Vec<&Path> = found.into_iter().collect();
+    let elbos = found.iter().map(|path| path.elbo);
+    let best = elbos.fold(f64::NEG_INFINITY, f64::max);
+    let is_near = |path: &&Path| path.elbo > best - HOPELESS;
+    found.into_iter().filter(is_near).collect()
 }
 
 /// Student-t laws with the curvature at the polished modes of the hopeful paths, one for each mode.
-fn refine(target: &dyn LogDensity, found: &[Path]) -> (Vec<StudentT>, u64) {
+fn refine(target: &dyn LogDensity, hopeful: &[&Path]) -> (Vec<StudentT>, u64) {
     let mut refined: Vec<StudentT> = Vec::new();
     let mut n_gradients = 0;
-    for path in hopeful(found) {
+    for path in hopeful {
         let start = &path.optimum.place.position;
         // A mode that is known already needs no second polish.
         let is_known = |q: &StudentT| squared_distance(q, start) < 0.1 * start.len() as f64;
@@ -346,7 +349,8 @@ fn chains(
                 .into_iter()
                 .any(|c| c.name == name && c.verdict() != Verdict::Good)
         };
-        if missed("divergent") {
+        // Divergences call for smaller steps, and so do chains that are stuck in a narrow place.
+        if missed("divergent") || missed("r_hat") {
             accept = (accept + 1).min(TARGET_ACCEPT.len() - 1);
         }
         if missed("r_hat") || missed("scarcity") {

@@ -1,0 +1,114 @@
+"""Summarizes the lines of the example `protocol` of crates/infer into a record: a table of methods, one of
+posteriors, and every run in short.
+
+    cargo run --release -p jensen-infer --example protocol -- ladder,laplace 5 > runs.jsonl
+    python3 benches/protocol.py runs.jsonl --commit COMMIT --out benches/records/protocol
+"""
+
+import argparse
+import collections
+import json
+import math
+import statistics
+
+
+def quantiles(values):
+    if len(values) < 2:
+        return values * 3
+    return statistics.quantiles(values, n=4, method="inclusive")
+
+
+def error(run):
+    e = run.get("e")
+    return e if isinstance(e, (int, float)) else math.inf
+
+
+def short(value):
+    return "fail" if math.isinf(value) else f"{value:.2f}" if value < 100 else f"{value:.0e}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lines", nargs="+")
+    parser.add_argument("--commit", required=True)
+    parser.add_argument("--processor", required=True)
+    parser.add_argument("--note", default="")
+    parser.add_argument("--out", required=True, help="without extension: a .md and a .json are written")
+    options = parser.parse_args()
+    runs = [json.loads(line) for path in options.lines for line in open(path)]
+    by_method = collections.defaultdict(list)
+    for run in runs:
+        by_method[run["method"]].append(run)
+
+    text = [
+        "# Methods against the reference draws of posteriordb",
+        "",
+        f"Commit {options.commit}; {options.processor}. {options.note}".strip(),
+        "E is the largest |mean - reference mean| / reference sd over the values of a posterior; a run that fails is a miss.",
+        "Gradients and seconds are medians over runs; seconds are indicative.",
+        "",
+        "| method | runs | failed | E < 0.1 | E < 0.25 | median E | k-hat < 0.7 | gradients | seconds |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for method, group in by_method.items():
+        errors = [error(run) for run in group]
+        share = lambda limit: f"{sum(e < limit for e in errors) / len(errors):.0%}"
+        shapes = [run["k_hat"] for run in group if isinstance(run.get("k_hat"), (int, float))]
+        good = f"{sum(k < 0.7 for k in shapes) / len(group):.0%}" if shapes else "-"
+        gradients = [run["gradients"] for run in group if "gradients" in run]
+        text.append(
+            f"| {method} | {len(group)} | {sum('failed' in run for run in group)} | {share(0.1)} | {share(0.25)} "
+            f"| {short(statistics.median(errors))} | {good} | {statistics.median(gradients):.0f} "
+            f"| {statistics.median(run['seconds'] for run in group):.3f} |"
+        )
+    ladder = by_method.get("ladder", [])
+    if ladder:
+        good = [run for run in ladder if run.get("verdict") == "good"]
+        right = [run for run in good if error(run) < 0.25]
+        fine = [run for run in ladder if error(run) < 0.25]
+        flagged = [run for run in fine if run.get("verdict") != "good"]
+        rungs = collections.Counter(run.get("rung", "none") for run in ladder)
+        spent = collections.defaultdict(list)
+        for run in ladder:
+            for climbed in run.get("climbed", []):
+                spent[climbed["rung"]].append(climbed["gradients"])
+        text += [
+            "",
+            f"Ladder: verdict good on {len(good)} of {len(ladder)} runs, right (E < 0.25) on {len(right)} of them; "
+            f"{len(flagged)} of the {len(fine)} runs with E < 0.25 were flagged.",
+            "It stopped at " + ", ".join(f"{rung} {n}" for rung, n in rungs.items()) + ".",
+            "Median gradients of a rung where it was climbed: "
+            + ", ".join(f"{rung} {statistics.median(g):.0f}" for rung, g in spent.items()) + ".",
+        ]
+    nuts = by_method.get("nuts", [])
+    if nuts:
+        beyond = [run for run in nuts if run.get("z", 0) >= 5]
+        divergent = [run for run in nuts if run.get("divergent")]
+        text += [
+            "",
+            f"NUTS: {len(beyond)} of {len(nuts)} runs have a mean that is 5 or more Monte Carlo standard errors off"
+            + "".join(f"; {run['posterior']} seed {run['seed']}: {run['z']:.1f}" for run in beyond)
+            + f". Runs with divergences: {len(divergent)}"
+            + "".join(f"; {run['posterior']} seed {run['seed']}: {run['divergent']}" for run in divergent) + ".",
+        ]
+    methods = list(by_method)
+    text += ["", "Median E over seeds:", "", "| posterior | " + " | ".join(methods) + " |", "|---|" + "---:|" * len(methods)]
+    for posterior in sorted({run["posterior"] for run in runs}):
+        cells = []
+        for method in methods:
+            errors = [error(run) for run in by_method[method] if run["posterior"] == posterior]
+            cells.append(short(statistics.median(errors)) if errors else "-")
+        text.append(f"| {posterior} | " + " | ".join(cells) + " |")
+    with open(options.out + ".md", "w") as file:
+        file.write("\n".join(text) + "\n")
+    keep = ("e", "worst", "k_hat", "z", "divergent", "verdict", "rung", "gradients", "said", "failed")
+    with open(options.out + ".json", "w") as file:
+        file.write("[\n" + ",\n".join(
+            json.dumps({key: (round(v, 4) if isinstance(v, float) else v) for key, v in
+                        {**{k: run[k] for k in ("method", "posterior", "seed", "seconds")},
+                         **{k: run[k] for k in keep if k in run}}.items()})
+            for run in runs) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()
