@@ -284,7 +284,7 @@ pub(crate) struct Reconstruct {
     #[arg(short, long = "number", value_name = "N", default_value_t = 40, value_parser = count)]
     pub(crate) n: usize,
     /// These examples instead of the first, counted from 0
-    #[arg(long = "index", value_name = "I,J,...", value_delimiter = ',', value_parser = whole_size)]
+    #[arg(long = "index", value_name = "I,J,...", value_delimiter = ',', conflicts_with = "n", value_parser = whole_size)]
     pub(crate) indices: Vec<usize>,
     #[command(flatten)]
     pub(crate) out: Out,
@@ -297,7 +297,7 @@ pub(crate) struct Interpolate {
     #[command(flatten)]
     pub(crate) source: Source,
     /// Examples to begin at, counted from 0; by default one of each class
-    #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "to", value_parser = whole_size)]
+    #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "to", conflicts_with = "pairs", value_parser = whole_size)]
     pub(crate) from: Vec<usize>,
     /// Examples to end at, as many
     #[arg(long, value_name = "I,J,...", value_delimiter = ',', requires = "from", value_parser = whole_size)]
@@ -342,7 +342,7 @@ pub(crate) struct Traverse {
     #[arg(long, conflicts_with = "example")]
     pub(crate) origin: bool,
     /// The dimensions, counted from 0; by default the most used ones
-    #[arg(long, value_name = "I,J,...", value_delimiter = ',', value_parser = whole_size)]
+    #[arg(long, value_name = "I,J,...", value_delimiter = ',', conflicts_with = "rows", value_parser = whole_size)]
     pub(crate) dims: Vec<usize>,
     /// How many of the most used ones
     #[arg(long, default_value_t = 10, value_parser = count)]

@@ -31,6 +31,13 @@ pub enum DataError {
         known: Vec<String>,
     },
 
+    /// A pipe, a device or a socket: its end may never come.
+    #[error("{}: expected a file or a folder, found something else\n  hint: copy what it gives to a file first", path.display())]
+    NotAFile {
+        /// The path as given.
+        path: PathBuf,
+    },
+
     /// The operating system refused.
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {

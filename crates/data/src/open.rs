@@ -112,6 +112,9 @@ pub fn open_with_progress(
     if !path.exists() {
         return Err(missing(source));
     }
+    if !(path.is_file() || path.is_dir()) {
+        return Err(DataError::NotAFile { path: path.into() });
+    }
     let parts = readers::read(path, options)?;
     let name = path
         .canonicalize()
@@ -154,6 +157,13 @@ fn missing(source: &str) -> DataError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_has_no_end_is_not_read() {
+        let error = open("/dev/zero", &OpenOptions::default()).unwrap_err();
+        assert!(matches!(error, DataError::NotAFile { .. }), "{error}");
+    }
 
     #[test]
     fn options_that_fit_no_data_are_refused() {

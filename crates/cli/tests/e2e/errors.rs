@@ -185,6 +185,27 @@ fn numbers_on_the_command_line() {
         (&["traverse", "run", "--range", "1e39"], "finite range"),
         (&["sample", "run", "--seed", "-1"], "at least 0"),
         (
+            &["reconstruct", "run", "--index", "3", "-n", "4"],
+            "cannot be used with",
+        ),
+        (
+            &["traverse", "run", "--dims", "1", "--rows", "4"],
+            "cannot be used with",
+        ),
+        (
+            &[
+                "interpolate",
+                "run",
+                "--from",
+                "1",
+                "--to",
+                "2",
+                "--pairs",
+                "3",
+            ],
+            "cannot be used with",
+        ),
+        (
             &["encode", "run", "--out", "x.csv"],
             "a file .npz, found x.csv",
         ),
