@@ -1,4 +1,4 @@
-//! Dense symmetric matrices on faer: Hessians, factors of covariances, eigenvalues.
+//! Vectors as slices, and dense symmetric matrices on faer: Hessians, factors of covariances, eigenvalues.
 //!
 //! Everything runs on one thread, so that the bits do not depend on their number.
 
@@ -52,4 +52,19 @@ pub(crate) fn inverse(symmetric: &Mat<f64>) -> Option<Mat<f64>> {
     let inverse = llt.solve(Mat::<f64>::identity(d, d));
     let transposed = inverse.transpose().to_owned();
     Some((inverse + transposed) * 0.5)
+}
+
+/// The inner product.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The Euclidean length.
+pub(crate) fn norm(a: &[f64]) -> f64 {
+    dot(a, a).sqrt()
+}
+
+/// The largest absolute component.
+pub(crate) fn max_abs(a: &[f64]) -> f64 {
+    a.iter().fold(0.0, |max, a| a.abs().max(max))
 }

@@ -15,26 +15,39 @@ const N_RADII: u64 = 8;
 /// # Errors
 /// [`InferError::RefusedEverywhere`] after two hundred refusals, [`InferError::Empty`] without coordinates.
 pub fn random(target: &dyn LogDensity, stream: &Stream) -> Result<Vec<f64>, InferError> {
-    let d = target.dim();
-    if d == 0 {
+    if target.dim() == 0 {
         return Err(InferError::Empty);
     }
-    let mut evaluator = Evaluator::new(target);
-    let mut grad = vec![0.0; d];
+    let radius = |attempt: u64| RADIUS * 0.5f64.powi((attempt / N_TRIES) as i32);
+    uniform(
+        &mut Evaluator::new(target),
+        stream,
+        N_TRIES * N_RADII,
+        radius,
+    )
+}
+
+/// The first position that the density accepts of some that are uniform within a radius by attempt.
+pub(crate) fn uniform(
+    evaluator: &mut Evaluator<'_>,
+    stream: &Stream,
+    n_attempts: u64,
+    radius: impl Fn(u64) -> f64,
+) -> Result<Vec<f64>, InferError> {
+    let mut position = vec![0.0; evaluator.dim()];
+    let mut grad = position.clone();
     let mut last = None;
-    for attempt in 0..N_TRIES * N_RADII {
+    for attempt in 0..n_attempts {
         let mut draws = stream.child("start", attempt);
-        let radius = RADIUS * 0.5f64.powi((attempt / N_TRIES) as i32);
-        let position: Vec<f64> = (0..d)
-            .map(|_| radius * (2.0 * draws.uniform() - 1.0))
-            .collect();
+        let radius = radius(attempt);
+        position.fill_with(|| radius * (2.0 * draws.uniform() - 1.0));
         match evaluator.log_density_and_grad(&position, &mut grad) {
             Ok(_) => return Ok(position),
             Err(reject) => last = Some(reject),
         }
     }
     Err(InferError::RefusedEverywhere {
-        tried: (N_TRIES * N_RADII) as usize,
+        tried: n_attempts as usize,
         last: last.expect("internal error: no start was tried"),
     })
 }

@@ -49,7 +49,7 @@ impl Draws {
     }
 
     /// All draws one after the other, `[c s, d]`.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> + Clone {
         // A density without coordinates has no rows to cut.
         self.values.chunks_exact(self.dim().max(1))
     }

@@ -18,6 +18,7 @@
 //! The flow starts as the identity. Local coordinates: J = (s, 1/sqrt 2) for m and ln s, else the identity.
 
 use super::{Family, Member};
+use crate::dense::dot;
 use jensen_posterior::Approximation;
 use std::f64::consts::{FRAC_1_SQRT_2, TAU};
 use std::ops::Range;
@@ -295,8 +296,4 @@ impl Family for CouplingFlow {
             params: params.to_vec(),
         })
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

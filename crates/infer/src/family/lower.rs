@@ -5,6 +5,7 @@
 //! the linear one with a proximal step; here steps are taken in the local coordinates S (I + B), which do
 //! not depend on how S is stored. Every operation costs O(d^2), those on B O(d^3 / 6).
 
+use crate::dense::dot;
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// A view of S in stored form.
@@ -138,10 +139,6 @@ impl<'a> Factor<'a> {
             }
         }
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

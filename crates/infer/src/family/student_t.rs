@@ -20,7 +20,8 @@
 use super::{Family, FullRank, MeanField, Member, Product};
 use jensen_posterior::Approximation;
 use jensen_rng::Stream;
-use std::f64::consts::{PI, TAU};
+use jensen_special::gamma::{digamma, ln_gamma};
+use std::f64::consts::PI;
 
 /// Student-t distributions on R^d.
 #[derive(Clone, Copy, Debug)]
@@ -234,33 +235,6 @@ fn chi_square(dof: f64, stream: &mut Stream) -> f64 {
             return 2.0 * d * v * boost;
         }
     }
-}
-
-/// From here on the first terms left out of the series below are under 2e-15.
-const SERIES_FROM: f64 = 20.0;
-
-/// ln Gamma(x), x > 0, by Stirling's series after the recurrence Gamma(x+1) = x Gamma(x).
-fn ln_gamma(mut x: f64) -> f64 {
-    let mut below = 0.0;
-    while x < SERIES_FROM {
-        below += x.ln();
-        x += 1.0;
-    }
-    let r = 1.0 / (x * x);
-    let series = (1.0 / 12.0 - r * (1.0 / 360.0 - r * (1.0 / 1260.0 - r / 1680.0))) / x;
-    (x - 0.5) * x.ln() - x + 0.5 * TAU.ln() + series - below
-}
-
-/// The derivative of [`ln_gamma`].
-fn digamma(mut x: f64) -> f64 {
-    let mut below = 0.0;
-    while x < SERIES_FROM {
-        below += 1.0 / x;
-        x += 1.0;
-    }
-    let r = 1.0 / (x * x);
-    let series = r * (1.0 / 12.0 - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r / 240.0)));
-    x.ln() - 0.5 / x - series - below
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{Climbed, Rung};
 use crate::importance::Sample;
 use crate::mcmc::Sampled;
+use crate::referee::drift::moments;
 use crate::referee::importance::{values_of, weighted_moments};
 use crate::referee::{Report, Verdict, judge_importance};
 use jensen_density::LogDensity;
@@ -113,19 +114,7 @@ impl Answer {
     /// The answer of chains.
     pub(super) fn of_chains(target: &dyn LogDensity, sampled: &Sampled, report: Report) -> Self {
         let draws = sampled.constrained(target);
-        let n = draws.rows().len() as f64;
-        let width = draws.dim();
-        let mut mean = vec![0.0; width];
-        let mut sd = vec![0.0; width];
-        for row in draws.rows() {
-            mean.iter_mut().zip(row).for_each(|(m, x)| *m += x / n);
-        }
-        for row in draws.rows() {
-            for j in 0..width {
-                sd[j] += (row[j] - mean[j]).powi(2) / (n - 1.0);
-            }
-        }
-        sd.iter_mut().for_each(|v| *v = v.sqrt());
+        let (mean, sd) = moments(draws.rows(), draws.dim(), draws.rows().len() as f64);
         Self {
             rung: Rung::Nuts,
             names: draws.names().to_vec(),

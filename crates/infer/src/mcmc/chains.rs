@@ -7,8 +7,8 @@
 
 use super::check::{at_least_one, positive};
 use super::{ChainCost, Diverged, Kernel, SAMPLER_COLUMNS, Sampled, Transition};
-use crate::InferError;
 use crate::drive::{Keep, check_start, newest_checkpoint};
+use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
 use jensen_rng::Stream;
@@ -321,33 +321,19 @@ impl Job<'_> {
         stream: &Stream,
         evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<f64>, InferError> {
-        const ATTEMPTS: usize = 100;
-        let mut grad = vec![0.0; self.target.dim()];
-        let radius = match &self.options.starts {
-            Starts::Uniform { radius } => *radius,
+        const ATTEMPTS: u64 = 100;
+        match &self.options.starts {
+            Starts::Uniform { radius } => starts::uniform(evaluator, stream, ATTEMPTS, |_| *radius),
             Starts::At(positions) => {
                 let start = positions[chain_idx].clone();
                 check_start(self.target, &start)?;
-                return match evaluator.log_density_and_grad(&start, &mut grad) {
+                let mut grad = vec![0.0; start.len()];
+                match evaluator.log_density_and_grad(&start, &mut grad) {
                     Ok(_) => Ok(start),
                     Err(reject) => Err(InferError::StartRefused(reject)),
-                };
-            }
-        };
-        let mut position = vec![0.0; self.target.dim()];
-        let mut last = None;
-        for attempt in 0..ATTEMPTS {
-            let mut stream = stream.child("start", attempt as u64);
-            position.fill_with(|| radius * (2.0 * stream.uniform() - 1.0));
-            match evaluator.log_density_and_grad(&position, &mut grad) {
-                Ok(_) => return Ok(position),
-                Err(reject) => last = Some(reject),
+                }
             }
         }
-        Err(InferError::RefusedEverywhere {
-            tried: ATTEMPTS,
-            last: last.expect("internal error: no attempt at a start"),
-        })
     }
 
     /// What was kept of each chain, if it is of this job.

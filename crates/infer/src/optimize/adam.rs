@@ -3,7 +3,7 @@
 //! m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, x' = x + a m^ / (sqrt v^ + e). Its place is where
 //! gradients are noisy; on a density it is here to be compared with.
 
-use super::{Info, Place, max_abs, norm};
+use super::{Info, Place};
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_rng::Stream;
@@ -106,33 +106,11 @@ impl Algorithm for Adam {
             let scale = (state.square[i] / unbias2).sqrt() + self.epsilon;
             *x += self.rate * (state.mean[i] / unbias1) / scale;
         }
-        let before = &state.place;
-        let step: Vec<f64> = moved
-            .iter()
-            .zip(&before.position)
-            .map(|(a, b)| a - b)
-            .collect();
         let Ok(after) = Place::at(evaluator, moved) else {
             // The averages now point elsewhere: the next step tries from the same place.
-            return Info {
-                log_density: before.log_density,
-                gain: 0.0,
-                expected_gain: f64::INFINITY,
-                grad_max: max_abs(&before.grad),
-                step_norm: 0.0,
-                moved: false,
-            };
+            return state.place.stay(f64::INFINITY);
         };
-        let info = Info {
-            log_density: after.log_density,
-            gain: after.log_density - before.log_density,
-            expected_gain: f64::INFINITY,
-            grad_max: max_abs(&after.grad),
-            step_norm: norm(&step),
-            moved: true,
-        };
-        state.place = after;
-        info
+        state.place.move_to(after, f64::INFINITY)
     }
 }
 

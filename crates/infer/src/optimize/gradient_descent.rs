@@ -4,7 +4,8 @@
 //! The error falls by a factor (k - 1) / (k + 1) a step, k the condition number: use it to see that, and
 //! L-BFGS otherwise. Standard ([nocedal-2006], ch. 3).
 
-use super::{Info, Place, dot, max_abs, norm};
+use super::{Info, Place};
+use crate::dense::dot;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_rng::Stream;
@@ -68,26 +69,10 @@ impl Algorithm for GradientDescent {
         }
         let expected_gain = 0.5 * state.rate * squared;
         let Some(after) = found else {
-            return Info {
-                log_density: before.log_density,
-                gain: 0.0,
-                expected_gain,
-                grad_max: max_abs(&before.grad),
-                step_norm: 0.0,
-                moved: false,
-            };
+            return state.place.stay(expected_gain);
         };
-        let info = Info {
-            log_density: after.log_density,
-            gain: after.log_density - before.log_density,
-            expected_gain,
-            grad_max: max_abs(&after.grad),
-            step_norm: state.rate * norm(&before.grad),
-            moved: true,
-        };
-        state.place = after;
         state.rate *= 2.0;
-        info
+        state.place.move_to(after, expected_gain)
     }
 }
 

@@ -4,7 +4,8 @@
 //! H0 = (s.y / y.y) I. O(d m) a step beside the gradients, usually one or two. The method of choice for
 //! modes; its pairs are what Pathfinder makes Gaussians of.
 
-use super::{Info, Place, dot, line_search, max_abs, norm};
+use super::{Info, Place, line_search};
+use crate::dense::{dot, norm};
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_rng::Stream;
@@ -89,14 +90,7 @@ impl Algorithm for Lbfgs {
             }
         }
         let Some(after) = found else {
-            return Info {
-                log_density: before.log_density,
-                gain: 0.0,
-                expected_gain: 0.5 * dot(&before.grad, &direction),
-                grad_max: max_abs(&before.grad),
-                step_norm: 0.0,
-                moved: false,
-            };
+            return state.place.stay(0.5 * dot(&before.grad, &direction));
         };
         let s = difference(&after.position, &before.position);
         let y = difference(&before.grad, &after.grad);
@@ -104,19 +98,11 @@ impl Algorithm for Lbfgs {
             if state.pairs.len() == self.history {
                 state.pairs.pop_front();
             }
-            state.pairs.push_back((s.clone(), y));
+            state.pairs.push_back((s, y));
         }
         let expected = times_inverse_hessian(&state.pairs, &after.grad);
-        let info = Info {
-            log_density: after.log_density,
-            gain: after.log_density - before.log_density,
-            expected_gain: 0.5 * dot(&after.grad, &expected),
-            grad_max: max_abs(&after.grad),
-            step_norm: norm(&s),
-            moved: true,
-        };
-        state.place = after;
-        info
+        let expected_gain = 0.5 * dot(&after.grad, &expected);
+        state.place.move_to(after, expected_gain)
     }
 }
 

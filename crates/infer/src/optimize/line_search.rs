@@ -3,7 +3,8 @@
 //! With phi(a) = -ln p(x + a u): phi(a) <= phi(0) + c1 a phi'(0) and |phi'(a)| <= c2 |phi'(0)|. A position
 //! that the density refuses counts as infinitely high, so the search draws back from it.
 
-use super::{Place, dot};
+use super::Place;
+use crate::dense::dot;
 use jensen_density::Evaluator;
 
 /// Sufficient gain, and curvature: the customary values for quasi-Newton methods.

@@ -10,6 +10,7 @@ mod line_search;
 pub mod newton;
 pub mod trust_region;
 
+use crate::dense::{max_abs, norm};
 use crate::drive::check_start;
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, LogDensity, Reject};
@@ -46,6 +47,34 @@ impl Place {
             log_density,
             grad,
         })
+    }
+
+    /// Moves on; `expected_gain` is that of a further step.
+    fn move_to(&mut self, after: Self, expected_gain: f64) -> Info {
+        let moved = after.position.iter().zip(&self.position);
+        let step: Vec<f64> = moved.map(|(a, b)| a - b).collect();
+        let info = Info {
+            log_density: after.log_density,
+            gain: after.log_density - self.log_density,
+            expected_gain,
+            grad_max: max_abs(&after.grad),
+            step_norm: norm(&step),
+            moved: true,
+        };
+        *self = after;
+        info
+    }
+
+    /// Stays: the step found nothing better.
+    fn stay(&self, expected_gain: f64) -> Info {
+        Info {
+            log_density: self.log_density,
+            gain: 0.0,
+            expected_gain,
+            grad_max: max_abs(&self.grad),
+            step_norm: 0.0,
+            moved: false,
+        }
     }
 }
 
@@ -158,19 +187,4 @@ where
         n_gradients: evaluator.n_gradients(),
         stop,
     })
-}
-
-/// The inner product.
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// The Euclidean length.
-pub(crate) fn norm(a: &[f64]) -> f64 {
-    dot(a, a).sqrt()
-}
-
-/// The largest absolute component.
-pub(crate) fn max_abs(a: &[f64]) -> f64 {
-    a.iter().fold(0.0, |max, a| a.abs().max(max))
 }

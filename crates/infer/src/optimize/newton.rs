@@ -5,7 +5,8 @@
 //! d Hessian products and O(d^3) a step, quadratic convergence: the method that polishes modes of up to a
 //! few hundred coordinates ([nocedal-2006], ch. 3.4; absolute eigenvalues as in [dauphin-2014]).
 
-use super::{Info, Place, dot, line_search, max_abs, norm};
+use super::{Info, Place, line_search};
+use crate::dense::{dot, max_abs};
 use crate::{Algorithm, InferError, dense};
 use faer::Mat;
 use jensen_density::Evaluator;
@@ -50,30 +51,11 @@ impl Algorithm for Newton {
     fn step(&self, evaluator: &mut Evaluator<'_>, state: &mut State, _: &Stream) -> Info {
         let before = state.place.clone();
         let direction = direction(evaluator, &before).unwrap_or_else(|| before.grad.clone());
-        let expected_gain = 0.5 * dot(&before.grad, &direction);
         let Some(after) = line_search::wolfe(evaluator, &before, &direction, 1.0) else {
-            return Info {
-                log_density: before.log_density,
-                gain: 0.0,
-                expected_gain,
-                grad_max: max_abs(&before.grad),
-                step_norm: 0.0,
-                moved: false,
-            };
+            return state.place.stay(0.5 * dot(&before.grad, &direction));
         };
-        let moved: Vec<f64> = (after.position.iter().zip(&before.position))
-            .map(|(a, b)| a - b)
-            .collect();
-        let info = Info {
-            log_density: after.log_density,
-            gain: after.log_density - before.log_density,
-            expected_gain: 0.5 * dot(&after.grad, &direction).abs(),
-            grad_max: max_abs(&after.grad),
-            step_norm: norm(&moved),
-            moved: true,
-        };
-        state.place = after;
-        info
+        let expected_gain = 0.5 * dot(&after.grad, &direction).abs();
+        state.place.move_to(after, expected_gain)
     }
 }
 

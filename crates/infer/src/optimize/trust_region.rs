@@ -5,7 +5,8 @@
 //! optimizer of deterministic ADVI ([giordano-2024]). Up to d products a step, far fewer when the
 //! eigenvalues cluster.
 
-use super::{Info, Place, dot, max_abs, norm};
+use super::{Info, Place};
+use crate::dense::{dot, max_abs, norm};
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_rng::Stream;
@@ -102,26 +103,10 @@ impl Algorithm for TrustRegion {
                 state.radius = (2.0 * state.radius).min(self.max_radius);
             }
             if let Some(after) = after.filter(|_| ratio > ACCEPT) {
-                let grad_max = max_abs(&after.grad);
-                state.place = after;
-                return Info {
-                    log_density: state.place.log_density,
-                    gain,
-                    expected_gain,
-                    grad_max,
-                    step_norm: length,
-                    moved: true,
-                };
+                return state.place.move_to(after, expected_gain);
             }
         }
-        Info {
-            log_density: state.place.log_density,
-            gain: 0.0,
-            expected_gain,
-            grad_max: max_abs(&state.place.grad),
-            step_norm: 0.0,
-            moved: false,
-        }
+        state.place.stay(expected_gain)
     }
 }
 

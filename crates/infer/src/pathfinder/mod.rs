@@ -13,8 +13,9 @@ mod inverse_hessian;
 
 pub use inverse_hessian::PathGaussian;
 
+use crate::dense::dot;
 use crate::optimize::lbfgs::{Lbfgs, State};
-use crate::optimize::{Optimum, dot, maximize_watched};
+use crate::optimize::{Optimum, maximize_watched};
 use crate::{InferError, starts};
 use inverse_hessian::Pairs;
 use jensen_density::{Evaluator, LogDensity};

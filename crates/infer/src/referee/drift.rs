@@ -26,9 +26,8 @@ const CHANCE: f64 = 3.0;
 pub fn drift(target: &dyn LogDensity, draws: &[&[f64]], stream: &Stream) -> (Vec<f64>, u64) {
     let d = target.dim();
     let n = draws.len() as f64;
-    let (mean, sd) = moments(draws.iter().map(|row| row.to_vec()), d, n);
+    let (_, sd) = moments(draws.iter(), d, n);
     let scale: Vec<f64> = sd.iter().map(|s| s.max(f64::MIN_POSITIVE)).collect();
-    debug_assert_eq!(mean.len(), d);
     let mut step = STEP / (d as f64).powf(0.25);
     let mut n_gradients = 0;
     let mut moved = Vec::new();
@@ -127,19 +126,21 @@ fn walk(
     (position, n_accepted / N_TRAJECTORIES as f64)
 }
 
-/// Means and standard deviations of rows.
-fn moments(
-    rows: impl Iterator<Item = Vec<f64>> + Clone,
+/// Means and standard deviations (divisor n - 1) of n rows of equal weight.
+pub(crate) fn moments(
+    rows: impl Iterator<Item = impl AsRef<[f64]>> + Clone,
     width: usize,
     n: f64,
 ) -> (Vec<f64>, Vec<f64>) {
     let mut mean = vec![0.0; width];
     for row in rows.clone() {
-        mean.iter_mut().zip(&row).for_each(|(m, x)| *m += x / n);
+        mean.iter_mut()
+            .zip(row.as_ref())
+            .for_each(|(m, x)| *m += x / n);
     }
     let mut sd = vec![0.0; width];
     for row in rows {
-        for (j, x) in row.iter().enumerate() {
+        for (j, x) in row.as_ref().iter().enumerate() {
             sd[j] += (x - mean[j]).powi(2) / (n - 1.0).max(1.0);
         }
     }

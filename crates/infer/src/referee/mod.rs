@@ -5,7 +5,7 @@
 //! one statement: a good answer has every posterior mean within a quarter of a standard deviation.
 
 mod chains;
-mod drift;
+pub(crate) mod drift;
 pub(crate) mod importance;
 mod stein;
 

@@ -22,6 +22,7 @@
 use super::estimator::{Estimator, Problem, Reparameterization};
 use super::step_size::{Adam, Averaging, RobbinsMonro, StepRule, StepState, positive};
 use super::{Batch, Objective};
+use crate::dense::norm;
 use crate::family::Family;
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, Factored, Reject};
@@ -396,8 +397,4 @@ pub(crate) fn mean_of_rows(rows: &[f64], len: usize) -> (Vec<f64>, f64) {
         })
         .sum();
     (mean, squares / (n - 1.0) / n)
-}
-
-fn norm(x: &[f64]) -> f64 {
-    x.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
