@@ -15,6 +15,7 @@ import gzip
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -89,6 +90,8 @@ def torch_speed(network, side, data, steps, seed):
     from torch.nn import functional as F
 
     torch.manual_seed(seed)
+    # Otherwise the compiler gives up on the function after some networks, and runs it eagerly.
+    torch.compiler.reset()
     compiled, channels_last = SIDES[side]
     model = torch_models()[network]()
     if channels_last:
@@ -123,7 +126,7 @@ def torch_speed(network, side, data, steps, seed):
 
 
 def jensen_speed(binary, network, folder, epochs, threads, seed):
-    """Samples per second of the real trainer, between the first and the last line of its log."""
+    """Samples per second of the real trainer, between the first and the last line of its metrics."""
     recipe = {"mlp": "vae", "conv": "conv-vae"}[network]
     with tempfile.TemporaryDirectory() as temporary:
         run = os.path.join(temporary, "run")
@@ -134,9 +137,18 @@ def jensen_speed(binary, network, folder, epochs, threads, seed):
         )
         with open(os.path.join(run, "metrics.jsonl")) as file:
             lines = [json.loads(line) for line in file]
+        with open(os.path.join(run, "log.txt")) as file:
+            n_examples = int(re.search(r"(\d+) for training", file.read()).group(1))
     train = [line for line in lines if line["split"] == "train"]
     first, last = train[0], train[-1]
-    return (last["step"] - first["step"]) * BATCH / (last["elapsed_s"] - first["elapsed_s"])
+    seen = examples_seen(last["step"], n_examples) - examples_seen(first["step"], n_examples)
+    return seen / (last["elapsed_s"] - first["elapsed_s"])
+
+
+def examples_seen(step, n_examples):
+    """Examples seen after some steps; the last batch of an epoch holds what is left."""
+    per_epoch = -(-n_examples // BATCH)
+    return step // per_epoch * n_examples + step % per_epoch * BATCH
 
 
 def quartiles(values):
@@ -150,6 +162,16 @@ def processor():
     flags = subprocess.run(["lscpu"], capture_output=True, text=True).stdout
     simd = [flag for flag in ("avx512f", "avx2", "fma") if flag in flags]
     return f"{names[0]}, {len(names)} cores, {' '.join(simd)}"
+
+
+def said(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def locked(package):
+    """The version of a dependency in Cargo.lock."""
+    with open("Cargo.lock") as file:
+        return re.search(rf'name = "{package}"\nversion = "(.+?)"', file.read()).group(1)
 
 
 def main():
@@ -176,20 +198,31 @@ def main():
         for network in plan
     }
     speeds = {network: {side: [] for side in ["jensen", *sides[network]]} for network in plan}
+    loads = [os.getloadavg()[0]]
     for repetition in range(options.repetitions):
         for network, size in plan.items():
             ours = jensen_speed(options.binary, network, options.data, size["epochs"], options.threads, repetition)
             speeds[network]["jensen"].append(ours)
             for side in sides[network]:
                 speeds[network][side].append(torch_speed(network, side, data, size["steps"], repetition))
+            loads.append(os.getloadavg()[0])
             print(repetition, network, {side: round(v[-1]) for side, v in speeds[network].items()}, flush=True)
 
     record = {
         "what": "training speed, samples per second, batch 128, f32; ratio = jensen / best PyTorch configuration",
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "commit": said("git", "rev-parse", "HEAD"),
         "processor": processor(),
         "threads": options.threads,
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+        "versions": {
+            "jensen": said(options.binary, "--version").split()[-1],
+            "rustc": said("rustc", "--version").split()[1],
+            "burn": locked("burn"),
+            "faer": locked("faer"),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        # The sides run alternately; a load above the threads says that others were at work too.
+        "load_before_and_after_each": [round(load, 1) for load in loads],
         "seeds": list(range(options.repetitions)),
         "networks": {},
     }
