@@ -413,6 +413,19 @@ fn parts() {
             );
         }
     }
+    let rows = random([BATCH, 3136], 1.0, s, &device);
+    // Images with channels last, as the layers hand them on.
+    let images = kernels::unflatten(rows.clone(), 64, 7, 7);
+    time_both("plain flatten 64 x 7 x 7", images.clone(), |x| {
+        x.flatten::<2>(1, 3)
+    });
+    time_both("fused flatten 64 x 7 x 7", images, kernels::flatten);
+    time_both("plain unflatten 64 x 7 x 7", rows.clone(), |x| {
+        x.reshape([BATCH, 64, 7, 7])
+    });
+    time_both("fused unflatten 64 x 7 x 7", rows, |x| {
+        kernels::unflatten(x, 64, 7, 7)
+    });
     let (logits, x) = (
         random([BATCH, PIXELS], 1.0, s, &device),
         random([BATCH, PIXELS], 1.0, s, &device),

@@ -6,6 +6,7 @@
 //! are; only flattening to vectors, or an operation of burn, asks for the logical order.
 
 use super::rows::rows_per_task;
+use crate::simd::{self, vectorized};
 use crate::{buffer, dense};
 use burn::backend::TensorMetadata;
 use burn::backend::flex::{FlexTensor, Layout};
@@ -102,21 +103,36 @@ pub(crate) fn permute(
                     slot.write(*value);
                 }
             } else {
-                transpose(source, target, rows, columns);
+                transpose(simd::level(), source, target, rows, columns);
             }
         }
     });
 }
 
-/// Side of the tiles of a transposition: both sides of a tile stay in the first cache.
-const TILE: usize = 16;
+/// Side of the tiles of a transposition: a tile fits into the vector registers.
+const TILE: usize = 8;
 
-fn transpose(source: &[f32], target: &mut [MaybeUninit<f32>], rows: usize, columns: usize) {
-    for row_start in (0..rows).step_by(TILE) {
-        let row_end = (row_start + TILE).min(rows);
-        for (column, line) in target.chunks_mut(rows).enumerate() {
-            for (slot, row) in line[row_start..row_end].iter_mut().zip(row_start..) {
-                slot.write(source[row * columns + column]);
+vectorized! {
+    /// `[rows, columns]` to `[columns, rows]`: whole tiles through registers, what is left value by value.
+    fn transpose(source: &[f32], target: &mut [MaybeUninit<f32>], rows: usize, columns: usize) {
+        let (source, target) = (&source[..rows * columns], &mut target[..rows * columns]);
+        let (whole_rows, whole_columns) = (rows - rows % TILE, columns - columns % TILE);
+        for row in (0..whole_rows).step_by(TILE) {
+            for column in (0..whole_columns).step_by(TILE) {
+                let mut tile = [[0f32; TILE]; TILE];
+                for (i, line) in tile.iter_mut().enumerate() {
+                    line.copy_from_slice(&source[(row + i) * columns + column..][..TILE]);
+                }
+                for j in 0..TILE {
+                    let line: &mut [_; TILE] = target[(column + j) * rows + row..].first_chunk_mut().expect("internal error: a tile is inside");
+                    *line = std::array::from_fn(|i| MaybeUninit::new(tile[i][j]));
+                }
+            }
+        }
+        for row in 0..rows {
+            let first = if row < whole_rows { whole_columns } else { 0 };
+            for column in first..columns {
+                target[column * rows + row].write(source[row * columns + column]);
             }
         }
     }

@@ -263,6 +263,29 @@ fn take_patches<'a>(
     MatRef::from_row_major_slice(filled, n_rows, g.patch())
 }
 
+/// Copies a run of values; a short one, as images of one channel have, by two moves that overlap, because a
+/// call for each would cost more than the copy.
+#[inline(always)]
+fn copy_run(source: &[f32], target: &mut [MaybeUninit<f32>]) {
+    #[inline(always)]
+    fn both_ends<const N: usize>(source: &[f32], target: &mut [MaybeUninit<f32>]) -> Option<()> {
+        let (first, last) = (source.first_chunk::<N>()?, source.last_chunk::<N>()?);
+        *target.first_chunk_mut()? = first.map(MaybeUninit::new);
+        *target.last_chunk_mut()? = last.map(MaybeUninit::new);
+        Some(())
+    }
+    let moved = match source.len() {
+        4..8 => both_ends::<4>(source, target),
+        8..16 => both_ends::<8>(source, target),
+        _ => None,
+    };
+    if moved.is_none() {
+        for (slot, value) in target.iter_mut().zip(source) {
+            slot.write(*value);
+        }
+    }
+}
+
 vectorized! {
     /// The patches of one image.
     fn take_patches_of(g: &Geometry, image: &[f32], patches: &mut [MaybeUninit<f32>]) {
@@ -271,9 +294,7 @@ vectorized! {
             for slot in &mut row[..before] {
                 slot.write(0.0);
             }
-            for (slot, value) in row[before..before + len].iter_mut().zip(&image[source..source + len]) {
-                slot.write(*value);
-            }
+            copy_run(&image[source..source + len], &mut row[before..before + len]);
             for slot in &mut row[before + len..] {
                 slot.write(0.0);
             }
@@ -293,8 +314,15 @@ vectorized! {
     /// Adds the patches of one image.
     fn add_patches_of(g: &Geometry, patches: &[f32], image: &mut [f32]) {
         for_patch_rows(g, |start, target, len, _, _| {
-            let target = &mut image[target..target + len];
-            for (target, value) in target.iter_mut().zip(&patches[start..start + len]) {
+            let (target, values) = (&mut image[target..target + len], &patches[start..start + len]);
+            // The whole row of a patch of one channel, most of them, without a loop.
+            if let (Ok(target), Ok(values)) = (<&mut [f32; 4]>::try_from(&mut *target), <&[f32; 4]>::try_from(values)) {
+                for i in 0..4 {
+                    target[i] += values[i];
+                }
+                return;
+            }
+            for (target, value) in target.iter_mut().zip(values) {
                 *target += value;
             }
         });
