@@ -257,7 +257,7 @@ fn sloping(
     }
     let coordinate = flat.map(|index| evaluator.target().layout().coordinate(index));
     Err(failed(format!(
-        "the density does not change with {} around the starting position; a proper posterior does",
+        "the density does not change with {} around the starting position, so that no step size can be found there",
         coordinate.unwrap_or_default()
     )))
 }
