@@ -28,10 +28,10 @@ mod scouts;
 pub use answer::Answer;
 pub use scouts::REACH;
 
+use crate::drive::Keep;
 use crate::importance::{
     AdaptiveImportance, Sample, adaptive_importance, heavier, squared_distance,
 };
-use crate::drive::Keep;
 use crate::mcmc::{ChainOptions, Metric, Nuts, Sampled, Starts, nuts};
 use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::{Path, Pathfinder, paths};

@@ -90,9 +90,8 @@ impl PathGaussian {
                 // |L^T q_i|^2 in place of |q_i|^2, q_i the i-th row of Q.
                 let change: f64 = (0..r)
                     .map(|k| {
-                        let along: f64 = (k..r)
-                            .map(|l| self.lower[l * r + k] * self.q[(i, l)])
-                            .sum();
+                        let along: f64 =
+                            (k..r).map(|l| self.lower[l * r + k] * self.q[(i, l)]).sum();
                         along * along - self.q[(i, k)].powi(2)
                     })
                     .sum();

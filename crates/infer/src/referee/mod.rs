@@ -243,10 +243,7 @@ mod tests {
         assert_eq!((check.value, check.verdict()), (30.0, Verdict::Wrong));
         assert_eq!(check.failing, ["tau"]);
         let report = Report::of(vec![check]);
-        assert_eq!(
-            report.to_string(),
-            "wrong: ess 30.000 below 400.000 (tau)"
-        );
+        assert_eq!(report.to_string(), "wrong: ess 30.000 below 400.000 (tau)");
         let unknown = Check::whole("ess", f64::NAN, AtLeast, 400.0, 40.0);
         assert_eq!(unknown.verdict(), Verdict::Wrong);
         assert_eq!(unknown.blaming(|| vec!["tau".to_owned()]).failing, ["tau"]);
