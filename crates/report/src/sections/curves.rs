@@ -58,6 +58,7 @@ fn draw(contents: &Contents, name: &str) -> Option<String> {
                 points: records
                     .filter_map(|r| Some((r.step as f64, r.get(name)?)))
                     .collect(),
+                ..Series::default()
             }
         });
     let drawn = series.iter().any(|series| series.points.len() > 1);
@@ -74,6 +75,7 @@ fn draw(contents: &Contents, name: &str) -> Option<String> {
             .filter(|series| !series.points.is_empty())
             .collect(),
         focus: true,
+        last_values: true,
         ..LineChart::default()
     };
     drawn.then(|| chart.svg())
