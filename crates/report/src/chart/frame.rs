@@ -46,6 +46,8 @@ pub enum Style {
     Dashed,
     /// Dots alone.
     Dots,
+    /// Rings around places, to mark dots of others.
+    Rings,
 }
 
 /// Where things lie on the paper.
@@ -103,6 +105,8 @@ impl Paper {
     pub(super) fn x_mark(&self, out: &mut String, x: f64, label: &str) {
         let bottom = self.bottom;
         let (end, y) = (bottom + 4.0, bottom + 18.0);
+        // A long label at the right end moves in.
+        let middle = x.min(WIDTH - 2.0 - 0.5 * CHARACTER * label.chars().count() as f64);
         put(
             out,
             format_args!(r#"<path class="axis" d="M{x:.1} {bottom}V{end}"/>"#),
@@ -110,7 +114,7 @@ impl Paper {
         put(
             out,
             format_args!(
-                r#"<text class="mid" x="{x:.1}" y="{y}">{}</text>"#,
+                r#"<text class="mid" x="{middle:.1}" y="{y}">{}</text>"#,
                 escape(label)
             ),
         );
@@ -230,6 +234,7 @@ impl Frame<'_> {
                     r#"d="M{:.1} {middle}h.01" class="dots c{color}" stroke-width="7""#,
                     x + 7.0
                 ),
+                Style::Rings => format!(r#"d="{}" class="line c{color}""#, ring(x + 7.0, middle)),
             };
             put(out, format_args!("<path {mark}/>"));
             let x = x + 18.0;
@@ -242,6 +247,11 @@ impl Frame<'_> {
             );
         }
     }
+}
+
+/// The path of a ring around a place.
+pub(super) fn ring(x: f64, y: f64) -> String {
+    format!("M{:.1} {y:.1}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0", x - 5.0)
 }
 
 /// Breaks a text at spaces into lines of at most `longest` characters, unless a word is longer.

@@ -1,7 +1,7 @@
 //! Values over steps, one line a series.
 
 use super::axis::Axis;
-use super::frame::{Frame, Key, N_COLORS, Paper, RIGHT, Style, Words, put};
+use super::frame::{Frame, Key, N_COLORS, Paper, RIGHT, Style, Words, put, ring};
 use crate::text::{escape, number};
 
 /// A chart of lines.
@@ -133,14 +133,15 @@ fn draw(out: &mut String, frame: &Frame<'_>, series: &Series, place: usize) {
     let color = series.color.unwrap_or(place) % N_COLORS;
     let points = thin(&series.points);
     let name = escape(&series.name);
+    // Many points are often noisy; a thinner line lets the others be seen.
+    let (kind, path) = match series.style {
+        Style::Dots => ("", String::new()),
+        Style::Dashed => (" dashed", path(frame, &points)),
+        Style::Rings => ("", rings(frame, &points)),
+        Style::Line if points.len() > 10 * FEW => (" dense", path(frame, &points)),
+        Style::Line => ("", path(frame, &points)),
+    };
     if series.style != Style::Dots {
-        // Many points are often noisy; a thinner line lets the others be seen.
-        let kind = match series.style {
-            Style::Dashed => " dashed",
-            _ if points.len() > 10 * FEW => " dense",
-            _ => "",
-        };
-        let path = path(frame, &points);
         put(
             out,
             format_args!(
@@ -148,12 +149,7 @@ fn draw(out: &mut String, frame: &Frame<'_>, series: &Series, place: usize) {
             ),
         );
     }
-    let dotted = match series.style {
-        Style::Dots => true,
-        Style::Dashed => false,
-        Style::Line => points.len() <= FEW,
-    };
-    if dotted {
+    if series.style == Style::Dots || (series.style == Style::Line && points.len() <= FEW) {
         let dots = dots(frame, &points);
         put(
             out,
@@ -185,6 +181,12 @@ pub(super) fn dots(frame: &Frame<'_>, points: &[(f64, f64)]) -> String {
         put(&mut dots, format_args!("M{left:.1} {top:.1}h0"));
     }
     dots
+}
+
+/// The path of rings around points.
+pub(super) fn rings(frame: &Frame<'_>, points: &[(f64, f64)]) -> String {
+    let places = points.iter().filter_map(|&(x, y)| frame.place(x, y));
+    places.map(|(left, top)| ring(left, top)).collect()
 }
 
 /// Up to this many points of a line are marked by dots.
@@ -308,6 +310,7 @@ mod tests {
                     ..series(Style::Dashed, "")
                 },
                 series(Style::Dots, "draws"),
+                series(Style::Rings, "marked"),
             ],
             ..LineChart::default()
         }
@@ -316,6 +319,8 @@ mod tests {
         let band = svg.split("fill band c3\" d=\"").nth(1).unwrap();
         assert_eq!(band.split('"').next().unwrap().matches('L').count(), 2);
         assert!(svg.contains("line c3 dashed") && svg.contains("50</text>"));
+        // Two rings and the one of the legend.
+        assert_eq!(svg.matches("a5 5 0 1 0 10 0").count(), 3);
         // A series of dots has no line, and no last value unless asked for.
         assert!(!svg.contains("line c1") && svg.contains(">draws<"));
         assert!(svg.contains("&lt;wide&gt;") && svg.contains("rotate(-90)\">nats<"));

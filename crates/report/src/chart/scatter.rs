@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::frame::{Frame, Key, N_COLORS, Paper, Style, Words, put};
-use super::lines::{dots, path};
+use super::lines::{dots, path, rings};
 use crate::text::escape;
 
 /// A chart of points and curves; both axes have the same scale, so that circles look like circles.
@@ -110,6 +110,7 @@ impl ScatterChart {
                 Style::Line => ("line", 1.8, path(&frame, &curve.points)),
                 Style::Dashed => ("line dashed", 1.8, path(&frame, &curve.points)),
                 Style::Dots => ("dots", 7.0, dots(&frame, &curve.points)),
+                Style::Rings => ("line", 1.8, rings(&frame, &curve.points)),
             };
             put(
                 &mut body,
