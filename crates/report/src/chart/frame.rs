@@ -93,8 +93,9 @@ impl Paper {
 
     /// `body` in a nested picture that cuts off what lies outside, without a name that could clash.
     pub(super) fn cut(&self, body: &str) -> String {
-        let (width, height) = (RIGHT - self.left + 8.0, TALL + 4.0);
-        let (left, top) = (self.left - 4.0, self.top - 2.0);
+        // Room for dots and rings at both ends.
+        let (width, height) = (RIGHT - self.left + 14.0, TALL + 4.0);
+        let (left, top) = (self.left - 7.0, self.top - 2.0);
         format!(
             r#"<svg x="{left}" y="{top}" width="{width}" height="{height}" viewBox="{left} {top} {width} {height}">{body}</svg>
 "#
