@@ -21,7 +21,7 @@ use jensen::dist::univariate::{Beta, BetaBinomial, Binomial, BinomialLogit};
 use jensen::infer::InferError;
 use jensen::infer::ladder::{self, Answer, Ladder};
 use jensen::infer::optimize::{maximize, newton::Newton};
-use jensen::report::chart::{LineChart, Series, Style, write_svg};
+use jensen::report::chart::{LineChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
@@ -136,14 +136,9 @@ impl LogDensity for Posterior<'_> {
 
 /// Densities over theta: prior, likelihood as a density, posterior.
 fn belief(coin: &Coin) -> String {
-    let curve = |name: &str, shapes: [f64; 2], style| Series {
-        name: name.to_owned(),
-        points: (0..=200)
-            .map(|i| f64::from(i) / 200.0)
-            .map(|theta| (theta, Beta.ln_prob(theta, &shapes).exp()))
-            .collect(),
-        style,
-        ..Series::default()
+    let density = |shapes: [f64; 2]| {
+        let thetas = (0..=200).map(|i| f64::from(i) / 200.0);
+        thetas.map(move |theta| (theta, Beta.ln_prob(theta, &shapes).exp()))
     };
     // Divided by its integral, the likelihood is the posterior of a flat prior.
     let flat = Coin {
@@ -160,9 +155,9 @@ fn belief(coin: &Coin) -> String {
         x_label: "chance of heads".into(),
         y_label: "probability density".into(),
         series: vec![
-            curve("prior", coin.prior, Style::Dashed),
-            curve("likelihood, area made 1", flat.posterior(), Style::Dashed),
-            curve("posterior", coin.posterior(), Style::Line),
+            Series::dashed("prior", density(coin.prior)),
+            Series::dashed("likelihood, area made 1", density(flat.posterior())),
+            Series::line("posterior", density(coin.posterior())),
         ],
         ..LineChart::default()
     }
@@ -172,11 +167,8 @@ fn belief(coin: &Coin) -> String {
 /// The mass of the number of heads in further tosses.
 fn prediction(coin: &Coin) -> String {
     let counts = || (0..=N_FURTHER as usize).map(|heads| heads as f64);
-    let line = |name: &str, chance: &dyn Fn(f64) -> f64| Series {
-        name: name.to_owned(),
-        points: counts().map(|heads| (heads, chance(heads))).collect(),
-        ..Series::default()
-    };
+    let of_best = counts().map(|j| (j, coin.prediction_of_best(j)));
+    let of_all = counts().map(|j| (j, coin.prediction(j)));
     LineChart {
         title: format!("Heads in the next {N_FURTHER} tosses"),
         note: "The best coin alone is too sure of itself: it forgets that it may be another one."
@@ -184,10 +176,8 @@ fn prediction(coin: &Coin) -> String {
         x_label: "number of heads".into(),
         y_label: "probability".into(),
         series: vec![
-            line("best coin (maximum likelihood)", &|j| {
-                coin.prediction_of_best(j)
-            }),
-            line("all coins (Bayes)", &|j| coin.prediction(j)),
+            Series::line("best coin (maximum likelihood)", of_best),
+            Series::line("all coins (Bayes)", of_all),
         ],
         ..LineChart::default()
     }

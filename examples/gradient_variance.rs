@@ -24,7 +24,7 @@ use jensen::infer::vi::{
     Baseline, Batch, Estimator, Objective, Problem, Reparameterization, Score, Sgvi,
 };
 use jensen::posterior::{Approximation, Gaussian, PosteriorError, Scale, kl_gaussian};
-use jensen::report::chart::{LineChart, Series, Style, write_svg};
+use jensen::report::chart::{LineChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
@@ -188,30 +188,14 @@ fn spreads() -> impl Iterator<Item = f64> {
 }
 
 fn variances(measured: &[(f64, [f64; 4])]) -> String {
-    let names = estimators().map(|(name, _)| name);
     let mut series = Vec::new();
-    for (i, name) in names.iter().enumerate() {
+    for (i, (name, _)) in estimators().iter().enumerate() {
         let curve = (0..=120).map(|k| 10f64.powf(-2.0 + 2.4 * f64::from(k) / 120.0));
-        series.push(Series {
-            name: (*name).to_owned(),
-            points: curve.map(|s| (s, closed_form(s)[i])).collect(),
-            color: Some(i),
-            ..Series::default()
-        });
-        series.push(Series {
-            name: if i == 3 {
-                "dots: measured".into()
-            } else {
-                String::new()
-            },
-            points: measured
-                .iter()
-                .map(|(s, variance)| (*s, variance[i]))
-                .collect(),
-            style: Style::Dots,
-            color: Some(i),
-            ..Series::default()
-        });
+        let closed = curve.map(|s| (s, closed_form(s)[i]));
+        series.push(Series::line(name, closed).with_color(i));
+        let dots = measured.iter().map(|(s, variance)| (*s, variance[i]));
+        let name = if i == 3 { "dots: measured" } else { "" };
+        series.push(Series::dots(name, dots).with_color(i));
     }
     LineChart {
         title: "The noise of four gradients of the same bound".into(),
@@ -229,12 +213,9 @@ fn variances(measured: &[(f64, [f64; 4])]) -> String {
 }
 
 fn training(curves: &[(&str, Vec<f64>)]) -> String {
-    let series = |(name, kl): &(&str, Vec<f64>)| Series {
-        name: (*name).to_owned(),
-        points: (kl.iter().enumerate())
-            .map(|(t, kl)| ((t + 1) as f64, *kl))
-            .collect(),
-        ..Series::default()
+    let series = |(name, gap): &(&str, Vec<f64>)| {
+        let points = gap.iter().enumerate();
+        Series::line(name, points.map(|(t, gap)| ((t + 1) as f64, *gap)))
     };
     LineChart {
         title: format!(

@@ -28,7 +28,7 @@ use jensen::infer::mcmc::{
     Block, Blocks, ChainOptions, Kernel, Metropolis, Sampled, Update, sample_chains,
 };
 use jensen::infer::vi::Sgvi;
-use jensen::report::chart::{LineChart, Series, Style, write_svg};
+use jensen::report::chart::{LineChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
@@ -71,7 +71,7 @@ impl Posterior {
                 x[(i, j)] = CORRELATION * before + rest;
             }
         }
-        let truth = |j: usize| if j % 2 == 0 { 1.0 } else { -0.5 };
+        let truth = |j: usize| if j.is_multiple_of(2) { 1.0 } else { -0.5 };
         let y = Mat::from_fn(N, 1, |i, _| {
             (0..D).map(|j| x[(i, j)] * truth(j)).sum::<f64>() + stream.normal()
         });
@@ -318,27 +318,13 @@ fn compare(exact: &Posterior) -> Result<[Curve; 4], InferError> {
 }
 
 /// One of the two pictures.
-fn picture(
-    title: &str,
-    note: &str,
-    y_label: &str,
-    curves: Vec<(&str, Vec<(f64, f64)>, Style)>,
-) -> String {
+fn picture(title: &str, note: &str, y_label: &str, series: Vec<Series>) -> String {
     LineChart {
         title: title.to_owned(),
         note: note.to_owned(),
         x_label: "evaluations of the density".into(),
         y_label: y_label.to_owned(),
-        series: (curves.into_iter().enumerate())
-            .map(|(i, (name, points, style))| Series {
-                name: name.to_owned(),
-                points,
-                style,
-                // Limits, which follow the methods, have the color of theirs.
-                color: Some(if i < 4 { i } else { i - 2 }),
-                ..Series::default()
-            })
-            .collect(),
+        series,
         log_x: true,
         log_y: true,
         ..LineChart::default()
@@ -387,25 +373,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         100.0 * floor(0),
         100.0 * floor(1)
     )?;
-    let of = |values: &dyn Fn(&Curve) -> Vec<(f64, f64)>| -> Vec<_> {
-        curves
+    let series = |values: &dyn Fn(&Curve) -> Vec<(f64, f64)>| -> Vec<Series> {
+        let lines = curves
             .iter()
-            .map(|curve| (curve.name, values(curve), Style::Line))
-            .collect()
+            .map(|curve| Series::line(curve.name, values(curve)));
+        lines.collect()
     };
-    let limit = |which: usize| {
-        readings()
-            .map(|x| (x as f64, floor(which)))
-            .collect::<Vec<_>>()
+    let limit = |name: &str, which: usize| {
+        let points = readings().map(|n| (n as f64, floor(which)));
+        // In the color of its method.
+        Series::dashed(name, points).with_color(2 + which)
     };
-    let mut sds = of(&|curve| curve.sd.clone());
-    sds.push(("limit of full rank", limit(0), Style::Dashed));
-    sds.push(("limit of mean-field", limit(1), Style::Dashed));
+    let mut sds = series(&|curve| curve.sd.clone());
+    sds.extend([
+        limit("limit of full rank", 0),
+        limit("limit of mean-field", 1),
+    ]);
     let means = picture(
         "Means: chains against variational inference",
         "Chains need a hundred times the evaluations for a tenth of the error; Metropolis first spends 1000 to find its step.",
         "error of means, posterior sds",
-        of(&|curve| curve.mean.clone()),
+        series(&|curve| curve.mean.clone()),
     );
     let sds = picture(
         "Standard deviations: chains against variational inference",

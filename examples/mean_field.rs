@@ -16,9 +16,7 @@ use jensen::density::{Layout, LogDensity, Variable, from_fn};
 use jensen::infer::family::{Family, FullRank, MeanField};
 use jensen::infer::vi;
 use jensen::posterior::{Approximation, Gaussian, PosteriorError, Scale, kl_gaussian};
-use jensen::report::chart::{
-    Curve, LineChart, ScatterChart, ScatterClass, Series, Style, write_svg,
-};
+use jensen::report::chart::{LineChart, ScatterChart, ScatterClass, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
@@ -73,12 +71,6 @@ fn ellipses(p: &Gaussian, full_rank: &Gaussian, mean_field: &Gaussian) -> String
         p.sample(&mut stream, &mut x);
         (x[0], x[1])
     });
-    let curve = |name: &str, q: &Gaussian, style| Curve {
-        name: name.to_owned(),
-        points: q.ellipse([0, 1], 2.0, 100),
-        style,
-        ..Curve::default()
-    };
     ScatterChart {
         title: format!("Two variables with correlation {CORRELATION}"),
         note: "Ellipses lie 2 standard deviations from the mean. Without correlations, the approximation fits \
@@ -86,13 +78,10 @@ fn ellipses(p: &Gaussian, full_rank: &Gaussian, mean_field: &Gaussian) -> String
             .into(),
         x_label: "first variable".into(),
         y_label: "second variable".into(),
-        classes: vec![ScatterClass {
-            name: "draws of the target".into(),
-            points: draws.collect(),
-        }],
+        classes: vec![ScatterClass::new("draws of the target", draws)],
         curves: vec![
-            curve("full rank", full_rank, Style::Line),
-            curve("mean-field", mean_field, Style::Line),
+            Series::line("full rank", full_rank.ellipse([0, 1], 2.0, 100)),
+            Series::line("mean-field", mean_field.ellipse([0, 1], 2.0, 100)),
         ],
     }
     .svg()
@@ -101,18 +90,10 @@ fn ellipses(p: &Gaussian, full_rank: &Gaussian, mean_field: &Gaussian) -> String
 /// Standard deviations found over the correlation, beside the closed form.
 fn narrowing(found: &[(f64, f64, f64)]) -> String {
     // Denser towards 1, where the curve is steep.
-    let curve = (0..=100).map(|i| 1.0 - (1.0 - f64::from(i) / 100.0).powi(2));
-    let dots = |name: &str, points: Vec<(f64, f64)>, color| Series {
-        name: name.to_owned(),
-        points,
-        style: Style::Dots,
-        color: Some(color),
-        ..Series::default()
-    };
-    let line = |name: &str, points: Vec<(f64, f64)>, color| Series {
-        style: Style::Line,
-        ..dots(name, points, color)
-    };
+    let curve = || (0..=100).map(|i| 1.0 - (1.0 - f64::from(i) / 100.0).powi(2));
+    let narrowed = curve().map(|r| (r, (1.0 - r * r).sqrt()));
+    let full_rank = found.iter().map(|f| (f.0, f.1));
+    let mean_field = found.iter().map(|f| (f.0, f.2));
     LineChart {
         title: "How narrow independence makes an approximation".into(),
         note: "Mean-field VI reports a standard deviation that is too small by the root of 1 − r²."
@@ -120,22 +101,10 @@ fn narrowing(found: &[(f64, f64, f64)]) -> String {
         x_label: "correlation r of the target".into(),
         y_label: "standard deviation, target = 1".into(),
         series: vec![
-            line("truth", curve.clone().map(|r| (r, 1.0)).collect(), 1),
-            line(
-                "mean-field, closed form",
-                curve.map(|r| (r, (1.0 - r * r).sqrt())).collect(),
-                2,
-            ),
-            dots(
-                "full rank, fitted",
-                found.iter().map(|f| (f.0, f.1)).collect(),
-                1,
-            ),
-            dots(
-                "mean-field, fitted",
-                found.iter().map(|f| (f.0, f.2)).collect(),
-                2,
-            ),
+            Series::line("truth", curve().map(|r| (r, 1.0))).with_color(1),
+            Series::line("mean-field, closed form", narrowed).with_color(2),
+            Series::dots("full rank, fitted", full_rank).with_color(1),
+            Series::dots("mean-field, fitted", mean_field).with_color(2),
         ],
         ..LineChart::default()
     }

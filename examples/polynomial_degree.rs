@@ -23,7 +23,7 @@ use jensen::infer::InferError;
 use jensen::infer::family::{Family, FullRank, MeanField};
 use jensen::infer::vi::{self, Fit};
 use jensen::posterior::{Approximation, Gaussian, PosteriorError, Scale};
-use jensen::report::chart::{LineChart, Series, Style, write_svg};
+use jensen::report::chart::{LineChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::f64::consts::TAU;
@@ -210,16 +210,9 @@ fn chosen(rows: &[Row], of: impl Fn(&Row) -> f64) -> usize {
 }
 
 fn hill(rows: &[Row]) -> String {
-    let line = |name: &str, of: &dyn Fn(&Row) -> f64, style, color| Series {
-        name: name.to_owned(),
-        points: rows
-            .iter()
-            .enumerate()
-            .map(|(degree, row)| (degree as f64, of(row)))
-            .collect(),
-        style,
-        color: Some(color),
-        ..Series::default()
+    let of = |number: fn(&Row) -> f64| {
+        let rows = rows.iter().enumerate();
+        rows.map(move |(degree, row)| (degree as f64, number(row)))
     };
     LineChart {
         title: "Occam's hill: the evidence of polynomials".into(),
@@ -229,10 +222,10 @@ fn hill(rows: &[Row]) -> String {
         x_label: "degree of the polynomial".into(),
         y_label: "nats".into(),
         series: vec![
-            line("greatest ln likelihood", &|row| row.best_likelihood, Style::Dashed, 9),
-            line("exact ln evidence", &|row| row.evidence, Style::Line, 0),
-            line("ELBO, full rank", &|row| row.full_rank.0, Style::Rings, 1),
-            line("ELBO, mean-field", &|row| row.mean_field.0, Style::Line, 2),
+            Series::dashed("greatest ln likelihood", of(|row| row.best_likelihood)).with_color(9),
+            Series::line("exact ln evidence", of(|row| row.evidence)).with_color(0),
+            Series::rings("ELBO, full rank", of(|row| row.full_rank.0)).with_color(1),
+            Series::line("ELBO, mean-field", of(|row| row.mean_field.0)).with_color(2),
         ],
         ..LineChart::default()
     }
@@ -241,25 +234,16 @@ fn hill(rows: &[Row]) -> String {
 
 /// The data, and the posterior means of three degrees.
 fn fits(data: &Data) -> Result<String, Box<dyn Error>> {
-    let mut series = vec![Series {
-        name: "data".into(),
-        points: data.x.iter().copied().zip(data.y.iter().copied()).collect(),
-        style: Style::Dots,
-        color: Some(9),
-        ..Series::default()
-    }];
+    let points = data.x.iter().copied().zip(data.y.iter().copied());
+    let mut series = vec![Series::dots("data", points).with_color(9)];
     for degree in [1, 3, MAX_DEGREE] {
         let beta = data.normal_equations(degree, RIDGE)?.beta;
         let xs = (0..=200).map(|i| -1.0 + 2.0 * f64::from(i) / 200.0);
-        series.push(Series {
-            name: format!("degree {degree}"),
-            points: xs.map(|x| (x, polynomial(&beta, x))).collect(),
-            style: if degree == 3 {
-                Style::Line
-            } else {
-                Style::Dashed
-            },
-            ..Series::default()
+        let curve = xs.map(|x| (x, polynomial(&beta, x)));
+        let name = format!("degree {degree}");
+        series.push(match degree {
+            3 => Series::line(&name, curve),
+            _ => Series::dashed(&name, curve),
         });
     }
     Ok(LineChart {

@@ -26,7 +26,7 @@ use jensen::infer::optimize::gradient_descent::GradientDescent;
 use jensen::infer::optimize::{Optimum, maximize_watched};
 use jensen::infer::vi;
 use jensen::posterior::{Approximation, Gaussian, Scale};
-use jensen::report::chart::{Curve, LineChart, ScatterChart, Series, Style, write_svg};
+use jensen::report::chart::{LineChart, ScatterChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
@@ -164,16 +164,14 @@ fn line(q: &Gaussian, x: f64) -> (f64, f64) {
 /// Data, and the line with its uncertainty by the posterior and by mean-field VI.
 fn lines(data: &Data, posterior: &Gaussian, mean_field: &Gaussian) -> String {
     let xs = || (0..=100).map(|i| -0.5 + 5.0 * f64::from(i) / 100.0);
-    let series = |name: &str, q: &Gaussian, style| Series {
-        name: name.to_owned(),
-        points: xs().map(|x| (x, line(q, x).0)).collect(),
-        band: xs()
-            .map(|x| (x, line(q, x)))
-            .map(|(x, (mean, sd))| (x, mean - 2.0 * sd, mean + 2.0 * sd))
-            .collect(),
-        style,
-        ..Series::default()
+    let points = |q: &Gaussian| xs().map(|x| (x, line(q, x).0)).collect::<Vec<_>>();
+    let band = |q: &Gaussian| {
+        let ends = |(mean, sd): (f64, f64)| (mean - 2.0 * sd, mean + 2.0 * sd);
+        let band = xs().map(|x| (x, ends(line(q, x))));
+        band.map(|(x, (low, high))| (x, low, high))
+            .collect::<Vec<_>>()
     };
+    let data = data.x.iter().copied().zip(data.y.iter().copied());
     LineChart {
         title: "A straight line through noisy points".into(),
         note: "Bands: the line ± 2 standard deviations. Without the correlation of intercept and slope, \
@@ -182,15 +180,9 @@ fn lines(data: &Data, posterior: &Gaussian, mean_field: &Gaussian) -> String {
         x_label: "x".into(),
         y_label: "y".into(),
         series: vec![
-            series("exact posterior", posterior, Style::Line),
-            series("mean-field VI", mean_field, Style::Dashed),
-            Series {
-                name: "data".into(),
-                points: data.x.iter().copied().zip(data.y.iter().copied()).collect(),
-                style: Style::Dots,
-                color: Some(9),
-                ..Series::default()
-            },
+            Series::line("exact posterior", points(posterior)).with_band(band(posterior)),
+            Series::dashed("mean-field VI", points(mean_field)).with_band(band(mean_field)),
+            Series::dots("data", data).with_color(9),
         ],
         ..LineChart::default()
     }
@@ -199,13 +191,7 @@ fn lines(data: &Data, posterior: &Gaussian, mean_field: &Gaussian) -> String {
 
 /// The plane of coefficients: the way of gradient descent, the posterior and its mean-field approximation.
 fn plane(path: &[(f64, f64)], posterior: &Gaussian, mean_field: &Gaussian) -> String {
-    let curve = |name: &str, points: Vec<(f64, f64)>, style| Curve {
-        name: name.to_owned(),
-        points,
-        style,
-        ..Curve::default()
-    };
-    let maximum = vec![(posterior.mean[0], posterior.mean[1])];
+    let ellipse = |q: &Gaussian| q.ellipse([0, 1], 2.0, 100);
     ScatterChart {
         title: "Intercept and slope: four ways to one place".into(),
         note: "Ellipses lie 2 standard deviations from the mean. All means agree; the mean-field ellipse is \
@@ -214,10 +200,10 @@ fn plane(path: &[(f64, f64)], posterior: &Gaussian, mean_field: &Gaussian) -> St
         x_label: "intercept".into(),
         y_label: "slope".into(),
         curves: vec![
-            curve("exact posterior", posterior.ellipse([0, 1], 2.0, 100), Style::Line),
-            curve("mean-field VI", mean_field.ellipse([0, 1], 2.0, 100), Style::Dashed),
-            curve("gradient descent", path.to_vec(), Style::Line),
-            curve("normal equations", maximum, Style::Dots),
+            Series::line("exact posterior", ellipse(posterior)),
+            Series::dashed("mean-field VI", ellipse(mean_field)),
+            Series::line("gradient descent", path.iter().copied()),
+            Series::rings("normal equations", [(posterior.mean[0], posterior.mean[1])]),
         ],
         ..ScatterChart::default()
     }

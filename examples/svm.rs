@@ -24,9 +24,7 @@ use jensen::infer::family::FullRank;
 use jensen::infer::mcmc::{ChainOptions, Nuts, Sampled, nuts};
 use jensen::infer::optimize::{lbfgs::Lbfgs, maximize};
 use jensen::infer::vi::{self, Fit};
-use jensen::report::chart::{
-    Curve, LineChart, ScatterChart, ScatterClass, Series, Style, write_svg,
-};
+use jensen::report::chart::{LineChart, ScatterChart, ScatterClass, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
@@ -62,7 +60,7 @@ impl Data {
     fn draw() -> Self {
         let mut stream = Stream::from_seed(11).child("data", 0);
         let y: Vec<f64> = (0..N)
-            .map(|i| if i % 2 == 0 { 1.0 } else { -1.0 })
+            .map(|i| if i.is_multiple_of(2) { 1.0 } else { -1.0 })
             .collect();
         let x = y
             .iter()
@@ -246,21 +244,14 @@ fn points(data: &Data, pick: impl Fn(usize) -> bool) -> Vec<(f64, f64)> {
 
 /// The machine: boundary, margins, support vectors.
 fn margins(data: &Data, machine: &Machine, a: &[f64]) -> String {
-    let class = |name: &str, y: f64| ScatterClass {
-        name: name.to_owned(),
-        points: points(data, |i| data.y[i] == y),
-    };
-    let level = |name: &str, level: f64, style| Curve {
-        name: name.to_owned(),
+    let class = |name, y| ScatterClass::new(name, points(data, |i| data.y[i] == y));
+    let level = |level: f64| {
+        let x1s = (-60..=60).map(|i| f64::from(i) / 20.0);
+        let line = x1s.map(move |x1| (x1, x2(machine, x1, level)));
         // Cut to the height of the data.
-        points: (-60..=60)
-            .map(|i| f64::from(i) / 20.0)
-            .map(|x1| (x1, x2(machine, x1, level)))
-            .filter(|point| point.1.abs() < 3.5)
-            .collect(),
-        style,
-        color: Some(9),
+        line.filter(|point| point.1.abs() < 3.5)
     };
+    let support = points(data, |i| a[i] > SUPPORT * COST);
     ScatterChart {
         title: "A soft-margin support vector machine".into(),
         note: "Only the ringed points, those on the wrong side of their margin or on it, decide where the \
@@ -270,15 +261,10 @@ fn margins(data: &Data, machine: &Machine, a: &[f64]) -> String {
         y_label: "second feature".into(),
         classes: vec![class("class +1", 1.0), class("class −1", -1.0)],
         curves: vec![
-            level("boundary", 0.0, Style::Line),
-            level("margins", 1.0, Style::Dashed),
-            level("", -1.0, Style::Dashed),
-            Curve {
-                name: "support vectors".into(),
-                points: points(data, |i| a[i] > SUPPORT * COST),
-                style: Style::Rings,
-                color: Some(2),
-            },
+            Series::line("boundary", level(0.0)).with_color(9),
+            Series::dashed("margins", level(1.0)).with_color(9),
+            Series::dashed("", level(-1.0)).with_color(9),
+            Series::rings("support vectors", support).with_color(2),
         ],
     }
     .svg()
@@ -286,21 +272,15 @@ fn margins(data: &Data, machine: &Machine, a: &[f64]) -> String {
 
 /// The boundary with its uncertainty under the pseudo-posterior.
 fn uncertainty(data: &Data, mode: &Machine, chains: &Sampled) -> String {
-    let band = (-30..=30).map(|i| f64::from(i) / 10.0).map(|x1| {
+    let x1s = || (-30..=30).map(|i| f64::from(i) / 10.0);
+    let band = x1s().map(|x1| {
         let mut ends: Vec<f64> = chains.draws.rows().map(|draw| x2(draw, x1, 0.0)).collect();
         ends.sort_by(f64::total_cmp);
-        (
-            x1,
-            ends[ends.len() / 20],
-            ends[ends.len() - ends.len() / 20],
-        )
+        let twentieth = ends.len() / 20;
+        (x1, ends[twentieth], ends[ends.len() - 1 - twentieth])
     });
-    let class = |name: &str, y: f64| Series {
-        name: name.to_owned(),
-        points: points(data, |i| data.y[i] == y),
-        style: Style::Dots,
-        ..Series::default()
-    };
+    let boundary = x1s().map(|x1| (x1, x2(mode, x1, 0.0)));
+    let class = |name, y| Series::dots(name, points(data, |i| data.y[i] == y));
     LineChart {
         title: "The same boundary as a pseudo-posterior".into(),
         note: "The mode is the support vector machine. Nine of ten draws of the boundary pass through the band."
@@ -310,16 +290,9 @@ fn uncertainty(data: &Data, mode: &Machine, chains: &Sampled) -> String {
         series: vec![
             class("class +1", 1.0),
             class("class −1", -1.0),
-            Series {
-                name: "boundary of the mode, with its 90 % band".into(),
-                points: (-30..=30)
-                    .map(|i| f64::from(i) / 10.0)
-                    .map(|x1| (x1, x2(mode, x1, 0.0)))
-                    .collect(),
-                band: band.collect(),
-                style: Style::Dashed,
-                color: Some(9),
-            },
+            Series::dashed("boundary of the mode, with its 90 % band", boundary)
+                .with_band(band)
+                .with_color(9),
         ],
         ..LineChart::default()
     }

@@ -19,7 +19,7 @@ use jensen::infer::family::MeanField;
 use jensen::infer::optimize::{lbfgs::Lbfgs, maximize};
 use jensen::infer::vi;
 use jensen::posterior::Approximation;
-use jensen::report::chart::{LineChart, Series, Style, write_svg};
+use jensen::report::chart::{LineChart, Series, write_svg};
 use jensen::rng::Stream;
 use jensen_testkit::integrate;
 use std::error::Error;
@@ -154,14 +154,11 @@ fn climb(
 
 /// The target and three Gaussians.
 fn densities(modes: &Modes, left: [f64; 2], right: [f64; 2], both: [f64; 2]) -> String {
-    let xs = || (0..=240).map(|i| -7.0 + 14.0 * f64::from(i) / 240.0);
-    let line = |name: &str, f: &dyn Fn(f64) -> f64, style| Series {
-        name: name.to_owned(),
-        points: xs().map(|x| (x, f(x))).collect(),
-        style,
-        ..Series::default()
+    let curve = |density: &dyn Fn(f64) -> f64| -> Vec<(f64, f64)> {
+        let xs = (0..=240).map(|i| -7.0 + 14.0 * f64::from(i) / 240.0);
+        xs.map(|x| (x, density(x))).collect()
     };
-    let of = |[m, s]: [f64; 2]| move |x: f64| ln_normal(x, m, s).exp();
+    let normal = |[m, s]: [f64; 2]| curve(&|x| ln_normal(x, m, s).exp());
     LineChart {
         title: "The best Gaussian depends on the direction of the divergence".into(),
         note: "KL(q || p) keeps to one mode and says nothing of the other; KL(p || q) covers both, and the \
@@ -170,10 +167,10 @@ fn densities(modes: &Modes, left: [f64; 2], right: [f64; 2], both: [f64; 2]) -> 
         x_label: "x".into(),
         y_label: "probability density".into(),
         series: vec![
-            line("target p", &|x| modes.ln_p(x).0.exp(), Style::Line),
-            line("least KL(q || p)", &of(left), Style::Line),
-            line("its other local optimum", &of(right), Style::Dashed),
-            line("least KL(p || q)", &of(both), Style::Line),
+            Series::line("target p", curve(&|x| modes.ln_p(x).0.exp())),
+            Series::line("least KL(q || p)", normal(left)),
+            Series::dashed("its other local optimum", normal(right)),
+            Series::line("least KL(p || q)", normal(both)),
         ],
         ..LineChart::default()
     }
@@ -193,19 +190,16 @@ fn spread_over_distance() -> Result<String, InferError> {
             modes.best_inclusive([0.0, 1.0 + modes.half])?[1],
         ));
     }
-    let line = |name: &str, points: Vec<(f64, f64)>, color| Series {
-        name: name.to_owned(),
-        points,
-        color: Some(color),
-        ..Series::default()
-    };
     Ok(LineChart {
         title: "How wide the best Gaussian is as two modes move apart".into(),
         note: "While the modes overlap, both directions agree. Then KL(q || p) gives up one mode at once."
             .into(),
         x_label: "distance of the modes (each has standard deviation 1)".into(),
         y_label: "standard deviation of q".into(),
-        series: vec![line("least KL(q || p)", exclusive, 1), line("least KL(p || q)", inclusive, 3)],
+        series: vec![
+            Series::line("least KL(q || p)", exclusive).with_color(1),
+            Series::line("least KL(p || q)", inclusive).with_color(3),
+        ],
         ..LineChart::default()
     }
     .svg())

@@ -28,7 +28,7 @@ pub struct LineChart {
     pub last_values: bool,
 }
 
-/// A line.
+/// A line, or points, with a name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     /// In the legend; a line without a name is not there.
@@ -102,8 +102,57 @@ impl LineChart {
 }
 
 impl Series {
+    /// A line through points.
+    pub fn line(name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self {
+            name: name.to_owned(),
+            points: points.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A broken line through points.
+    pub fn dashed(name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self {
+            style: Style::Dashed,
+            ..Self::line(name, points)
+        }
+    }
+
+    /// Points alone.
+    pub fn dots(name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self {
+            style: Style::Dots,
+            ..Self::line(name, points)
+        }
+    }
+
+    /// Rings around points.
+    pub fn rings(name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self {
+            style: Style::Rings,
+            ..Self::line(name, points)
+        }
+    }
+
+    /// The same in one of ten colors.
+    pub fn with_color(self, color: usize) -> Self {
+        Self {
+            color: Some(color),
+            ..self
+        }
+    }
+
+    /// The same with a band: x, its lower and its upper end.
+    pub fn with_band(self, band: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
+        Self {
+            band: band.into_iter().collect(),
+            ..self
+        }
+    }
+
     /// Everything that the axes have to show.
-    fn extent(&self) -> impl Iterator<Item = (f64, f64)> {
+    pub(super) fn extent(&self) -> impl Iterator<Item = (f64, f64)> {
         let ends = self.band.iter();
         let ends = ends.flat_map(|&(x, low, high)| [(x, low), (x, high)]);
         self.points.iter().copied().chain(ends)
@@ -111,7 +160,7 @@ impl Series {
 }
 
 /// Draws the band of a series.
-fn band(out: &mut String, frame: &Frame<'_>, series: &Series, place: usize) {
+pub(super) fn band(out: &mut String, frame: &Frame<'_>, series: &Series, place: usize) {
     let color = series.color.unwrap_or(place) % N_COLORS;
     let upper = series.band.iter().map(|&(x, _, high)| (x, high));
     let lower = series.band.iter().rev().map(|&(x, low, _)| (x, low));
@@ -129,7 +178,7 @@ fn band(out: &mut String, frame: &Frame<'_>, series: &Series, place: usize) {
 }
 
 /// Draws one line, and dots where there are few points.
-fn draw(out: &mut String, frame: &Frame<'_>, series: &Series, place: usize) {
+pub(super) fn draw(out: &mut String, frame: &Frame<'_>, series: &Series, place: usize) {
     let color = series.color.unwrap_or(place) % N_COLORS;
     let points = thin(&series.points);
     let name = escape(&series.name);
@@ -159,7 +208,7 @@ fn draw(out: &mut String, frame: &Frame<'_>, series: &Series, place: usize) {
 }
 
 /// The path of a line, interrupted where a point cannot be shown.
-pub(super) fn path(frame: &Frame<'_>, points: &[(f64, f64)]) -> String {
+fn path(frame: &Frame<'_>, points: &[(f64, f64)]) -> String {
     let mut path = String::new();
     let mut pen_down = false;
     for &(x, y) in points {
@@ -184,7 +233,7 @@ pub(super) fn dots(frame: &Frame<'_>, points: &[(f64, f64)]) -> String {
 }
 
 /// The path of rings around points.
-pub(super) fn rings(frame: &Frame<'_>, points: &[(f64, f64)]) -> String {
+fn rings(frame: &Frame<'_>, points: &[(f64, f64)]) -> String {
     let places = points.iter().filter_map(|&(x, y)| frame.place(x, y));
     places.map(|(left, top)| ring(left, top)).collect()
 }
@@ -225,11 +274,7 @@ mod tests {
     fn chart(points: Vec<(f64, f64)>) -> LineChart {
         LineChart {
             title: "ELBO <nats>".into(),
-            series: vec![Series {
-                name: "train & co".into(),
-                points,
-                ..Series::default()
-            }],
+            series: vec![Series::line("train & co", points)],
             last_values: true,
             ..LineChart::default()
         }
@@ -294,23 +339,16 @@ mod tests {
 
     #[test]
     fn bands_and_styles_are_drawn_and_seen_by_the_axes() {
-        let series = |style, name: &str| Series {
-            name: name.into(),
-            points: vec![(0.0, 1.0), (1.0, 2.0)],
-            style,
-            ..Series::default()
-        };
+        let points = [(0.0, 1.0), (1.0, 2.0)];
         let svg = LineChart {
             y_label: "nats".into(),
             note: "The band is <wide>.".into(),
             series: vec![
-                Series {
-                    band: vec![(0.0, -90.0, 90.0), (1.0, f64::NAN, 1.0)],
-                    color: Some(3),
-                    ..series(Style::Dashed, "")
-                },
-                series(Style::Dots, "draws"),
-                series(Style::Rings, "marked"),
+                Series::dashed("", points)
+                    .with_band([(0.0, -90.0, 90.0), (1.0, f64::NAN, 1.0)])
+                    .with_color(3),
+                Series::dots("draws", points),
+                Series::rings("marked", points),
             ],
             ..LineChart::default()
         }

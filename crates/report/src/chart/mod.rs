@@ -13,7 +13,7 @@ mod scatter;
 pub use bars::BarChart;
 pub use frame::Style;
 pub use lines::{LineChart, Series};
-pub use scatter::{Curve, ScatterChart, ScatterClass};
+pub use scatter::{ScatterChart, ScatterClass};
 
 use crate::Result;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::frame::{Frame, Key, N_COLORS, Paper, Style, Words, put};
-use super::lines::{dots, path, rings};
+use super::lines::{Series, band, dots, draw};
 use crate::text::escape;
 
 /// A chart of points and curves; both axes have the same scale, so that circles look like circles.
@@ -19,7 +19,7 @@ pub struct ScatterChart {
     /// The points by class, in the order of their colors.
     pub classes: Vec<ScatterClass>,
     /// Curves above the points; their colors follow those of the classes.
-    pub curves: Vec<Curve>,
+    pub curves: Vec<Series>,
 }
 
 /// The points of a class.
@@ -31,17 +31,14 @@ pub struct ScatterClass {
     pub points: Vec<(f64, f64)>,
 }
 
-/// A curve of the plane.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Curve {
-    /// In the legend; a curve without a name is not there.
-    pub name: String,
-    /// Points along it; it is closed if the last is the first, and interrupted by one that is not finite.
-    pub points: Vec<(f64, f64)>,
-    /// How it is drawn.
-    pub style: Style,
-    /// Its color, one of ten; by default that of its place in the chart.
-    pub color: Option<usize>,
+impl ScatterClass {
+    /// A class of points.
+    pub fn new(name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self {
+            name: name.to_owned(),
+            points: points.into_iter().collect(),
+        }
+    }
 }
 
 impl ScatterChart {
@@ -49,19 +46,18 @@ impl ScatterChart {
     pub fn svg(&self) -> String {
         let points = || {
             let of_classes = self.classes.iter().flat_map(|class| &class.points);
-            of_classes.chain(self.curves.iter().flat_map(|curve| &curve.points))
-        };
-        let color_of = |place: usize, curve: &Curve| {
-            curve.color.unwrap_or(self.classes.len() + place) % N_COLORS
+            of_classes
+                .copied()
+                .chain(self.curves.iter().flat_map(Series::extent))
         };
         let of_class = |(color, class): (usize, &ScatterClass)| Key {
             name: class.name.clone(),
             color,
             style: Style::Dots,
         };
-        let of_curve = |(place, curve): (usize, &Curve)| Key {
+        let of_curve = |(place, curve): (usize, &Series)| Key {
             name: curve.name.clone(),
-            color: color_of(place, curve),
+            color: curve.color.unwrap_or(self.classes.len() + place),
             style: curve.style,
         };
         let keys = self.classes.iter().enumerate().map(of_class);
@@ -105,19 +101,8 @@ impl ScatterChart {
             );
         }
         for (place, curve) in self.curves.iter().enumerate() {
-            let (color, name) = (color_of(place, curve), escape(&curve.name));
-            let (class, width, path) = match curve.style {
-                Style::Line => ("line", 1.8, path(&frame, &curve.points)),
-                Style::Dashed => ("line dashed", 1.8, path(&frame, &curve.points)),
-                Style::Dots => ("dots", 7.0, dots(&frame, &curve.points)),
-                Style::Rings => ("line", 1.8, rings(&frame, &curve.points)),
-            };
-            put(
-                &mut body,
-                format_args!(
-                    r#"<path class="{class} c{color}" stroke-width="{width}" d="{path}"><title>{name}</title></path>"#
-                ),
-            );
+            band(&mut body, &frame, curve, self.classes.len() + place);
+            draw(&mut body, &frame, curve, self.classes.len() + place);
         }
         frame.svg(&body)
     }
@@ -159,22 +144,12 @@ mod tests {
         let turn = |i: i32| f64::from(i) * std::f64::consts::TAU / 100.0;
         let circle = (0..=100).map(|i| (9.0 * turn(i).cos(), 9.0 * turn(i).sin()));
         let chart = ScatterChart {
-            classes: vec![ScatterClass {
-                name: "draws".into(),
-                points: vec![(0.0, 0.0)],
-            }],
-            curves: vec![Curve {
-                name: "circle".into(),
-                points: circle.collect(),
-                style: Style::Dashed,
-                ..Curve::default()
-            }],
+            classes: vec![ScatterClass::new("draws", [(0.0, 0.0)])],
+            curves: vec![Series::dashed("circle", circle)],
             ..ScatterChart::default()
         };
         let svg = chart.svg();
-        let path = svg
-            .split("line dashed c1\" stroke-width=\"1.8\" d=\"")
-            .nth(1);
+        let path = svg.split("line c1 dashed\" d=\"").nth(1);
         let path = path.unwrap().split('"').next().unwrap();
         assert_eq!(path.matches('L').count(), 100);
         let places = path.split(['M', 'L']).skip(1).map(|place| {

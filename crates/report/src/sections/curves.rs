@@ -53,13 +53,10 @@ fn draw(contents: &Contents, name: &str) -> Option<String> {
                 .records
                 .iter()
                 .filter(|record| record.split == split);
-            Series {
-                name: label.into(),
-                points: records
-                    .filter_map(|r| Some((r.step as f64, r.get(name)?)))
-                    .collect(),
-                ..Series::default()
-            }
+            Series::line(
+                label,
+                records.filter_map(|r| Some((r.step as f64, r.get(name)?))),
+            )
         });
     let drawn = series.iter().any(|series| series.points.len() > 1);
     let metric = describe(name);
