@@ -149,6 +149,7 @@ pub fn map(codes: &[f64], dim: usize, labels: Option<&[u32]>, names: Option<&[St
         title: "Codes of test examples".to_owned(),
         x_label: what.to_owned(),
         classes: (0..n_classes).map(class).collect(),
+        ..ScatterChart::default()
     };
     chart.svg()
 }
