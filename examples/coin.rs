@@ -99,7 +99,7 @@ impl<'a> Posterior<'a> {
     /// By the ladder, with no method named.
     fn fit(&self) -> Result<Answer, InferError> {
         let stream = Stream::from_seed(1);
-        ladder::fit(self, &Ladder::default(), &stream, &mut Silent)
+        ladder::fit(self, &Ladder::default(), &stream, None, &mut Silent)
     }
 }
 

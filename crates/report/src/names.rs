@@ -57,7 +57,7 @@ const PARTS: [(&str, &str); 4] = [
 const NATS: &str = "nats per example";
 
 /// Name, label, unit, meaning; in the order to show.
-const KNOWN: [(&str, &str, &str, &str); 27] = [
+const KNOWN: [(&str, &str, &str, &str); 28] = [
     (
         "neg_elbo",
         "Negative ELBO",
@@ -123,6 +123,12 @@ const KNOWN: [(&str, &str, &str, &str); 27] = [
         "Mutual information",
         "nats",
         "Between example and code; at most the logarithm of the number of examples.",
+    ),
+    (
+        "aggregate_mmd",
+        "Discrepancy of all codes from the prior",
+        "",
+        "Maximum mean discrepancy, without a unit: zero where all codes together are distributed as the prior says.",
     ),
     (
         "marginal_kl",

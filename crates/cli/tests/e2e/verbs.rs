@@ -168,6 +168,7 @@ fn an_evaluation_names_what_it_was_computed_with() {
         "test_rate",
         "test_distortion",
         "mutual_information_360",
+        "aggregate_mmd_imq_360",
         "active_units",
     ] {
         assert!(value["metrics"][name].is_number(), "{name}");

@@ -4,6 +4,8 @@ use super::{Advance, aggregate, score};
 use crate::feed::Feed;
 use crate::likelihood::Support;
 use crate::model::Model;
+use crate::objective::mmd;
+use burn::tensor::{Tensor, TensorData};
 use jensen_data::Layout;
 use jensen_nets::Params;
 use jensen_rng::Stream;
@@ -83,6 +85,20 @@ pub fn evaluate(
     let n = test.len().min(aggregate::N_INFORMATION);
     let information = aggregate::mutual_information(&codes, n, &mut || advance(None))?;
     put(&format!("mutual_information_{n}"), information);
+    if n > 1 {
+        let from_prior = model.prior_sample(params, n, &stream.child("prior", 0));
+        let farthest = (codes.iter().zip(from_prior))
+            .map(|(codes, y)| {
+                let z: Vec<f32> = codes.sample[..n * codes.dim]
+                    .iter()
+                    .map(|z| *z as f32)
+                    .collect();
+                let z = Tensor::<2>::from_data(TensorData::new(z, [n, codes.dim]), &y.device());
+                mmd::measure(z, y, mmd::Kernel::Imq)
+            })
+            .fold(f64::NEG_INFINITY, f64::max);
+        put(&format!("aggregate_mmd_imq_{n}"), farthest);
+    }
     for codes in &codes {
         active += codes.active_units();
         kl_per_dim.extend(codes.kl_per_dim());
