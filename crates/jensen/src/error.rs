@@ -311,8 +311,10 @@ fn gigabytes(bytes: &u64) -> f64 {
     *bytes as f64 / 1e9
 }
 
+/// A fault a line; what follows the first line of one is indented.
 fn lines(errors: &[RecipeError]) -> String {
-    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let indented = |error: &RecipeError| error.to_string().replace('\n', "\n  ");
+    let lines: Vec<String> = errors.iter().map(indented).collect();
     lines.join("\n")
 }
 

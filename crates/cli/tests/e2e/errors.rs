@@ -77,6 +77,30 @@ fn recipes() {
     );
     fs::write(folder.join("bad.toml"), "name = \n").unwrap();
     refused(folder, &["fit", "bad.toml"], &["bad", "line 1"]);
+    // One fault is one error, however many lines it takes to show it.
+    fs::write(folder.join("bad.toml"), "about = 'x'\nname = {\n").unwrap();
+    let bad = jensen(folder, &["check", "bad.toml"]).expect(2);
+    let bad = bad.says(&["\n  2 | name = {\n"]);
+    assert_eq!(bad.err.matches("error: ").count(), 1, "{}", bad.err);
+    refused(
+        folder,
+        &["check", "vae", "--set", "objective.rate.z.weight={ kind = 'linear' }"],
+        &["error: objective.rate.z.weight: the key `from` is missing"],
+    );
+    for (set, part) in [
+        ("encoder.hidden=3", "encoder.hidden: expected a list in brackets, found 3"),
+        (
+            "encoder.hidden=['a']",
+            "encoder.hidden: expected a whole number of at least 0, found text \"a\"",
+        ),
+    ] {
+        refused(folder, &["check", "vae", "--set", set], &[part]);
+    }
+    refused(
+        folder,
+        &["check", "sigma-vae", "--set", "likelihood.scale=true"],
+        &["likelihood.scale: expected \"shared\", \"per_value\" or a number, found true"],
+    );
     refused(
         folder,
         &["fit", "vae", "--device", "gpu"],
@@ -142,6 +166,23 @@ fn options_that_mean_nothing() {
             "encoder.kernel=0",
             &["kernel = 0: expected at least 1 pixel"],
         ),
+        (
+            "conv-vae",
+            "encoder.padding=99",
+            &["padding = 99: expected less than the kernel of 4"],
+        ),
+        (
+            "conv-vae",
+            "decoder.padding=4",
+            &["decoder: padding = 4: expected less"],
+        ),
+        (
+            "vae",
+            "train.optimizer.lr=1e300",
+            &["train.optimizer.lr: 1e300: expected", "3.4e38"],
+        ),
+        ("vae", "name=", &["name: expected", "found nothing"]),
+        ("vae", "name=' '", &["name: expected", "found nothing"]),
         (
             "vae",
             "data.limit=1",
