@@ -37,5 +37,5 @@ pub use jensen_dist as dist;
 pub use jensen_infer as infer;
 pub use jensen_kernels::CachingAllocator;
 pub use jensen_posterior as posterior;
-pub use jensen_run::{Event, Observer, Outcome, Recording, Silent};
+pub use jensen_run::{Event, Observer, Outcome, Recording, Silent, shell_word};
 pub use verb::fit::{FitRequest, Fitted, fit};

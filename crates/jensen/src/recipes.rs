@@ -154,6 +154,13 @@ fn read(model: &str) -> Result<(String, String)> {
     if let Some(builtin) = BUILTIN.iter().find(|builtin| builtin.name == model) {
         return Ok((builtin.name.to_owned(), builtin.text.to_owned()));
     }
+    if model.trim().is_empty() {
+        return Err(Error::Option {
+            name: "MODEL",
+            expected: "a built-in recipe, or the path of a .toml file".to_owned(),
+            found: "nothing".to_owned(),
+        });
+    }
     let path = Path::new(model);
     if path.extension().is_none_or(|extension| extension != "toml") {
         let known: Vec<String> = BUILTIN.iter().map(|b| b.name.to_owned()).collect();

@@ -73,7 +73,7 @@ pub fn decode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
         session::advance(observer, "decode", start + rows, n, "codes")?;
     }
     output::check_finite(&values, width, "--codes", |row| format!("row {row}"))?;
-    output::write(&session, &path, &[("x", &values)], |rows| {
+    output::write(&session, &path, &[("x", &values)], observer, |rows| {
         pictures::plain(&rows[0], COLUMNS)
     })?;
     Ok(Written {

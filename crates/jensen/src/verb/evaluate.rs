@@ -1,5 +1,6 @@
 //! `evaluate`: the metric battery on the test part, and the referee's word.
 
+use super::output::NotStored;
 use super::verdict::{Facts, Verdict};
 use crate::error::{Error, Result};
 use crate::session::{Parts, Session, advancing, newest_state, open_parts};
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 
 /// K of the importance-weighted estimate unless another is asked for.
 pub const QUICK_SAMPLES: usize = 100;
+/// What the names of those estimates begin with; K follows.
+const ESTIMATE: &str = "test_nll_iwae_";
 /// A fit leaves that estimate out where it takes more passes through the decoder than this.
 pub const QUICK_PASSES: usize = 200_000;
 /// Training examples whose bound the referee compares.
@@ -60,12 +63,19 @@ pub struct Evaluated {
     pub units: [usize; 2],
     /// The referee's word; none on other data than the run's.
     pub verdict: Option<Verdict>,
+    /// Why this does not stand in the run's `evaluation.json`, though it should.
+    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
+    pub not_stored: Option<NotStored>,
+    /// K of the importance-weighted estimate that was measured last; 0 if none was.
+    #[serde(skip)]
+    iwae_samples: usize,
 }
 
-/// Measures the model of a run.
+/// Measures the model of a run. Importance-weighted estimates for another K stay in `evaluation.json`.
 ///
 /// # Errors
-/// [`Error::Stopped`] on request, and then nothing is written.
+/// [`Error::Stopped`] on request, and then nothing is written. Numbers that cannot be stored are given
+/// with [`Evaluated::not_stored`].
 pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
     let session = Session::load(&request.run, request.device.as_deref())?;
     let Session {
@@ -85,12 +95,14 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
             kl_per_dim: found.kl_per_dim,
             units: [found.active_units, found.n_units],
             verdict: None,
+            not_stored: None,
+            iwae_samples: request.samples,
         });
     }
     // The check for changed data belongs to the session; the split to the recipe.
     session.feed(None, Default::default(), observer)?;
     let parts = open_parts(recipe, params.device(), observer)?;
-    let evaluated = measure(
+    let mut evaluated = measure(
         recipe,
         model,
         params,
@@ -99,11 +111,48 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
         request.samples,
         observer,
     )?;
-    session.refresh_report()?;
+    evaluated.keep_estimates(run);
+    // Numbers that took minutes are not lost with the file that they should stand in.
+    let stored = write(run, &evaluated, recipe).and_then(|()| session.refresh_report(observer));
+    evaluated.not_stored = stored.err().as_ref().map(NotStored::of);
     Ok(evaluated)
 }
 
-/// Measures a model, judges it, and writes `evaluation.json`.
+/// Relative difference up to which two bounds of one model agree: other processors and devices round
+/// otherwise, and no two models agree so far.
+const SAME_MODEL: f64 = 1e-6;
+
+impl Evaluated {
+    /// Takes over the importance-weighted estimates for other K that stand in `evaluation.json`, if they
+    /// are of this model: they are dear, and nobody has asked to drop them.
+    fn keep_estimates(&mut self, run: &RunFolder) {
+        // A file that is missing or damaged has nothing to keep; this evaluation makes it again.
+        let Ok(stored) = run.read_json::<serde_json::Value>(file::EVALUATION) else {
+            return;
+        };
+        let (Some(metrics), bound) = (stored["metrics"].as_object(), self.metrics["test_neg_elbo"])
+        else {
+            return;
+        };
+        let then = stored["metrics"]["test_neg_elbo"].as_f64();
+        let is_same = |then: f64| (then - bound).abs() <= SAME_MODEL * bound.abs();
+        let is_same_data = stored["settings"]["data"] == self.data.as_str();
+        if !(is_same_data && then.is_some_and(is_same)) {
+            return;
+        }
+        for (name, value) in metrics.iter().filter(|(name, _)| name.starts_with(ESTIMATE)) {
+            if let Some(value) = value.as_f64() {
+                self.metrics.entry(name.clone()).or_insert(value);
+            }
+        }
+        if self.iwae_samples == 0 {
+            let then = stored["settings"]["iwae_samples"].as_u64();
+            self.iwae_samples = then.unwrap_or(0) as usize;
+        }
+    }
+}
+
+/// Measures a model and judges it.
 pub(super) fn measure(
     recipe: &Recipe,
     model: &Model,
@@ -149,19 +198,21 @@ pub(super) fn measure(
         kl_per_dim: found.kl_per_dim,
         units: [found.active_units, found.n_units],
         verdict: Some(verdict),
+        not_stored: None,
+        iwae_samples: samples,
     };
-    write(run, &evaluated, samples, recipe)?;
     Ok(evaluated)
 }
 
 /// `evaluation.json`; numbers that are settings stand apart from those that were measured.
-fn write(run: &RunFolder, evaluated: &Evaluated, samples: usize, recipe: &Recipe) -> Result<()> {
+pub(super) fn write(run: &RunFolder, evaluated: &Evaluated, recipe: &Recipe) -> Result<()> {
     let Evaluated {
         data,
         metrics,
         kl_per_dim,
         units: [active_units, n_units],
         verdict,
+        iwae_samples,
         ..
     } = evaluated;
     let value = serde_json::json!({
@@ -172,7 +223,7 @@ fn write(run: &RunFolder, evaluated: &Evaluated, samples: usize, recipe: &Recipe
         "settings": {
             "data": data,
             "n_units": n_units,
-            "iwae_samples": samples,
+            "iwae_samples": iwae_samples,
             "seed": recipe.train.seed,
         },
     });

@@ -69,9 +69,10 @@ pub(super) fn finish(
     });
     let evaluated =
         evaluate::measure(task.recipe, model, &params, parts, run, n_samples, observer)?;
+    evaluate::write(run, &evaluated, task.recipe)?;
     fitted.metrics = evaluated.metrics;
     fitted.verdict = evaluated.verdict;
-    fitted.report = Some(jensen_report::write_html(run)?);
+    fitted.report = Some(jensen_report::write_html(run, observer)?);
     Ok(())
 }
 

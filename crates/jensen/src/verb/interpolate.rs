@@ -80,6 +80,9 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         let found = format!("{} and {}", request.from.len(), request.to.len());
         return Err(fault("--from and --to", "equally many examples", found));
     }
+    if let Some(out) = &request.out {
+        output::check_folder("--out", out)?;
+    }
     let session = Session::load(&request.run, request.device.as_deref())?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     Session::check_indices("--from", &request.from, feed.len())?;
@@ -109,7 +112,7 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         }
         let extension = if rows.is_some() { "png" } else { "csv" };
         let strip = folder.join(format!("{stem}.{extension}"));
-        output::write(&session, &strip, &[("x", &values)], |rows| {
+        output::write(&session, &strip, &[("x", &values)], observer, |rows| {
             pictures::plain(&rows[0], request.steps)
         })?;
         files.push(strip);

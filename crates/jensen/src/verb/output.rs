@@ -6,7 +6,7 @@ use crate::session::Session;
 use jensen_data::Layout;
 use jensen_data::npy::{Array, Numbers, write_npz};
 use jensen_report::{Picture, png_bytes};
-use jensen_run::{file, write_atomic};
+use jensen_run::{Observer, file, write_atomic};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,6 +23,28 @@ pub struct Written {
     pub n: usize,
     /// What was measured on the way, by name.
     pub metrics: BTreeMap<String, f64>,
+    /// Why nothing was written, where what was measured is worth telling all the same.
+    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
+    pub not_stored: Option<NotStored>,
+}
+
+/// Why what was measured could not be stored. The numbers are in the result all the same, and the result
+/// is a failure all the same: in JSON this is its `error`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotStored {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl NotStored {
+    pub(super) fn of(error: &Error) -> Self {
+        Self {
+            message: format!("the numbers could not be stored: {error}"),
+            hint: error.hint(),
+        }
+    }
 }
 
 /// The place for a result: as asked for, else in the run's `samples/` as a picture, or as a table where
@@ -37,7 +59,7 @@ pub(super) fn place(session: &Session, out: Option<&Path>, name: &str) -> Result
         let path = format!("{}/{name}.{extension}", file::SAMPLES);
         return Ok(session.run.path(path));
     };
-    check_extension(out, &["png", "npz", "csv"])?;
+    check_place(out, &["png", "npz", "csv"])?;
     match is_image || extension(out) != "png" {
         true => Ok(out.to_path_buf()),
         false => Err(Error::Option {
@@ -48,8 +70,38 @@ pub(super) fn place(session: &Session, out: Option<&Path>, name: &str) -> Result
     }
 }
 
-/// Refuses a file whose extension is none of these.
-pub(super) fn check_extension(out: &Path, known: &[&str]) -> Result<()> {
+/// Refuses a file that cannot be made, or whose extension is none of these.
+pub(super) fn check_place(out: &Path, known: &[&str]) -> Result<()> {
+    check_extension(out, known)?;
+    check_file("--out", out)
+}
+
+/// Refuses a place for a file where a folder stands, or that lies in no folder.
+pub(super) fn check_file(name: &'static str, out: &Path) -> Result<()> {
+    match out.is_dir() {
+        true => Err(Error::Option {
+            name,
+            expected: "a file".to_owned(),
+            found: format!("the folder {}", out.display()),
+        }),
+        false => check_folder(name, out.parent().unwrap_or(out)),
+    }
+}
+
+/// Refuses a place for a folder where a file stands, it or something above it.
+pub(crate) fn check_folder(name: &'static str, out: &Path) -> Result<()> {
+    let there = out.ancestors().find(|path| path.exists());
+    match there.filter(|path| !path.is_dir()) {
+        None => Ok(()),
+        Some(file) => Err(Error::Option {
+            name,
+            expected: "a folder".to_owned(),
+            found: format!("{}, which is a file", file.display()),
+        }),
+    }
+}
+
+fn check_extension(out: &Path, known: &[&str]) -> Result<()> {
     if known.contains(&extension(out)) {
         return Ok(());
     }
@@ -75,6 +127,7 @@ pub(super) fn write(
     session: &Session,
     path: &Path,
     named: &[(&str, &[f32])],
+    observer: &mut dyn Observer,
     draw: impl FnOnce(&[Vec<Picture>]) -> Result<Picture>,
 ) -> Result<()> {
     let extension = extension(path);
@@ -99,7 +152,7 @@ pub(super) fn write(
         _ => panic!("internal error: {} was not checked", path.display()),
     }
     if path.starts_with(session.run.root()) && extension == "png" {
-        session.refresh_report()?;
+        session.refresh_report(observer)?;
     }
     Ok(())
 }

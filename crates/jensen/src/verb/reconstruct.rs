@@ -69,7 +69,7 @@ pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         ("original", &made.originals),
         ("reconstruction", &made.values),
     ];
-    output::write(&session, &path, &named, |rows| {
+    output::write(&session, &path, &named, observer, |rows| {
         pictures::pairs(&rows[0], &rows[1], COLUMNS)
     })?;
     Ok(Written {
@@ -77,6 +77,7 @@ pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         files: vec![path],
         n: indices.len(),
         metrics: BTreeMap::from([("mse".to_owned(), made.mse())]),
+        ..Written::default()
     })
 }
 

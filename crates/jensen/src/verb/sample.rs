@@ -54,7 +54,7 @@ pub fn sample(request: &Request, observer: &mut dyn Observer) -> Result<Written>
     let n = request.n;
     let (model, params) = (&session.model, &session.params);
     let values = make(model, params, n, request.draw, &stream, observer)?;
-    output::write(&session, &path, &[("x", &values)], |rows| {
+    output::write(&session, &path, &[("x", &values)], observer, |rows| {
         pictures::plain(&rows[0], COLUMNS)
     })?;
     Ok(Written {

@@ -83,7 +83,7 @@ pub fn traverse(request: &Request, observer: &mut dyn Observer) -> Result<Writte
     output::check_finite(&made.values, width, "--range", |row| {
         format!("dimension {}", made.dims[row / options.steps])
     })?;
-    output::write(&session, &path, &[("x", &made.values)], |rows| {
+    output::write(&session, &path, &[("x", &made.values)], observer, |rows| {
         pictures::plain(&rows[0], options.steps)
     })?;
     Ok(Written {
