@@ -138,7 +138,7 @@ pub enum Error {
         run: PathBuf,
     },
     /// There is no model in the run yet.
-    #[error("{} has no model yet: {}{}", run.display(), doing(.writer), at_step(.step))]
+    #[error("{} has no model yet: {}{}", run.display(), doing(.writer), at_step(.writer, .step))]
     NoModel {
         /// The run.
         run: PathBuf,
@@ -219,7 +219,10 @@ impl Error {
 
     /// What to do about it, where that is not said in the message.
     pub fn hint(&self) -> Option<String> {
-        if let Some(hint) = self.system().and_then(|(action, source)| way_out(action, source)) {
+        if let Some(hint) = self
+            .system()
+            .and_then(|(action, source)| way_out(action, source))
+        {
             return Some(hint.to_owned());
         }
         let hint = match self {
@@ -269,7 +272,10 @@ impl Error {
                 writer: Some(_), ..
             } => "wait for it; Ctrl-C there saves its state",
             Self::NoModel { run, .. } => {
-                return Some(format!("`jensen resume {}` goes on to the end", shell_word(run)));
+                return Some(format!(
+                    "`jensen resume {}` goes on to the end",
+                    shell_word(run)
+                ));
             }
             Self::NoCheckpoint { run } => {
                 return Some(format!(
@@ -385,10 +391,12 @@ fn did_you_mean(nearest: &Option<String>) -> String {
     }
 }
 
-fn at_step(step: &Option<u64>) -> String {
-    match step {
-        Some(step) => format!(", with a checkpoint at step {step}"),
-        None => ", before the first checkpoint".to_owned(),
+fn at_step(writer: &Option<Writer>, step: &Option<u64>) -> String {
+    match (step, writer) {
+        (Some(step), None) => format!(" at step {step}"),
+        (Some(step), Some(_)) => format!(", and its newest checkpoint is of step {step}"),
+        (None, None) => " before the first checkpoint".to_owned(),
+        (None, Some(_)) => ", and there is no checkpoint yet".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::verb::expect;
 use jensen_vae::recipe::{Recipe, RecipeError, nearest};
 use std::fs;
 use std::path::Path;
@@ -88,6 +89,7 @@ impl RecipeRequest {
             .entry("name")
             .or_insert_with(|| Value::String(place.clone()));
         let mut recipe = resolve_all(&table)?;
+        expect::check(&recipe)?;
         recipe.data.source = anchored(&recipe.data.source);
         Ok(recipe)
     }

@@ -209,7 +209,10 @@ fn a_damaged_line_of_metrics_costs_one_point() {
     run.write(file::METRICS, damaged.as_bytes()).unwrap();
     let mut heard = Recording::default();
     assert_eq!(html(&run, &mut heard).unwrap(), whole);
-    let warnings: Vec<&str> = heard.of("warning").map(|e| e["text"].as_str().unwrap()).collect();
+    let warnings: Vec<&str> = heard
+        .of("warning")
+        .map(|e| e["text"].as_str().unwrap())
+        .collect();
     assert_eq!(warnings.len(), 1);
     for part in ["metrics.jsonl:1:", "left out", "so are 1 more"] {
         assert!(warnings[0].contains(part), "{part}: {}", warnings[0]);

@@ -329,7 +329,10 @@ mod tests {
         let reader = RunFolder::open(&path).unwrap();
         assert!(!reader.is_locked());
         let process = Some(process::id());
-        assert_eq!((reader.writer(), run.writer()), (Some(Writer { process }), None));
+        assert_eq!(
+            (reader.writer(), run.writer()),
+            (Some(Writer { process }), None)
+        );
         reader.write("samples/grid.png", b"png").unwrap();
         assert!(run.has("samples/grid.png"));
         drop(run);

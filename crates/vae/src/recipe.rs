@@ -319,7 +319,10 @@ impl Recipe {
             return refuse("train", "checkpoint_seconds is a time, not below 0");
         }
         if self.data.source.trim().is_empty() {
-            return refuse("data", "source: expected a name, a file or a folder, found nothing");
+            return refuse(
+                "data",
+                "source: expected a name, a file or a folder, found nothing",
+            );
         }
         if self.data.batch == 0 {
             return refuse("data", "batch = 0: a step needs an example");

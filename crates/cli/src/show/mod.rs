@@ -10,7 +10,6 @@ pub(crate) use plan::plan;
 
 use crate::args::Style;
 use crate::console::{bold, colored, dim, result};
-use jensen::{Fitted, shell_word};
 use jensen::verb::evaluate::Evaluated;
 use jensen::verb::export::Exported;
 use jensen::verb::fit::Status;
@@ -18,6 +17,7 @@ use jensen::verb::output::Written;
 use jensen::verb::report::Reported;
 use jensen::verb::reproduce::{Check, Reproduced};
 use jensen::verb::verdict::Verdict;
+use jensen::{Fitted, shell_word};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;

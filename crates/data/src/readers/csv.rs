@@ -144,8 +144,9 @@ impl Table {
                         } else {
                             format!("`{cell}`")
                         };
-                        let (expected, hint) =
-                            number.and_then(unusable).unwrap_or(("a finite number", missing));
+                        let (expected, hint) = number
+                            .and_then(unusable)
+                            .unwrap_or(("a finite number", missing));
                         return Err(malformed(place(), expected.into(), found, Some(hint)));
                     }
                 }

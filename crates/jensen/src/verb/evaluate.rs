@@ -1,14 +1,14 @@
 //! `evaluate`: the metric battery on the test part, and the referee's word.
 
+use super::judge;
 use super::output::NotStored;
-use super::verdict::{Facts, Verdict};
+use super::verdict::Verdict;
 use crate::error::{Error, Result};
-use crate::session::{Parts, Session, advancing, newest_state, open_parts};
+use crate::session::{Parts, Session, advancing, open_parts};
 use jensen_nets::Params;
-use jensen_rng::Stream;
 use jensen_run::{Observer, RunFolder, file};
 use jensen_vae::feed::Feed;
-use jensen_vae::metric::{self, EvaluateOptions, score::elbo_parts};
+use jensen_vae::metric::{self, EvaluateOptions};
 use jensen_vae::model::Model;
 use jensen_vae::recipe::Recipe;
 use serde::Serialize;
@@ -21,8 +21,6 @@ pub const QUICK_SAMPLES: usize = 100;
 const ESTIMATE: &str = "test_nll_iwae_";
 /// A fit leaves that estimate out where it takes more passes through the decoder than this.
 pub const QUICK_PASSES: usize = 200_000;
-/// Training examples whose bound the referee compares.
-const N_TRAIN: usize = 5000;
 
 /// What to evaluate.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,7 +138,10 @@ impl Evaluated {
         if !(is_same_data && then.is_some_and(is_same)) {
             return;
         }
-        for (name, value) in metrics.iter().filter(|(name, _)| name.starts_with(ESTIMATE)) {
+        for (name, value) in metrics
+            .iter()
+            .filter(|(name, _)| name.starts_with(ESTIMATE))
+        {
             if let Some(value) = value.as_f64() {
                 self.metrics.entry(name.clone()).or_insert(value);
             }
@@ -163,34 +164,14 @@ pub(super) fn measure(
     observer: &mut dyn Observer,
 ) -> Result<Evaluated> {
     let mut found = battery(recipe, model, params, &parts.test, samples, observer)?;
-    let stream = Stream::from_seed(recipe.train.seed).child("judge", 0);
-    let train = first(&parts.train, N_TRAIN);
-    let advance = &mut |_: Option<usize>| !observer.stop_requested();
-    let [train_neg_elbo, distortion, rate] =
-        elbo_parts(model, params, &train, &stream.child("train", 0), advance)
-            .ok_or(Error::Stopped)?;
-    found
-        .metrics
-        .insert("train_neg_elbo".to_owned(), train_neg_elbo);
-    let mut held_out_neg_elbo = found.metrics["test_neg_elbo"];
-    if let Some(validation) = &parts.validation {
-        let stream = stream.child("validation", 0);
-        [held_out_neg_elbo, ..] =
-            elbo_parts(model, params, validation, &stream, advance).ok_or(Error::Stopped)?;
-        let name = "validation_neg_elbo".to_owned();
-        found.metrics.insert(name, held_out_neg_elbo);
+    let facts = judge::facts(recipe, model, params, parts, run, &found, observer)?;
+    let mut put = |name: &str, value: f64| found.metrics.insert(name.to_owned(), value);
+    put("train_neg_elbo", facts.train.value);
+    if let Some(validation) = facts.validation {
+        put("validation_neg_elbo", validation.value);
     }
-    let n_rollbacks = newest_state(run)?
-        .and_then(|(_, state)| state["n_rollbacks"].as_u64())
-        .unwrap_or(0);
-    let verdict = Verdict::of(&Facts {
-        active_units: found.active_units,
-        n_units: found.n_units,
-        train_neg_elbo,
-        held_out_neg_elbo,
-        train_scale: distortion.abs() + rate,
-        n_rollbacks,
-    });
+    put("test_neg_elbo_without_latent", facts.without_latent);
+    let verdict = Verdict::of(&facts);
     let evaluated = Evaluated {
         run: run.root().to_path_buf(),
         data: parts.facts.name.clone(),

@@ -36,14 +36,21 @@ fn in_words(message: &str) -> String {
             Some(nearest) => format!("; did you mean \"{nearest}\"?"),
             None => String::new(),
         };
-        return format!("expected one of {}, found \"{variant}\"{hint}", known.join(", "));
+        return format!(
+            "expected one of {}, found \"{variant}\"{hint}",
+            known.join(", ")
+        );
     }
     let mismatch = ["invalid type: ", "invalid value: "]
         .iter()
         .find_map(|start| message.strip_prefix(start)?.rsplit_once(", expected "));
     match mismatch {
         Some((found, expected)) => {
-            format!("expected {}, found {}", expectation(expected), finding(found))
+            format!(
+                "expected {}, found {}",
+                expectation(expected),
+                finding(found)
+            )
         }
         None => message.to_owned(),
     }
@@ -51,13 +58,20 @@ fn in_words(message: &str) -> String {
 
 /// The name between backticks behind `start`, and what follows it.
 fn parts<'a>(message: &'a str, start: &str) -> Option<(String, &'a str)> {
-    let (name, rest) = message.strip_prefix(start)?.strip_prefix('`')?.split_once('`')?;
+    let (name, rest) = message
+        .strip_prefix(start)?
+        .strip_prefix('`')?
+        .split_once('`')?;
     Some((name.to_owned(), rest))
 }
 
 /// The names between backticks.
 fn names(text: &str) -> Vec<String> {
-    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn expectation(expected: &str) -> &str {
@@ -119,24 +133,48 @@ mod tests {
                 "train.epochs: expected a whole number of at least 0, found -1",
             ),
             ("data.grey=3", "data.grey: expected true or false, found 3"),
-            ("data.source=3", "data.source: expected text in quotes, found 3"),
-            ("data.source=''", "data: source: expected a name, a file or a folder, found nothing"),
-            ("data.range=3", "data.range: expected text in quotes, found 3"),
+            (
+                "data.source=3",
+                "data.source: expected text in quotes, found 3",
+            ),
+            (
+                "data.source=''",
+                "data: source: expected a name, a file or a folder, found nothing",
+            ),
+            (
+                "data.range=3",
+                "data.range: expected text in quotes, found 3",
+            ),
             (
                 "data.binarize=dynamik",
                 "data.binarize: expected one of none, dynamic, threshold, found \"dynamik\"; did you \
                  mean \"dynamic\"?",
             ),
-            ("train.optimizer.lr=x", "train.optimizer.lr: expected a number, found text \"x\""),
-            ("train.optimizer=3", "train.optimizer: expected a table, found 3"),
-            ("train.groups.a=3", "train.groups.a: expected a table, found 3"),
-            ("expect.test_neg_elbo=3", "expect.test_neg_elbo: expected a table, found 3"),
+            (
+                "train.optimizer.lr=x",
+                "train.optimizer.lr: expected a number, found text \"x\"",
+            ),
+            (
+                "train.optimizer=3",
+                "train.optimizer: expected a table, found 3",
+            ),
+            (
+                "train.groups.a=3",
+                "train.groups.a: expected a table, found 3",
+            ),
+            (
+                "expect.test_neg_elbo=3",
+                "expect.test_neg_elbo: expected a table, found 3",
+            ),
             ("name=3", "name: expected text in quotes, found 3"),
             (
                 &weight("kind = 'linear'"),
                 "objective.rate.z.weight: the key `from` is missing",
             ),
-            (&weight("from = 0.0"), "objective.rate.z.weight: the key `kind` is missing"),
+            (
+                &weight("from = 0.0"),
+                "objective.rate.z.weight: the key `kind` is missing",
+            ),
             (
                 &weight("kind = 'linear', from = 0.0, to = 1.0, untl = 0.5"),
                 "objective.rate.z.weight: unknown key `untl`; did you mean `until`?",

@@ -18,8 +18,8 @@ use crate::recipe::{Recipe, RecipeError, TrainOptions};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{
-    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder, Split, file,
-    damaged_lines, tfevents::EventWriter,
+    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder, Split,
+    damaged_lines, file, tfevents::EventWriter,
 };
 use recovery::{Cause, Snapshot};
 use state::State;
