@@ -96,5 +96,5 @@ pub fn options<T: DeserializeOwned>(table: &Table, place: &str) -> Result<T, Rec
     plain.remove("kind");
     plain
         .try_into()
-        .map_err(|error: toml::de::Error| words::explain(&error, place))
+        .map_err(|error: toml::de::Error| words::explain(&error, table, place))
 }

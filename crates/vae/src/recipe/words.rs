@@ -4,15 +4,22 @@
 //! "x"`, and the key at fault joins the place. What is not known here is passed on as it is.
 
 use super::error::{RecipeError, nearest};
-use toml::Value;
+use toml::{Table, Value};
 
 /// A fault that serde found in the table at `place`.
-pub(crate) fn explain(error: &toml::de::Error, place: &str) -> RecipeError {
-    let place = match key_of(error) {
+pub(crate) fn explain(error: &toml::de::Error, table: &Table, place: &str) -> RecipeError {
+    let key = key_of(error);
+    let value = key.as_ref().and_then(|key| value_at(table, key));
+    let place = match key {
         Some(key) => format!("{place}.{key}"),
         None => place.to_owned(),
     };
     let message = error.message();
+    // In place of a word serde takes anything for a variant of an enum, and does not say what it is.
+    if let ("invalid type: unit variant, expected string only", Some(value)) = (message, value) {
+        let message = format!("expected text in quotes, found {}", of(value));
+        return RecipeError::value(&place, message);
+    }
     if let Some((field, known)) = parts(message, "unknown field ") {
         return RecipeError::unknown_key(&place, &field, names(known).iter());
     }
@@ -24,6 +31,13 @@ fn key_of(error: &toml::de::Error) -> Option<String> {
     let text = error.to_string();
     let key = text.trim_end().lines().last()?.strip_prefix("in `")?;
     Some(key.strip_suffix('`')?.to_owned())
+}
+
+/// The value at a dotted key.
+fn value_at<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let mut keys = key.split('.');
+    let first = table.get(keys.next()?)?;
+    keys.try_fold(first, |value, key| value.get(key))
 }
 
 fn in_words(message: &str) -> String {
@@ -79,7 +93,7 @@ fn expectation(expected: &str) -> &str {
         "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number of at least 0",
         "isize" | "i64" | "i32" | "i16" | "i8" => "a whole number",
         "f64" | "f32" => "a number",
-        "a string" | "string only" | "variant identifier" => "text in quotes",
+        "a string" | "variant identifier" => "text in quotes",
         "a boolean" => "true or false",
         "a sequence" => "a list in brackets",
         "a map" => "a table",
@@ -97,8 +111,6 @@ fn finding(found: &str) -> String {
     match found {
         "sequence" => "a list".to_owned(),
         "map" => "a table".to_owned(),
-        // Where text was expected, serde takes everything else for the name of a variant.
-        "unit variant" => "something else".to_owned(),
         found => match found.strip_prefix("string ") {
             Some(text) => format!("text {text}"),
             None => found.to_owned(),
