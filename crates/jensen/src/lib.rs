@@ -40,5 +40,5 @@ pub use jensen_kernels::CachingAllocator;
 pub use jensen_posterior as posterior;
 pub use jensen_report as report;
 pub use jensen_rng as rng;
-pub use jensen_run::{Event, Observer, Outcome, Recording, Silent};
+pub use jensen_run::{Event, Observer, Outcome, Recording, Silent, shell_word};
 pub use verb::fit::{FitRequest, Fitted, fit};

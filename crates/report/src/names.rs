@@ -83,6 +83,12 @@ const KNOWN: [(&str, &str, &str, &str); 28] = [
         "Lower bound, tighter than the ELBO.",
     ),
     (
+        "neg_elbo_without_latent",
+        "Negative log-likelihood without a latent",
+        NATS,
+        "What the best model reaches that gives every example the same distribution; codes that carry something do better.",
+    ),
+    (
         "bits_per_dim",
         "Bits per dimension",
         "bits",
