@@ -1,5 +1,6 @@
 //! What can be wrong with a request for inference.
 
+use crate::optimize::{Place, Stop};
 use jensen_density::Reject;
 use jensen_run::RunError;
 
@@ -56,6 +57,30 @@ pub enum InferError {
         tried: usize,
         /// The newest refusal.
         last: Reject,
+    },
+    /// An ascent ended where the density still rises.
+    #[error(
+        "laplace: no mode was found: the ascent ended ({stop:?}) at {coordinate} = {value}, where the log density \
+         {} has the slope {slope:.3e} along it{}",
+        .place.log_density,
+        match .newton_decrement {
+            Some(far) => format!("; the mode should lie {far:.3e} standard deviations away"),
+            None => " and no negative definite Hessian".to_owned(),
+        }
+    )]
+    NoMode {
+        /// Why the ascent ended.
+        stop: Stop,
+        /// Name of the coordinate with the steepest slope.
+        coordinate: String,
+        /// Its value.
+        value: f64,
+        /// The slope along it, nats per unit of position.
+        slope: f64,
+        /// The Newton decrement, in standard deviations; none where the Hessian is not negative definite.
+        newton_decrement: Option<f64>,
+        /// The position with its log density and gradient.
+        place: Box<Place>,
     },
     /// The method ended without an approximation.
     #[error("{method}: {reason}")]
