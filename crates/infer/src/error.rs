@@ -18,6 +18,20 @@ pub enum InferError {
         /// What was given.
         found: String,
     },
+    /// No method has this name.
+    #[error(
+        "method: expected one of {}, found `{name}`{}",
+        .known.join(", "),
+        .nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
+    )]
+    UnknownMethod {
+        /// What was given.
+        name: String,
+        /// The most similar name, if any is similar.
+        nearest: Option<&'static str>,
+        /// All names.
+        known: Vec<&'static str>,
+    },
     /// Two options contradict each other.
     #[error("{first} and {second} contradict each other: {reason}")]
     Contradiction {
@@ -38,6 +52,26 @@ pub enum InferError {
         expected: usize,
         /// Coordinates given.
         found: usize,
+    },
+    /// A family over another space than the density.
+    #[error("the family {family} has {found} dimensions, the density has {expected} coordinates")]
+    FamilyDim {
+        /// The family.
+        family: String,
+        /// Coordinates of the density.
+        expected: usize,
+        /// Dimensions of the family.
+        found: usize,
+    },
+    /// Factors that are not those of the density.
+    #[error("the factors are not those of the density: {what}: expected {expected}, found {found}")]
+    Factors {
+        /// Where they differ.
+        what: String,
+        /// What would fit.
+        expected: String,
+        /// What they say.
+        found: String,
     },
     /// A starting position with a coordinate that is NaN or infinite.
     #[error("the starting position is not finite: {coordinate} = {value}")]
@@ -89,6 +123,18 @@ pub enum InferError {
         method: &'static str,
         /// What happened, with numbers.
         reason: String,
+    },
+    /// A checkpoint is not of the run that should go on from it.
+    #[error(
+        "the checkpoint belongs to another run: its {what} is {found}, that of this run {expected}"
+    )]
+    OtherRun {
+        /// What differs: `method`, `settings`, `options`, `start`, `stream` or `variable`.
+        what: &'static str,
+        /// That of this run.
+        expected: String,
+        /// That of the checkpoint.
+        found: String,
     },
     /// It was asked to stop.
     #[error("stopped on request")]

@@ -17,6 +17,7 @@ mod dense;
 pub mod drive;
 mod error;
 pub mod family;
+mod identity;
 pub mod importance;
 pub mod ladder;
 pub mod laplace;
