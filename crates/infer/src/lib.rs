@@ -9,9 +9,13 @@
 //! - a method that is **done in one go** is a function that returns its approximation and what it
 //!   measured.
 //!
+//! [`fit_with`] runs any [`Method`] by name and gives one form of answer with the referee's verdict;
+//! [`ladder::fit`] is for when no method is named.
+//!
 //! Signs: `elbo` rises, `loss` falls, `kl` is at least zero; everything is in nats.
 
 mod algorithm;
+mod confirm;
 pub mod dadvi;
 mod dense;
 pub mod drive;
@@ -22,6 +26,7 @@ pub mod importance;
 pub mod ladder;
 pub mod laplace;
 pub mod mcmc;
+pub mod method;
 pub mod optimize;
 pub mod pathfinder;
 pub mod referee;
@@ -34,3 +39,4 @@ mod targets;
 
 pub use algorithm::Algorithm;
 pub use error::InferError;
+pub use method::{FitOptions, Fitted, Method, fit_with};
