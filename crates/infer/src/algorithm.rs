@@ -5,11 +5,13 @@ use jensen_density::Evaluator;
 use jensen_rng::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt::Debug;
 
 /// A method that goes on step by step; the value holds its options.
 ///
-/// A state is plain data: stored and read back, it continues to the same bits.
-pub trait Algorithm: Sync {
+/// A state is plain data: stored and read back, it continues to the same bits. The `Debug` form of the value names
+/// the type and every option: a state is continued only by a value with the same.
+pub trait Algorithm: Sync + Debug {
     /// What it carries from step to step.
     type State: Clone + Send + Serialize + DeserializeOwned;
     /// What a step measured, as plain numbers.

@@ -8,7 +8,7 @@
 //! of L. For up to some hundred coordinates; the linear response is dense, O((2 d)^3).
 
 use crate::optimize::trust_region::TrustRegion;
-use crate::optimize::{Stop, maximize};
+use crate::optimize::{Place, Stop, maximize};
 use crate::{InferError, dense};
 use faer::Mat;
 use jensen_density::{Evaluator, Layout, LogDensity, Reject, Variable};
@@ -67,8 +67,17 @@ pub fn dadvi(
             found: options.n_draws.to_string(),
         });
     }
-    crate::drive::check_start(target, mean)?;
+    let mut evaluator = Evaluator::new(target);
+    Place::start(&mut evaluator, mean)?;
     let d = target.dim();
+    if sd.len() != d || sd.iter().any(|s| !(*s > 0.0 && s.is_finite())) {
+        return Err(InferError::Option {
+            option: "sd",
+            expected: format!("{d} finite numbers above 0"),
+            found: format!("{sd:?}"),
+        });
+    }
+    let n_gradients_start = evaluator.n_gradients();
     let objective = FixedDraws::new(target, options.n_draws, stream);
     let start: Vec<f64> = mean
         .iter()
@@ -102,7 +111,7 @@ pub fn dadvi(
         linear_response,
         elbo_fixed: optimum.place.log_density + 0.5 * d as f64 * (TAU * E).ln(),
         stop: optimum.stop,
-        n_gradients: evaluations * options.n_draws as u64,
+        n_gradients: n_gradients_start + evaluations * options.n_draws as u64,
     })
 }
 

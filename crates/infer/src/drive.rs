@@ -1,9 +1,11 @@
 //! The one loop: steps, a watcher, a stop on request, states that can be continued.
 
+use crate::identity::Identity;
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_rng::Stream;
 use jensen_run::{Checkpoint, Checkpoints, Observer};
+use serde_json::json;
 
 /// Where a long run keeps its states.
 #[derive(Clone, Debug)]
@@ -36,10 +38,11 @@ pub struct Driven<S> {
 
 /// Steps an algorithm up to `n_steps` times or until `each` says that it is done. Step t draws from the
 /// child `step`, t of the stream, so where a run is interrupted does not matter; with `keep` it goes on
-/// from the newest checkpoint.
+/// from the newest checkpoint, and ends at once where `each` had said that it is done.
 ///
 /// # Errors
-/// Those of [`Algorithm::init`], and of reading and writing checkpoints.
+/// Those of [`Algorithm::init`], and of reading and writing checkpoints; [`InferError::OtherRun`] for a
+/// checkpoint of another method, other options, another layout, start or stream.
 pub fn drive<A: Algorithm>(
     algorithm: &A,
     target: &dyn LogDensity,
@@ -52,33 +55,41 @@ pub fn drive<A: Algorithm>(
 ) -> Result<Driven<A::State>, InferError> {
     let mut evaluator = Evaluator::new(target);
     check_start(target, start)?;
+    let settings = format!("{algorithm:?}");
+    // Options print as `Name { .. }`, so that their first word is the method.
+    let method = settings.split_whitespace().next().unwrap_or_default();
+    let run = Identity::new(method, settings.clone(), target, stream).with_start(start);
     let kept = match keep {
-        Some(keep) => newest::<A::State>(keep)?,
+        Some(keep) => newest::<A::State>(keep, &run)?,
         None => None,
     };
-    let (mut step, mut state) = match kept {
+    let Kept {
+        mut step,
+        mut state,
+        mut finished,
+    } = match kept {
         Some(kept) => kept,
-        None => (
-            0,
-            algorithm.init(&mut evaluator, start, &stream.child("init", 0))?,
-        ),
+        None => Kept {
+            step: 0,
+            state: algorithm.init(&mut evaluator, start, &stream.child("init", 0))?,
+            finished: false,
+        },
     };
     let mut stopped = false;
-    while step < n_steps && !stopped {
+    while step < n_steps && !stopped && !finished {
         let info = algorithm.step(&mut evaluator, &mut state, &stream.child("step", step));
         step += 1;
-        let done = each(step, &state, info) == Flow::Done || step == n_steps;
+        finished = each(step, &state, info) == Flow::Done;
+        let done = finished || step == n_steps;
         stopped = !done && observer.stop_requested();
         if let Some(keep) = keep
             && (done || stopped || step.is_multiple_of(keep.every.max(1)))
         {
-            let json = serde_json::to_value(&state)
+            let state = serde_json::to_value(&state)
                 .expect("internal error: the state of an algorithm does not serialize");
+            let json = json!({"run": run.to_json(), "finished": finished, "state": state});
             keep.checkpoints.save(step, &[], &json)?;
             keep.checkpoints.keep(2)?;
-        }
-        if done {
-            break;
         }
     }
     Ok(Driven {
@@ -97,19 +108,38 @@ pub(crate) fn newest_checkpoint(keep: &Keep) -> Result<Option<Checkpoint>, Infer
     }
 }
 
-/// The state of the newest checkpoint and its step.
-fn newest<S: serde::de::DeserializeOwned>(keep: &Keep) -> Result<Option<(u64, S)>, InferError> {
-    let Some(checkpoint) = newest_checkpoint(keep)? else {
+/// What was kept of a run.
+struct Kept<S> {
+    step: u64,
+    state: S,
+    /// Whether the method's own rule said that it is done.
+    finished: bool,
+}
+
+/// The newest checkpoint, if there is one and it is of this run.
+fn newest<S: serde::de::DeserializeOwned>(
+    keep: &Keep,
+    run: &Identity,
+) -> Result<Option<Kept<S>>, InferError> {
+    let Some(mut checkpoint) = newest_checkpoint(keep)? else {
         return Ok(None);
     };
-    let state = serde_json::from_value(checkpoint.state).map_err(|error| InferError::Failed {
+    run.check(&checkpoint.state["run"])?;
+    let state = serde_json::from_value(checkpoint.state["state"].take())
+        .map_err(|error| unreadable(format!("step {}: {error}", checkpoint.step)))?;
+    Ok(Some(Kept {
+        step: checkpoint.step,
+        state,
+        finished: checkpoint.state["finished"] == true,
+    }))
+}
+
+/// The error of a checkpoint that is of this run and yet cannot be read.
+pub(crate) fn unreadable(reason: String) -> InferError {
+    InferError::Failed {
         method: "resume",
-        reason: format!(
-            "the checkpoint of step {} belongs to another method: {error}",
-            checkpoint.step
-        ),
-    })?;
-    Ok(Some((checkpoint.step, state)))
+        reason: format!("the checkpoint cannot be read: {reason}"),
+    }
 }
 
 /// Refuses a start of the wrong length or with a coordinate that is not finite.

@@ -1,5 +1,6 @@
 //! What can be wrong with a request for inference.
 
+use crate::optimize::{Place, Stop};
 use jensen_density::Reject;
 use jensen_run::RunError;
 
@@ -16,6 +17,20 @@ pub enum InferError {
         expected: String,
         /// What was given.
         found: String,
+    },
+    /// No method has this name.
+    #[error(
+        "method: expected one of {}, found `{name}`{}",
+        .known.join(", "),
+        .nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
+    )]
+    UnknownMethod {
+        /// What was given.
+        name: String,
+        /// The most similar name, if any is similar.
+        nearest: Option<&'static str>,
+        /// All names.
+        known: Vec<&'static str>,
     },
     /// Two options contradict each other.
     #[error("{first} and {second} contradict each other: {reason}")]
@@ -38,6 +53,26 @@ pub enum InferError {
         /// Coordinates given.
         found: usize,
     },
+    /// A family over another space than the density.
+    #[error("the family {family} has {found} dimensions, the density has {expected} coordinates")]
+    FamilyDim {
+        /// The family.
+        family: String,
+        /// Coordinates of the density.
+        expected: usize,
+        /// Dimensions of the family.
+        found: usize,
+    },
+    /// Factors that are not those of the density.
+    #[error("the factors are not those of the density: {what}: expected {expected}, found {found}")]
+    Factors {
+        /// Where they differ.
+        what: String,
+        /// What would fit.
+        expected: String,
+        /// What they say.
+        found: String,
+    },
     /// A starting position with a coordinate that is NaN or infinite.
     #[error("the starting position is not finite: {coordinate} = {value}")]
     Start {
@@ -57,6 +92,30 @@ pub enum InferError {
         /// The newest refusal.
         last: Reject,
     },
+    /// An ascent ended where the density still rises.
+    #[error(
+        "laplace: no mode was found: the ascent ended ({stop:?}) at {coordinate} = {value}, where the log density \
+         {} has the slope {slope:.3e} along it{}",
+        .place.log_density,
+        match .newton_decrement {
+            Some(far) => format!("; the mode should lie {far:.3e} standard deviations away"),
+            None => " and no negative definite Hessian".to_owned(),
+        }
+    )]
+    NoMode {
+        /// Why the ascent ended.
+        stop: Stop,
+        /// Name of the coordinate with the steepest slope.
+        coordinate: String,
+        /// Its value.
+        value: f64,
+        /// The slope along it, nats per unit of position.
+        slope: f64,
+        /// The Newton decrement, in standard deviations; none where the Hessian is not negative definite.
+        newton_decrement: Option<f64>,
+        /// The position with its log density and gradient.
+        place: Box<Place>,
+    },
     /// The method ended without an approximation.
     #[error("{method}: {reason}")]
     Failed {
@@ -64,6 +123,18 @@ pub enum InferError {
         method: &'static str,
         /// What happened, with numbers.
         reason: String,
+    },
+    /// A checkpoint is not of the run that should go on from it.
+    #[error(
+        "the checkpoint belongs to another run: its {what} is {found}, that of this run {expected}"
+    )]
+    OtherRun {
+        /// What differs: `method`, `settings`, `options`, `start`, `stream` or `variable`.
+        what: &'static str,
+        /// That of this run.
+        expected: String,
+        /// That of the checkpoint.
+        found: String,
     },
     /// It was asked to stop.
     #[error("stopped on request")]

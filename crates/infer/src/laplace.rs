@@ -3,11 +3,14 @@
 //! q = N(x*, (-H)^-1) with H the Hessian of ln p at its mode x*, and
 //! ln Z ~ ln p(x*) + d/2 ln 2 pi - 1/2 ln det(-H) (the evidence; [tierney-1986]). H comes from products with
 //! unit vectors: exact where the density has its own, else central differences of gradients (2 d of them).
-//! Exact for Gaussians; symmetric, so wrong for skewed posteriors: look at k-hat.
+//! Exact for Gaussians; symmetric, so wrong for skewed posteriors, and blind to other modes: look at k-hat.
+//!
+//! Whether a place is a mode is said by the Newton decrement lambda = (g' (-H)^-1 g)^1/2 ([nocedal-2006],
+//! ch. 3.3; g the gradient): how far the mode of the second-order model lies, in its own standard deviations.
 
 use crate::optimize::lbfgs::Lbfgs;
 use crate::optimize::newton::Newton;
-use crate::optimize::{Place, maximize};
+use crate::optimize::{Optimum, Place, Stop, maximize};
 use crate::{InferError, dense};
 use faer::Mat;
 use jensen_density::{Evaluator, LogDensity};
@@ -23,6 +26,11 @@ pub struct Info {
     pub log_density: f64,
     /// Estimate of the log evidence, nats.
     pub log_evidence: f64,
+    /// Why the ascent ended. Where it was not satisfied, as by a density whose digits are few, the decrement
+    /// alone says that this is a mode.
+    pub stop: Stop,
+    /// The Newton decrement lambda: distance to the mode, in standard deviations of the approximation.
+    pub newton_decrement: f64,
     /// Gradients used.
     pub n_gradients: u64,
 }
@@ -30,23 +38,66 @@ pub struct Info {
 /// Steps of the quasi-Newton ascent, and of Newton's method that polishes the mode.
 const MAX_STEPS: u64 = 1000;
 const MAX_POLISH: u64 = 20;
+/// The largest Newton decrement at a mode, in standard deviations: a mean that is off by a thousandth of one is
+/// beyond what 10^6 draws could tell.
+const MODE_TOLERANCE: f64 = 1e-3;
 
 /// Climbs from `start` `[d]` to a mode and approximates there.
 ///
 /// # Errors
-/// [`InferError`] for a start that does not fit, or if the place reached has no negative definite Hessian.
+/// [`InferError`] for a start that does not fit, [`InferError::NoMode`] if the ascent ended where the density
+/// still rises, and [`InferError::Failed`] if it has no negative definite Hessian at the place reached.
 pub fn laplace(target: &dyn LogDensity, start: &[f64]) -> Result<(Gaussian, Info), InferError> {
     let climbed = maximize(&Lbfgs::default(), target, start, MAX_STEPS)?;
     let polished = maximize(&Newton, target, &climbed.place.position, MAX_POLISH)?;
     let mut evaluator = Evaluator::new(target);
-    let (gaussian, log_evidence) = around(&mut evaluator, &polished.place)?;
+    let (gaussian, log_evidence) =
+        around(&mut evaluator, &polished.place).map_err(|error| match polished.stop {
+            Stop::Converged => error,
+            Stop::Stuck | Stop::MaxSteps => no_mode(target, &polished, None),
+        })?;
+    let newton_decrement = decrement(&gaussian, &polished.place);
+    if newton_decrement.is_nan() || newton_decrement > MODE_TOLERANCE {
+        return Err(no_mode(target, &polished, Some(newton_decrement)));
+    }
     let info = Info {
         mode: gaussian.mean.clone(),
         log_density: polished.place.log_density,
         log_evidence,
+        stop: polished.stop,
+        newton_decrement,
         n_gradients: climbed.n_gradients + polished.n_gradients + evaluator.n_gradients(),
     };
     Ok((gaussian, info))
+}
+
+/// lambda = |S' g|, with S S' the covariance.
+fn decrement(gaussian: &Gaussian, place: &Place) -> f64 {
+    let along: Vec<f64> = match &gaussian.scale {
+        Scale::Diagonal(sd) => sd.iter().zip(&place.grad).map(|(s, g)| s * g).collect(),
+        Scale::Lower(rows) => {
+            let d = place.grad.len();
+            let column = |j: usize| (j..d).map(move |i| rows[i * d + j] * place.grad[i]);
+            (0..d).map(|j| column(j).sum()).collect()
+        }
+    };
+    dense::norm(&along)
+}
+
+/// The error of an ascent that ended on a slope.
+fn no_mode(target: &dyn LogDensity, ended: &Optimum, newton_decrement: Option<f64>) -> InferError {
+    let grad = &ended.place.grad;
+    let steepest = (0..grad.len())
+        .max_by(|&i, &j| grad[i].abs().total_cmp(&grad[j].abs()))
+        .unwrap_or(0);
+    InferError::NoMode {
+        stop: ended.stop,
+        coordinate: target.layout().coordinate(steepest),
+        value: ended.place.position[steepest],
+        slope: grad[steepest],
+        newton_decrement,
+        place: Box::new(ended.place.clone()),
+    }
 }
 
 /// The approximation around a mode, and its estimate of the log evidence, nats.
@@ -100,6 +151,7 @@ fn covariance_factor(precision: &Mat<f64>) -> Option<Scale> {
 mod tests {
     use super::*;
     use crate::targets::{Quadratic, Rosenbrock};
+    use jensen_density::{Layout, Reject};
 
     #[test]
     fn a_gaussian_is_its_own_approximation() {
@@ -120,6 +172,69 @@ mod tests {
         let variances = q.scale.variances();
         assert!((variances[0] - 0.5).abs() < 1e-4, "{variances:?}");
         assert!((variances[1] - 2.005).abs() < 4e-4, "{variances:?}");
+    }
+
+    /// A Gaussian whose values are rounded to a grid, as by a solver inside the model, and whose gradient is right
+    /// but for an addend.
+    struct Rough {
+        smooth: Quadratic,
+        grid: f64,
+        addend: f64,
+    }
+
+    impl LogDensity for Rough {
+        fn layout(&self) -> &Layout {
+            self.smooth.layout()
+        }
+
+        fn log_density_and_grad(
+            &self,
+            position: &[f64],
+            grad: &mut [f64],
+            scratch: &mut [f64],
+        ) -> Result<f64, Reject> {
+            let value = (self.smooth).log_density_and_grad(position, grad, scratch)?;
+            grad[1] += self.addend;
+            Ok((value / self.grid).round() * self.grid)
+        }
+    }
+
+    #[test]
+    fn a_place_on_a_slope_is_no_mode() {
+        let target = Rough {
+            smooth: Quadratic::new(&[2.0, 0.5], &[3.0, -1.0]),
+            grid: 1e-9,
+            addend: 10.0,
+        };
+        match laplace(&target, &[0.0; 2]).unwrap_err() {
+            InferError::NoMode {
+                stop,
+                coordinate,
+                slope,
+                newton_decrement,
+                place,
+                ..
+            } => {
+                assert_eq!((stop, coordinate.as_str()), (Stop::Stuck, "x[2]"));
+                // Where it begins: the true gradient is (3/4, -4), and what it points to lies lower.
+                assert_eq!((slope, place.position), (6.0, vec![0.0, 0.0]));
+                let decrement = newton_decrement.unwrap();
+                assert!((decrement - 1.5f64.hypot(3.0)).abs() < 1e-6, "{decrement}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn few_digits_of_the_density_do_not_hide_a_mode() {
+        let target = Rough {
+            smooth: Quadratic::new(&[2.0, 0.5], &[3.0, -1.0]),
+            grid: 1e-8,
+            addend: 0.0,
+        };
+        let (q, info) = laplace(&target, &[0.0; 2]).unwrap();
+        assert!(info.newton_decrement < MODE_TOLERANCE, "{info:?}");
+        assert!((q.mean[1] + 1.0).abs() < 1e-3, "{info:?}");
     }
 
     #[test]

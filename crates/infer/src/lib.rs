@@ -9,18 +9,24 @@
 //! - a method that is **done in one go** is a function that returns its approximation and what it
 //!   measured.
 //!
+//! [`fit_with`] runs any [`Method`] by name and gives one form of answer with the referee's verdict;
+//! [`ladder::fit`] is for when no method is named.
+//!
 //! Signs: `elbo` rises, `loss` falls, `kl` is at least zero; everything is in nats.
 
 mod algorithm;
+mod confirm;
 pub mod dadvi;
 mod dense;
 pub mod drive;
 mod error;
 pub mod family;
+mod identity;
 pub mod importance;
 pub mod ladder;
 pub mod laplace;
 pub mod mcmc;
+pub mod method;
 pub mod optimize;
 pub mod pathfinder;
 pub mod referee;
@@ -34,3 +40,4 @@ mod targets;
 
 pub use algorithm::Algorithm;
 pub use error::InferError;
+pub use method::{FitOptions, Fitted, Method, fit_with};

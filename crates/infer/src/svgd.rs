@@ -6,6 +6,10 @@
 //! ([liu-2016], Eq. 8 and Alg. 1) with k(x, y) = exp(-|x - y|^2 / h), h = med^2 / ln n, med the median
 //! distance between particles. A step costs n gradients, which run in parallel, and order n^2 d operations.
 //!
+//! Both the kernel and the steps measure each coordinate in a scale of its own, so that units do not matter: a
+//! change of variables x = s u, under which the method is the same for u. The scales, and where particles begin,
+//! come from a Gaussian that a quasi-Newton ascent from the start finds, so nothing has to be set.
+//!
 //! Use it for a handful of dimensions where a few well-placed points are wanted: in many dimensions the
 //! particles lie too close together and variances come out too small.
 //!
@@ -16,9 +20,12 @@
 //! (1 + t / 100)^-1/2, which ends the jitter that a constant step leaves.
 
 use crate::mcmc::check::positive;
-use crate::{Algorithm, InferError};
-use jensen_density::{Evaluator, Layout, Reject};
-use jensen_posterior::Draws;
+use crate::optimize::Place;
+use crate::pathfinder::{Pathfinder, pathfinder};
+use crate::referee::drift::moments;
+use crate::{Algorithm, InferError, laplace};
+use jensen_density::{Evaluator, Layout, LogDensity, Reject};
+use jensen_posterior::{Approximation, Draws};
 use jensen_rng::Stream;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -28,19 +35,29 @@ use serde::{Deserialize, Serialize};
 pub struct Svgd {
     /// Number of particles n, at least 2. Default 100.
     pub n_particles: usize,
-    /// Standard deviation of the first particles around the start, in units of position; positive.
-    /// Default 1.
-    pub spread: f64,
-    /// Size of the first step in every coordinate, relative to the spread; positive. Default 0.1. It decides
+    /// Where the first particles lie, and the scale of each coordinate.
+    pub spread: Spread,
+    /// Size of the first step in every coordinate, relative to its scale; positive. Default 0.1. It decides
     /// speed and not the result.
     pub step_size: f64,
+}
+
+/// Where the first particles lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Spread {
+    /// Draws of a Gaussian, with its standard deviations as scales: that of a path of Pathfinder from the start, or
+    /// Laplace's at its end, whichever has the better bound. Around the start with standard deviation 1 where there
+    /// is none.
+    Found,
+    /// Around the start with this standard deviation in every coordinate, units of position; positive.
+    Fixed(f64),
 }
 
 impl Default for Svgd {
     fn default() -> Self {
         Self {
             n_particles: 100,
-            spread: 1.0,
+            spread: Spread::Found,
             step_size: 0.1,
         }
     }
@@ -51,6 +68,10 @@ impl Default for Svgd {
 pub struct SvgdState {
     /// The particles, `[n, d]`.
     pub particles: Vec<f64>,
+    /// The scale of each coordinate, `[d]`, units of position.
+    pub scales: Vec<f64>,
+    /// Gradients used before the first step, those of the path included.
+    pub n_gradients_start: u64,
     /// Running mean squares of phi, `[n, d]`.
     squares: Vec<f64>,
     /// Steps done.
@@ -60,9 +81,9 @@ pub struct SvgdState {
 /// What a step measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SvgdInfo {
-    /// The bandwidth h, squared units of position.
+    /// The bandwidth h, in squared scales.
     pub bandwidth: f64,
-    /// Root mean square of phi over particles and coordinates: 0 at rest.
+    /// Root mean square of phi over particles and coordinates, in scales: 0 at rest.
     pub phi_rms: f64,
     /// Mean log density of the accepted particles before the step, nats; none if all were refused.
     pub mean_log_density: Option<f64>,
@@ -85,20 +106,25 @@ impl Algorithm for Svgd {
         stream: &Stream,
     ) -> Result<SvgdState, InferError> {
         self.check()?;
-        let mut grad = vec![0.0; position.len()];
-        evaluator
-            .log_density_and_grad(position, &mut grad)
-            .map_err(InferError::StartRefused)?;
-        let particles: Vec<f64> = (0..self.n_particles as u64)
-            .flat_map(|i| {
-                let mut stream = stream.child("particle", i);
-                let around = |x: &f64| x + self.spread * stream.normal();
-                position.iter().map(around).collect::<Vec<f64>>()
-            })
-            .collect();
+        let before = evaluator.n_gradients();
+        Place::start(evaluator, position)?;
+        let mut n_gradients_start = evaluator.n_gradients() - before;
+        let (particles, scales) = match self.spread {
+            Spread::Fixed(sd) => around(position, sd, self.n_particles, stream),
+            Spread::Found => {
+                let (found, used) = gaussian_from(evaluator.target(), position, stream);
+                n_gradients_start += used;
+                match found {
+                    Some(q) => drawn_from(q.as_ref(), self.n_particles, stream),
+                    None => around(position, 1.0, self.n_particles, stream),
+                }
+            }
+        };
         Ok(SvgdState {
             squares: vec![0.0; particles.len()],
             particles,
+            scales,
+            n_gradients_start,
             step: 0,
         })
     }
@@ -119,16 +145,28 @@ impl Algorithm for Svgd {
                 },
             )
             .collect();
-        let bandwidth = median_bandwidth(&state.particles, d);
-        let phi = direction(&state.particles, &gradients, bandwidth, d);
+        // In units of the scales: u = x / s, and the gradient by u is s times that by x.
+        let scales = state.scales.iter().cycle();
+        let scaled: Vec<f64> = state
+            .particles
+            .iter()
+            .zip(scales.clone())
+            .map(|(x, s)| x / s)
+            .collect();
+        let by_scaled: Vec<Vec<f64>> = (gradients.iter())
+            .map(|(_, grad)| grad.iter().zip(&state.scales).map(|(g, s)| g * s).collect())
+            .collect();
+        let bandwidth = median_bandwidth(&scaled, d);
+        let phi = direction(&scaled, &by_scaled, bandwidth, d);
         state.step += 1;
-        let size = self.step_size * self.spread / (1.0 + state.step as f64 / 100.0).sqrt();
-        for ((x, square), phi) in state.particles.iter_mut().zip(&mut state.squares).zip(&phi) {
+        let size = self.step_size / (1.0 + state.step as f64 / 100.0).sqrt();
+        let moving = state.particles.iter_mut().zip(&mut state.squares);
+        for (((x, square), phi), scale) in moving.zip(&phi).zip(scales) {
             // The first square begins the mean; later ones enter with a tenth.
             let weight = if state.step == 1 { 1.0 } else { 0.1 };
             *square += weight * (phi * phi - *square);
             if *square > 0.0 {
-                *x += size * phi / square.sqrt();
+                *x += scale * size * phi / square.sqrt();
             }
         }
         let values: Vec<f64> = gradients
@@ -157,9 +195,76 @@ impl Svgd {
                 found: self.n_particles.to_string(),
             });
         }
-        positive("spread", self.spread)?;
+        if let Spread::Fixed(sd) = self.spread {
+            positive("spread", sd)?;
+        }
         positive("step_size", self.step_size)
     }
+}
+
+/// Draws by which the standard deviations of a Gaussian are told: within five per cent.
+const N_SCALE_DRAWS: u64 = 200;
+/// Draws by which two Gaussians are compared.
+const N_BOUND_DRAWS: u64 = 25;
+
+/// A Gaussian that an ascent from a start finds, if it finds one, and the gradients used.
+fn gaussian_from(
+    target: &dyn LogDensity,
+    start: &[f64],
+    stream: &Stream,
+) -> (Option<Box<dyn Approximation>>, u64) {
+    let Ok(path) = pathfinder(
+        target,
+        start,
+        &Pathfinder::default(),
+        &stream.child("path", 0),
+    ) else {
+        return (None, 0);
+    };
+    let mut evaluator = Evaluator::new(target);
+    let laplace = laplace::around(&mut evaluator, &path.optimum.place);
+    let mut bound = |q: &dyn Approximation| -> f64 {
+        let mut position = vec![0.0; start.len()];
+        (0..N_BOUND_DRAWS)
+            .map(|i| {
+                let ln_q = q.sample(&mut stream.child("bound", i), &mut position);
+                (evaluator.log_density(&position) - ln_q) / N_BOUND_DRAWS as f64
+            })
+            .sum()
+    };
+    let chosen: Box<dyn Approximation> = match laplace {
+        Ok((gaussian, _)) if bound(&gaussian) > bound(&path.gaussian) => Box::new(gaussian),
+        _ => Box::new(path.gaussian),
+    };
+    (Some(chosen), path.n_gradients + evaluator.n_gradients())
+}
+
+/// Particles `[n, d]` drawn from a Gaussian, and its standard deviations `[d]`.
+fn drawn_from(q: &dyn Approximation, n: usize, stream: &Stream) -> (Vec<f64>, Vec<f64>) {
+    let draws = |label: &str, n: u64| -> Vec<f64> {
+        (0..n)
+            .flat_map(|i| {
+                let mut position = vec![0.0; q.dim()];
+                q.sample(&mut stream.child(label, i), &mut position);
+                position
+            })
+            .collect()
+    };
+    let rows = draws("scale", N_SCALE_DRAWS);
+    let (_, sd) = moments(rows.chunks_exact(q.dim()), q.dim(), N_SCALE_DRAWS as f64);
+    (draws("particle", n as u64), sd)
+}
+
+/// Particles `[n, d]` around a position with one standard deviation, and the scales `[d]`.
+fn around(position: &[f64], sd: f64, n: usize, stream: &Stream) -> (Vec<f64>, Vec<f64>) {
+    let particles = (0..n as u64)
+        .flat_map(|i| {
+            let mut stream = stream.child("particle", i);
+            let around = |x: &f64| x + sd * stream.normal();
+            position.iter().map(around).collect::<Vec<f64>>()
+        })
+        .collect();
+    (particles, vec![sd; position.len()])
 }
 
 impl SvgdState {
@@ -193,17 +298,12 @@ fn median_bandwidth(particles: &[f64], d: usize) -> f64 {
 }
 
 /// phi, `[n, d]`. Every sum runs over the particles in their order, whichever thread does it.
-fn direction(
-    particles: &[f64],
-    gradients: &[(Result<f64, Reject>, Vec<f64>)],
-    bandwidth: f64,
-    d: usize,
-) -> Vec<f64> {
+fn direction(particles: &[f64], gradients: &[Vec<f64>], bandwidth: f64, d: usize) -> Vec<f64> {
     let n = gradients.len() as f64;
     (particles.par_chunks(d))
         .flat_map_iter(|x| {
             let mut phi = vec![0.0; d];
-            for (other, (_, grad)) in particles.chunks_exact(d).zip(gradients) {
+            for (other, grad) in particles.chunks_exact(d).zip(gradients) {
                 let kernel = (-square_distance(x, other) / bandwidth).exp();
                 for (((phi, x), other), grad) in phi.iter_mut().zip(x).zip(other).zip(grad) {
                     // The derivative of the kernel by the other particle pushes away from it.
@@ -224,14 +324,10 @@ mod tests {
     use super::*;
     use crate::drive::{Flow, Keep, drive};
     use crate::mcmc::laws::{self, Target};
+    use crate::targets::Quadratic;
     use jensen_run::{Checkpoints, RunFolder, Silent};
 
-    fn settled(
-        svgd: &Svgd,
-        target: &dyn jensen_density::LogDensity,
-        start: &[f64],
-        n_steps: u64,
-    ) -> SvgdState {
+    fn settled(svgd: &Svgd, target: &dyn LogDensity, start: &[f64], n_steps: u64) -> SvgdState {
         let stream = Stream::from_seed(3);
         let go_on = |_, _: &SvgdState, _| Flow::Continue;
         drive(
@@ -274,6 +370,28 @@ mod tests {
         }
     }
 
+    /// Whatever the units: means far from the start, standard deviations of 10^-4, 10^4 and both.
+    #[test]
+    fn particles_arrive_whatever_the_scales_are() {
+        const MEAN_TOLERANCE: f64 = 0.05;
+        const SD_TOLERANCE: f64 = 0.1;
+        for (sd, mean) in [
+            ([1e4, 1e4], [3e4, -2e4]),
+            ([1e-4, 1e-4], [3e-4, -2e-4]),
+            ([1e-4, 1e4], [2.0, 5e4]),
+        ] {
+            let target = Quadratic::new(&sd, &mean);
+            let state = settled(&Svgd::default(), &target, &[0.0, 0.0], 1000);
+            let (found, found_sd) = moments(state.particles.chunks_exact(2), 2, 100.0);
+            for i in 0..2 {
+                let off = (found[i] - mean[i]) / sd[i];
+                assert!(off.abs() < MEAN_TOLERANCE, "{sd:?}: {off}");
+                let ratio = found_sd[i] / sd[i];
+                assert!((ratio - 1.0).abs() < SD_TOLERANCE, "{sd:?}: {ratio}");
+            }
+        }
+    }
+
     /// Two particles at 0 and 2 on a standard normal: h = 4 / ln 2, kernel 1/2 between them.
     /// phi(0) = (0 + (-2 - 2 * 2 ln 2 / 4) / 2) / 2, phi(2) = (-2 + (0 + ln 2) / 2) / 2.
     #[test]
@@ -281,7 +399,7 @@ mod tests {
         let particles = [0.0, 2.0];
         let h = median_bandwidth(&particles, 1);
         assert!((h - 4.0 / 2f64.ln()).abs() < 1e-14);
-        let gradients = vec![(Ok(0.0), vec![0.0]), (Ok(-2.0), vec![-2.0])];
+        let gradients = vec![vec![0.0], vec![-2.0]];
         let phi = direction(&particles, &gradients, h, 1);
         assert!((phi[0] - (-2.0 - 2f64.ln()) / 4.0).abs() < 1e-14, "{phi:?}");
         assert!((phi[1] - (-1.0 + 2f64.ln() / 4.0)).abs() < 1e-14, "{phi:?}");
@@ -338,7 +456,10 @@ mod tests {
             if x[0] < 0.0 { f64::NEG_INFINITY } else { -x[0] }
         });
         let mut evaluator = Evaluator::new(&half);
-        let svgd = Svgd::default();
+        let svgd = Svgd {
+            spread: Spread::Fixed(1.0),
+            ..Svgd::default()
+        };
         let stream = Stream::from_seed(1);
         let mut state = svgd.init(&mut evaluator, &[0.1], &stream).unwrap();
         let info = svgd.step(&mut evaluator, &mut state, &stream);
@@ -356,7 +477,7 @@ mod tests {
             (
                 "spread",
                 Svgd {
-                    spread: f64::INFINITY,
+                    spread: Spread::Fixed(f64::INFINITY),
                     ..svgd
                 },
             ),

@@ -73,7 +73,6 @@ pub fn importance_weighted(ln_weights: &[f64], k: usize) -> Result<Estimate, Pos
 /// Fewer than two draws, and those of [`Psis::smooth`].
 pub fn importance(ln_weights: &[f64]) -> Result<(Estimate, Psis), PosteriorError> {
     let psis = Psis::smooth(ln_weights)?;
-    let s = ln_weights.len() as f64;
     if ln_weights.len() < 2 {
         return Err(PosteriorError::TooFewDraws {
             what: "the evidence with its standard error",
@@ -81,11 +80,5 @@ pub fn importance(ln_weights: &[f64]) -> Result<(Estimate, Psis), PosteriorError
             found: ln_weights.len(),
         });
     }
-    // Weights relative to their mean.
-    let relative: Vec<f64> = psis.ln_weights.iter().map(|x| x.exp() * s).collect();
-    let estimate = Estimate {
-        value: psis.ln_mean_weight,
-        se: (variance(&relative) / s).sqrt(),
-    };
-    Ok((estimate, psis))
+    Ok((psis.log_evidence(), psis))
 }

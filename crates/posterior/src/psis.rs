@@ -11,6 +11,8 @@
 //! Cost O(S ln S + M^1.5).
 
 use crate::PosteriorError;
+use crate::ess::variance;
+use crate::evidence::Estimate;
 use crate::gpd::Gpd;
 
 /// Fewer tail weights than this tell nothing about a tail; k-hat is infinite then.
@@ -100,6 +102,18 @@ impl Psis {
     /// Whether k-hat lies below the threshold for this number of draws.
     pub fn is_good(&self) -> bool {
         self.k_hat < threshold(self.ln_weights.len())
+    }
+
+    /// ln Z, nats, by the mean weight of draws of a normalized q, with its standard error by the delta method,
+    /// sd(w) / (mean(w) sqrt s), which wants two draws. To be trusted where k-hat is good.
+    pub fn log_evidence(&self) -> Estimate {
+        let s = self.ln_weights.len() as f64;
+        // Weights relative to their mean.
+        let relative: Vec<f64> = self.ln_weights.iter().map(|x| x.exp() * s).collect();
+        Estimate {
+            value: self.ln_mean_weight,
+            se: (variance(&relative) / s).sqrt(),
+        }
     }
 
     /// Effective number of independent draws that the weights leave, in [1, s].

@@ -21,6 +21,7 @@
 use super::check::enough_warmup;
 use super::metropolis::{best_acceptance, rate};
 use super::{Kernel, Transition};
+use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_rng::Stream;
@@ -69,10 +70,7 @@ impl Algorithm for AdaptiveMetropolis {
     ) -> Result<AdaptiveMetropolisState, InferError> {
         enough_warmup(self.n_warmup, "covariance of the proposals")?;
         let d = position.len();
-        let mut grad = vec![0.0; d];
-        let log_density = evaluator
-            .log_density_and_grad(position, &mut grad)
-            .map_err(InferError::StartRefused)?;
+        let log_density = Place::start(evaluator, position)?.log_density;
         let mut factor = vec![0.0; d * d];
         factor.iter_mut().step_by(d + 1).for_each(|l| *l = 1.0);
         Ok(AdaptiveMetropolisState {

@@ -12,6 +12,7 @@ use super::check::enough_warmup;
 use super::metropolis::{best_acceptance, rate};
 use super::slice::{learn_width, move_coordinate};
 use super::{Divergence, Kernel, Transition};
+use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, Reject};
 use jensen_rng::Stream;
@@ -82,10 +83,7 @@ impl Algorithm for Blocks<'_> {
         _: &Stream,
     ) -> Result<BlocksState, InferError> {
         self.check(evaluator)?;
-        let mut grad = vec![0.0; position.len()];
-        let log_density = evaluator
-            .log_density_and_grad(position, &mut grad)
-            .map_err(InferError::StartRefused)?;
+        let log_density = Place::start(evaluator, position)?.log_density;
         let scales = (self.blocks.iter())
             .map(|block| match block.update {
                 Update::Exact(_) => Vec::new(),

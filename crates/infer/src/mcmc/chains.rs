@@ -7,7 +7,9 @@
 
 use super::check::{at_least_one, positive};
 use super::{ChainCost, Diverged, Kernel, SAMPLER_COLUMNS, Sampled, Transition};
-use crate::drive::{Keep, check_start, newest_checkpoint};
+use crate::drive::{Keep, newest_checkpoint, unreadable};
+use crate::identity::Identity;
+use crate::optimize::Place;
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
@@ -102,7 +104,7 @@ pub fn sample_chains<K: Kernel>(
         let (mut record, mut state) = match kept {
             Some(record) => {
                 let state = serde_json::from_value(record.state.clone());
-                let state = state.map_err(|error| other_run(error.to_string()))?;
+                let state = state.map_err(|error| unreadable(error.to_string()))?;
                 (record, state)
             }
             None => {
@@ -326,12 +328,7 @@ impl Job<'_> {
             Starts::Uniform { radius } => starts::uniform(evaluator, stream, ATTEMPTS, |_| *radius),
             Starts::At(positions) => {
                 let start = positions[chain_idx].clone();
-                check_start(self.target, &start)?;
-                let mut grad = vec![0.0; start.len()];
-                match evaluator.log_density_and_grad(&start, &mut grad) {
-                    Ok(_) => Ok(start),
-                    Err(reject) => Err(InferError::StartRefused(reject)),
-                }
+                Ok(Place::start(evaluator, &start)?.position)
             }
         }
     }
@@ -345,19 +342,13 @@ impl Job<'_> {
         let Some(mut checkpoint) = newest_checkpoint(keep)? else {
             return Ok(vec![None; n_chains]);
         };
-        if checkpoint.state["job"] != self.identity() {
-            return Err(other_run(format!(
-                "expected {}, found {}",
-                self.identity(),
-                checkpoint.state["job"]
-            )));
-        }
+        self.identity().check(&checkpoint.state["run"])?;
         let mut records: Vec<Option<Record>> =
             serde_json::from_value(checkpoint.state["chains"].take())
-                .map_err(|error| other_run(error.to_string()))?;
+                .map_err(|error| unreadable(error.to_string()))?;
         for tensor in checkpoint.tensors {
             let place = place(&mut records, &tensor.name)
-                .ok_or_else(|| other_run(format!("tensor {}", tensor.name)))?;
+                .ok_or_else(|| unreadable(format!("tensor {}", tensor.name)))?;
             *place = from_halves(&tensor.values);
         }
         Ok(records)
@@ -383,21 +374,16 @@ impl Job<'_> {
             })
             .collect();
         let step = records.iter().flatten().map(|record| record.step).sum();
-        let state = json!({"job": self.identity(), "chains": records});
+        let state = json!({"run": self.identity().to_json(), "chains": records});
         keep.checkpoints.save(step, &views, &state)?;
         keep.checkpoints.keep(2)?;
         Ok(())
     }
 
     /// Everything that decides the bits of the draws, apart from the target.
-    fn identity(&self) -> Value {
-        json!({
-            "method": self.name,
-            "settings": self.settings,
-            "options": format!("{:?}", self.options),
-            "dim": self.target.dim(),
-            "stream": self.stream.state().key,
-        })
+    fn identity(&self) -> Identity {
+        Identity::new(self.name, self.settings.clone(), self.target, self.stream)
+            .with_options(format!("{:?}", self.options))
     }
 
     fn gather(&self, records: Vec<Option<Record>>) -> Result<Sampled, InferError> {
@@ -438,14 +424,6 @@ fn place<'r>(records: &'r mut [Option<Record>], name: &str) -> Option<&'r mut Ve
         "draws" => Some(&mut record.draws),
         "sampler" => Some(&mut record.sampler),
         _ => None,
-    }
-}
-
-/// The error of a checkpoint that does not belong to this run.
-fn other_run(reason: String) -> InferError {
-    InferError::Failed {
-        method: "resume",
-        reason: format!("the checkpoint belongs to another run: {reason}"),
     }
 }
 

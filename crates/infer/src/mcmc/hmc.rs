@@ -12,6 +12,7 @@ use super::check::{at_least_one, enough_warmup, positive, probability};
 use super::dual_averaging::DualAveraging;
 use super::windows::Windows;
 use super::{Divergence, Kernel, Transition};
+use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_rng::Stream;
@@ -48,7 +49,7 @@ impl Default for Hmc {
 /// Where a chain stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HmcState {
-    point: Point,
+    point: Place,
     /// Steps done.
     step: u64,
     step_size: f64,
@@ -56,14 +57,6 @@ pub struct HmcState {
     windows: Windows,
     /// The diagonal of M^-1, `[d]`.
     variances: Vec<f64>,
-}
-
-/// A position with its log density and gradient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Point {
-    position: Vec<f64>,
-    log_density: f64,
-    grad: Vec<f64>,
 }
 
 impl Algorithm for Hmc {
@@ -78,15 +71,7 @@ impl Algorithm for Hmc {
     ) -> Result<HmcState, InferError> {
         self.check()?;
         let d = position.len();
-        let mut grad = vec![0.0; d];
-        let log_density = evaluator
-            .log_density_and_grad(position, &mut grad)
-            .map_err(InferError::StartRefused)?;
-        let point = Point {
-            position: position.to_vec(),
-            log_density,
-            grad,
-        };
+        let point = Place::start(evaluator, position)?;
         let variances = vec![1.0; d];
         let step_size = reasonable_step(evaluator, &point, &variances, 1.0, &mut stream.clone());
         Ok(HmcState {
@@ -214,7 +199,7 @@ fn draw_momentum(variances: &[f64], stream: &mut Stream) -> Vec<f64> {
 }
 
 /// H, nats.
-fn energy(point: &Point, momentum: &[f64], variances: &[f64]) -> f64 {
+fn energy(point: &Place, momentum: &[f64], variances: &[f64]) -> f64 {
     let kinetic: f64 = momentum.iter().zip(variances).map(|(p, v)| p * p * v).sum();
     0.5 * kinetic - point.log_density
 }
@@ -222,7 +207,7 @@ fn energy(point: &Point, momentum: &[f64], variances: &[f64]) -> f64 {
 /// One leapfrog step in place; after a rejection the point means nothing.
 fn leapfrog(
     evaluator: &mut Evaluator<'_>,
-    point: &mut Point,
+    point: &mut Place,
     momentum: &mut [f64],
     variances: &[f64],
     step_size: f64,
@@ -245,7 +230,7 @@ fn leapfrog(
 /// ([hoffman-2014], Alg. 4, with Stan's 0.8 in place of 1/2).
 fn reasonable_step(
     evaluator: &mut Evaluator<'_>,
-    start: &Point,
+    start: &Place,
     variances: &[f64],
     guess: f64,
     stream: &mut Stream,
@@ -285,7 +270,7 @@ mod tests {
             -0.5 * x[0] * x[0]
         });
         let mut evaluator = Evaluator::new(&target);
-        let mut point = Point {
+        let mut point = Place {
             position: vec![0.0],
             log_density: 0.0,
             grad: vec![0.0],

@@ -279,10 +279,7 @@ where
     );
     assert!(matches!(
         other,
-        Err(InferError::Failed {
-            method: "resume",
-            ..
-        })
+        Err(InferError::OtherRun { what: "stream", .. })
     ));
 
     // The same through the loop of iterative methods, stopped after its 30th step.

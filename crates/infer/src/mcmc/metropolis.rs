@@ -10,6 +10,7 @@
 
 use super::check::{enough_warmup, positive};
 use super::{Kernel, Transition};
+use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_rng::Stream;
@@ -73,10 +74,7 @@ impl Algorithm for Metropolis {
                 2.38 / (position.len() as f64).sqrt()
             }
         };
-        let mut grad = vec![0.0; position.len()];
-        let log_density = evaluator
-            .log_density_and_grad(position, &mut grad)
-            .map_err(InferError::StartRefused)?;
+        let log_density = Place::start(evaluator, position)?.log_density;
         Ok(MetropolisState {
             position: position.to_vec(),
             log_density,

@@ -66,10 +66,9 @@ use crate::Algorithm;
 use jensen_density::{LogDensity, Reject};
 use jensen_posterior::Draws;
 use serde::{Deserialize, Serialize};
-use std::fmt::Debug;
 
 /// An algorithm whose steps leave the target invariant once its warmup is over.
-pub trait Kernel: Algorithm<Info = Transition> + Debug {
+pub trait Kernel: Algorithm<Info = Transition> {
     /// Its name: `hmc`.
     fn name(&self) -> &'static str;
 

@@ -418,10 +418,7 @@ mod tests {
         assert!(matches!(with(11, &mut stopper), Err(InferError::Stopped)));
         assert!(matches!(
             with(12, &mut Silent),
-            Err(InferError::Failed {
-                method: "resume",
-                ..
-            })
+            Err(InferError::OtherRun { what: "stream", .. })
         ));
         evaluations.store(0, Ordering::Relaxed);
         assert_eq!(with(11, &mut Silent).unwrap(), unbroken);

@@ -10,6 +10,7 @@
 
 use super::check::{enough_warmup, positive};
 use super::{Kernel, Transition};
+use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_rng::Stream;
@@ -56,10 +57,7 @@ impl Algorithm for Slice {
     ) -> Result<SliceState, InferError> {
         positive("width", self.width)?;
         enough_warmup(self.n_warmup, "width")?;
-        let mut grad = vec![0.0; position.len()];
-        let log_density = evaluator
-            .log_density_and_grad(position, &mut grad)
-            .map_err(InferError::StartRefused)?;
+        let log_density = Place::start(evaluator, position)?.log_density;
         Ok(SliceState {
             position: position.to_vec(),
             log_density,

@@ -1,7 +1,11 @@
 //! Maximization of a log density: modes, and the paths to them that other methods use.
 //!
-//! The maximum of a posterior on the unconstrained scale is its MAP there, that of a likelihood alone the
-//! maximum-likelihood estimate; the methods do not care which of the two a density is.
+//! What is maximized is the [`LogDensity`] itself, and that contains the log-determinant of the transform. So the
+//! maximum of a posterior is the mode of its density over the unconstrained coordinates, which depends on how they
+//! were chosen: of a scale tau with coordinate ln tau it is the mode of the density of ln tau, tau p(tau), and not
+//! that of p(tau). For the same reason the maximum of a likelihood alone is the maximum-likelihood estimate only
+//! where every variable is unconstrained, so that the determinant is 1; elsewhere the determinant acts as if it were
+//! a prior. An estimate that does not depend on coordinates needs a density without the determinant.
 
 pub mod adam;
 pub mod gradient_descent;

@@ -2,16 +2,18 @@
 //!
 //! An ascent by L-BFGS leaves positions, gradients and an inverse Hessian H_l at each of them; each is a
 //! Gaussian N(x_l + H_l g_l, H_l), and a few draws estimate its ELBO ([zhang-2022], Alg. 1 to 4). One path
-//! is cheap and crude; several from different starts, pooled as a mixture and reweighted, are the first rung
-//! of the ladder. Gradients: those of the ascent and `n_elbo_draws` for each position on the path.
+//! is cheap and crude; several from different starts, pooled as a mixture and reweighted ([`multi_path`]), are
+//! the first rung of the ladder. Gradients: those of the ascent and `n_elbo_draws` for each position on the path.
 //!
 //! # Differences from the paper
 //! The bound of every position is estimated with the same noise, so that their comparison is not a lottery.
 //! Draws of several paths are weighted against the mixture of the paths, not each against its own.
 
 mod inverse_hessian;
+mod multi_path;
 
 pub use inverse_hessian::PathGaussian;
+pub use multi_path::{MultiPath, multi_path};
 
 use crate::dense::dot;
 use crate::optimize::lbfgs::{Lbfgs, State};

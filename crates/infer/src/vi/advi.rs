@@ -20,6 +20,7 @@
 use super::batch::row;
 use super::step_size::positive;
 use crate::family::{Family, MeanField};
+use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
 use jensen_posterior::{Approximation, Gaussian, Scale};
@@ -146,10 +147,8 @@ impl Algorithm for Advi {
         positive("n_elbo_draws", self.n_elbo_draws as f64)?;
         positive("n_trial", self.n_trial as f64)?;
         positive("every", self.every as f64)?;
+        Place::start(evaluator, position)?;
         let d = position.len();
-        evaluator
-            .log_density_and_grad(position, &mut vec![0.0; d])
-            .map_err(InferError::StartRefused)?;
         let mut params = position.to_vec();
         match self.full_rank {
             false => params.resize(2 * d, 0.0),

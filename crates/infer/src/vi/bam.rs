@@ -15,6 +15,7 @@
 
 use super::batch::row;
 use super::step_size::positive;
+use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use faer::{Mat, Side};
 use jensen_density::{Evaluator, Reject};
@@ -104,10 +105,8 @@ impl Algorithm for Bam {
                 found: self.n_draws.to_string(),
             });
         }
+        Place::start(evaluator, position)?;
         let d = position.len();
-        evaluator
-            .log_density_and_grad(position, &mut vec![0.0; d])
-            .map_err(InferError::StartRefused)?;
         let mut lower = vec![0.0; d * d];
         for i in 0..d {
             lower[i * d + i] = self.start_sd;

@@ -51,9 +51,9 @@ pub use sgvi::{Check, Sgvi, SgviInfo, SgviState};
 pub use step_size::{Adam, Averaging, Distance, RobbinsMonro, StepRule, StepState};
 
 use crate::InferError;
-use crate::drive::{Flow, drive};
+use crate::drive::{Flow, Keep, drive};
 use crate::family::Family;
-use jensen_density::{Evaluator, LogDensity, Reject};
+use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Approximation;
 use jensen_rng::Stream;
 use jensen_run::Observer;
@@ -96,11 +96,11 @@ const REJECTED_SHARE_MAX: f64 = 0.5;
 const N_DRAWS_JUDGED: u64 = 200;
 
 /// Fits a family from a start `[d]` by [`Sgvi`] with its defaults, at most `n_steps` steps; no step size is to
-/// be set. The result says why it ended; whether it is any good is for a referee to say.
+/// be set. The result says why it ended; whether it is any good is for a referee to say. It keeps nothing:
+/// [`fit_kept`] can be interrupted.
 ///
 /// # Errors
-/// [`InferError`] for a start that is not finite or refused, for a density that refuses most draws, and
-/// [`InferError::Stopped`] if the observer asks to stop.
+/// Those of [`fit_kept`].
 pub fn fit(
     target: &dyn LogDensity,
     family: &dyn Family,
@@ -109,24 +109,35 @@ pub fn fit(
     stream: &Stream,
     observer: &mut dyn Observer,
 ) -> Result<Fit, InferError> {
+    fit_kept(target, family, start, n_steps, stream, None, observer)
+}
+
+/// [`fit`] that goes on from the newest checkpoint of `keep`, to the bits of an unbroken run.
+///
+/// # Errors
+/// [`InferError`] for a start that is not finite or refused, for a family of another dimension than the density,
+/// for a density that refuses most draws, for checkpoints that cannot be read or are of another run, and
+/// [`InferError::Stopped`] if the observer asks to stop; the state is kept then.
+pub fn fit_kept(
+    target: &dyn LogDensity,
+    family: &dyn Family,
+    start: &[f64],
+    n_steps: u64,
+    stream: &Stream,
+    keep: Option<&Keep>,
+    observer: &mut dyn Observer,
+) -> Result<Fit, InferError> {
     let sgvi = Sgvi::new(family);
-    let (mut n_gradients, mut stop, mut refusal) = (1, Stop::StepLimit, None);
     let driven = drive(
         &sgvi,
         target,
         start,
         n_steps,
         stream,
-        None,
+        keep,
         observer,
         |_, state, info| {
-            n_gradients += info.n_gradients;
-            refusal = info.reject.clone().or(refusal.take());
-            if info.converged {
-                stop = Stop::Converged;
-            }
-            let refused = state.n_draws >= N_DRAWS_JUDGED
-                && refused_most(state.n_rejected, state.n_draws, &refusal).is_err();
+            let refused = state.n_draws >= N_DRAWS_JUDGED && refused_most(state).is_err();
             match info.converged || refused {
                 true => Flow::Done,
                 false => Flow::Continue,
@@ -137,35 +148,48 @@ pub fn fit(
         return Err(InferError::Stopped);
     }
     let state = driven.state;
-    refused_most(state.n_rejected, state.n_draws, &refusal)?;
+    refused_most(&state)?;
     let mut evaluator = Evaluator::new(target);
     let last = stream.child("elbo", 0);
     let batch = Batch::draw(family, &state.averaged, &mut evaluator, &last, N_ELBO_DRAWS);
-    refused_most(batch.n_rejected as u64, N_ELBO_DRAWS as u64, &batch.reject)?;
+    if let Some(reject) = batch.reject {
+        refused(
+            batch.n_rejected as u64,
+            N_ELBO_DRAWS as u64,
+            &reject.to_string(),
+        )?;
+    }
     let (elbo, elbo_error) = mean_and_error(&batch.ln_w);
     Ok(Fit {
         approximation: family.member(&state.averaged),
         elbo,
         elbo_error,
         n_steps: driven.step,
-        n_gradients: n_gradients + evaluator.n_gradients(),
+        n_gradients: state.n_gradients + evaluator.n_gradients(),
         n_rejected: state.n_rejected,
-        stop,
+        stop: match state.converged() {
+            true => Stop::Converged,
+            false => Stop::StepLimit,
+        },
         params: state.averaged,
     })
 }
 
-/// An error if the density refused most draws.
-fn refused_most(n_rejected: u64, n_draws: u64, refusal: &Option<Reject>) -> Result<(), InferError> {
-    match refusal {
-        Some(last) if n_rejected as f64 > REJECTED_SHARE_MAX * n_draws as f64 => {
-            Err(InferError::Failed {
-                method: "sgvi",
-                reason: format!(
-                    "the density refused {n_rejected} of {n_draws} draws; the last: {last}"
-                ),
-            })
-        }
-        _ => Ok(()),
+/// An error if the density refused most draws of the steps.
+fn refused_most(state: &SgviState) -> Result<(), InferError> {
+    let last = state.last_refusal.as_deref().unwrap_or_default();
+    refused(state.n_rejected, state.n_draws, last)
+}
+
+/// An error if most draws were refused.
+fn refused(n_rejected: u64, n_draws: u64, last: &str) -> Result<(), InferError> {
+    match n_rejected as f64 > REJECTED_SHARE_MAX * n_draws as f64 {
+        false => Ok(()),
+        true => Err(InferError::Failed {
+            method: "sgvi",
+            reason: format!(
+                "the density refused {n_rejected} of {n_draws} draws; the last: {last}"
+            ),
+        }),
     }
 }

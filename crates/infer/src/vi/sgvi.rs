@@ -24,10 +24,12 @@ use super::step_size::{Adam, Averaging, RobbinsMonro, StepRule, StepState, posit
 use super::{Batch, Objective};
 use crate::dense::norm;
 use crate::family::Family;
+use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, Factored, Reject};
 use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
+use std::fmt::{self, Debug, Formatter};
 
 /// Options.
 #[derive(Clone, Copy)]
@@ -81,6 +83,28 @@ impl<'a> Sgvi<'a> {
     }
 }
 
+impl Debug for Sgvi<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sgvi")
+            .field("family", &self.family.name())
+            .field("dim", &self.family.dim())
+            .field("estimator", &self.estimator)
+            .field("objective", &self.objective)
+            .field("n_draws", &self.n_draws)
+            .field("steps", &self.steps)
+            .field("averaging", &self.averaging)
+            .field("start_sd", &self.start_sd)
+            .field("tolerance", &self.tolerance)
+            .field("first_check", &self.first_check)
+            .field("n_check", &self.n_check)
+            .field(
+                "factored",
+                &self.factored.map(|factored| factored.n_factors()),
+            )
+            .finish()
+    }
+}
+
 /// What a run carries from step to step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SgviState {
@@ -102,6 +126,17 @@ pub struct SgviState {
     pub n_draws: u64,
     /// Draws refused so far.
     pub n_rejected: u64,
+    /// The newest refusal in words.
+    pub last_refusal: Option<String>,
+    /// Gradients of the log density used so far, that at the start and those of checks included.
+    pub n_gradients: u64,
+}
+
+impl SgviState {
+    /// Whether the stop rule is satisfied.
+    pub fn converged(&self) -> bool {
+        self.n_passed >= N_PASSES
+    }
 }
 
 /// What a step measured.
@@ -167,10 +202,9 @@ impl Algorithm for Sgvi<'_> {
         _stream: &Stream,
     ) -> Result<SgviState, InferError> {
         self.check_options(evaluator.dim())?;
-        let mut grad = vec![0.0; position.len()];
-        evaluator
-            .log_density_and_grad(position, &mut grad)
-            .map_err(InferError::StartRefused)?;
+        let before = evaluator.n_gradients();
+        let place = Place::start(evaluator, position)?;
+        (self.estimator).check_factors(self.factored, evaluator.target(), &place)?;
         let params = (self.family).start(position, &vec![self.start_sd; position.len()]);
         Ok(SgviState {
             averaged: params.clone(),
@@ -182,6 +216,8 @@ impl Algorithm for Sgvi<'_> {
             n_passed: 0,
             n_draws: 0,
             n_rejected: 0,
+            last_refusal: None,
+            n_gradients: evaluator.n_gradients() - before,
         })
     }
 
@@ -194,7 +230,6 @@ impl Algorithm for Sgvi<'_> {
         let gradients_before = evaluator.n_gradients();
         let batch = Batch::draw(self.family, &state.params, evaluator, stream, self.n_draws);
         state.n_draws += self.n_draws as u64;
-        state.n_rejected += batch.n_rejected as u64;
         let values: Vec<f64> = (batch.ln_w.chunks_exact(self.objective.n_samples()))
             .map(|group| self.objective.value(group))
             .collect();
@@ -207,9 +242,16 @@ impl Algorithm for Sgvi<'_> {
             baseline: state.baseline,
         };
         let gradients = self.estimator.gradients(problem, &batch);
+        let (mut n_rejected, mut reject) = (batch.n_rejected, batch.reject);
+        let gradients = gradients.unwrap_or_else(|refused| {
+            // Factors that refuse what their density accepts spoil the whole step.
+            (n_rejected, reject) = (self.n_draws, Some(refused));
+            Vec::new()
+        });
+        state.n_rejected += n_rejected as u64;
         let (mut gradient, gradient_variance) = mean_of_rows(&gradients, state.params.len());
         let gradient_norm = norm(&gradient);
-        let step_length = match values.is_empty() || !gradient_norm.is_finite() {
+        let step_length = match gradients.is_empty() || !gradient_norm.is_finite() {
             true => None,
             false => self.advance(state, &mut gradient),
         };
@@ -222,17 +264,22 @@ impl Algorithm for Sgvi<'_> {
             self.averaging.update(t, &state.params, &mut state.averaged);
         }
         let check = (t >= state.next_check).then(|| self.compare(evaluator, state, stream));
+        let n_gradients = evaluator.n_gradients() - gradients_before;
+        state.n_gradients += n_gradients;
+        if let Some(refused) = &reject {
+            state.last_refusal = Some(refused.to_string());
+        }
         SgviInfo {
             bound,
             bound_error,
             gradient_norm,
             gradient_variance,
             step_length: step_length.unwrap_or(0.0),
-            n_gradients: evaluator.n_gradients() - gradients_before,
-            n_rejected: batch.n_rejected,
-            reject: batch.reject,
+            n_gradients,
+            n_rejected,
+            reject,
             check,
-            converged: state.n_passed >= N_PASSES,
+            converged: state.converged(),
         }
     }
 }
@@ -331,7 +378,8 @@ impl Sgvi<'_> {
     fn check_options(&self, dim: usize) -> Result<(), InferError> {
         let k = self.objective.n_samples();
         if self.family.dim() != dim {
-            return Err(InferError::Length {
+            return Err(InferError::FamilyDim {
+                family: self.family.name(),
                 expected: dim,
                 found: self.family.dim(),
             });

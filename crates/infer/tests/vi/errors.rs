@@ -1,7 +1,7 @@
 //! What cannot be fitted is refused with a typed error that names the place.
 
 use crate::targets::{Gaussian, edged};
-use jensen_density::{Evaluator, LogDensity};
+use jensen_density::{Cause, Evaluator, Factored, Layout, LogDensity, Reject};
 use jensen_infer::family::{Family, FullRank, MeanField};
 use jensen_infer::vi::{
     Advi, Bam, Baseline, Estimator, Objective, RobbinsMonro, Score, Sgvi, StepRule, fit,
@@ -42,13 +42,11 @@ fn starts_that_are_no_place_to_start_from() {
         }
     ));
     let wrong = MeanField { dim: 3 };
-    assert!(matches!(
-        failed(&target, &wrong, &[0.0; 2]),
-        InferError::Length {
-            expected: 2,
-            found: 3
-        }
-    ));
+    let error = failed(&target, &wrong, &[0.0; 2]);
+    assert!(
+        matches!(&error, InferError::FamilyDim { family, expected: 2, found: 3 } if family == "mean-field"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -208,4 +206,150 @@ fn options_that_contradict_each_other() {
         advi.init(&mut evaluator, &[0.0; 3], &Stream::from_seed(1))
             .is_err()
     );
+}
+
+/// Factors of the mild Gaussian with one thing wrong.
+struct Wrong {
+    right: Gaussian,
+    layout: Layout,
+    /// Added to the first factor, nats.
+    addend: f64,
+    coordinates: Vec<usize>,
+    /// Refuses x[1] above this.
+    edge: f64,
+}
+
+impl Wrong {
+    fn none() -> Self {
+        Self {
+            right: Gaussian::mild(),
+            layout: crate::targets::layout(3),
+            addend: 0.0,
+            coordinates: vec![0],
+            edge: f64::INFINITY,
+        }
+    }
+}
+
+impl LogDensity for Wrong {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn log_density_and_grad(
+        &self,
+        x: &[f64],
+        grad: &mut [f64],
+        scratch: &mut [f64],
+    ) -> Result<f64, Reject> {
+        self.right.log_density_and_grad(x, grad, scratch)
+    }
+}
+
+impl Factored for Wrong {
+    fn n_factors(&self) -> usize {
+        self.right.n_factors()
+    }
+
+    fn coordinates(&self, factor: usize) -> &[usize] {
+        match factor {
+            0 => &self.coordinates,
+            _ => self.right.coordinates(factor),
+        }
+    }
+
+    fn ln_factors(&self, x: &[f64], ln_f: &mut [f64], scratch: &mut [f64]) -> Result<(), Reject> {
+        if x[0] > self.edge {
+            return Err(Reject::at("factor 2", Cause::OutsideSupport));
+        }
+        self.right.ln_factors(x, ln_f, scratch)?;
+        ln_f[0] += self.addend;
+        Ok(())
+    }
+}
+
+fn by_factors<'a>(family: &'a MeanField, factored: &'a Wrong) -> Sgvi<'a> {
+    Sgvi {
+        estimator: Estimator::Score(Score {
+            baseline: Baseline::LeaveOneOut,
+            rao_blackwell: true,
+        }),
+        factored: Some(factored),
+        ..Sgvi::new(family)
+    }
+}
+
+#[test]
+fn factors_that_are_not_those_of_the_density_are_refused() {
+    let target = Gaussian::mild();
+    let family = MeanField { dim: 3 };
+    let stream = Stream::from_seed(1);
+    let init = |wrong: &Wrong| {
+        let mut evaluator = Evaluator::new(&target);
+        by_factors(&family, wrong).init(&mut evaluator, &[0.0; 3], &stream)
+    };
+    assert!(init(&Wrong::none()).is_ok());
+    let cases = [
+        (
+            Wrong {
+                layout: crate::targets::layout(2),
+                ..Wrong::none()
+            },
+            "number of coordinates",
+            "2",
+        ),
+        (
+            Wrong {
+                coordinates: vec![0, 3],
+                ..Wrong::none()
+            },
+            "coordinates of factor 0",
+            "3",
+        ),
+        (
+            Wrong {
+                edge: -1.0,
+                ..Wrong::none()
+            },
+            "a position that the density accepts",
+            "factor 2: outside the support",
+        ),
+    ];
+    for (wrong, place, said) in &cases {
+        match init(wrong) {
+            Err(InferError::Factors { what, found, .. }) => {
+                assert_eq!((what.as_str(), found.as_str()), (*place, *said));
+            }
+            other => panic!("{place}: {other:?}"),
+        }
+    }
+    let doubled = Wrong {
+        addend: -1e-3,
+        ..Wrong::none()
+    };
+    match init(&doubled) {
+        Err(InferError::Factors {
+            what,
+            expected,
+            found,
+        }) => {
+            assert!(what.contains("sum at the start"), "{what}");
+            let gap = expected.parse::<f64>().unwrap() - found.parse::<f64>().unwrap();
+            assert!((gap - 1e-3).abs() < 1e-9, "{gap}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // What they refuse later is counted, with its place, and no step follows from it.
+    let late = Wrong {
+        edge: 0.0,
+        ..Wrong::none()
+    };
+    let sgvi = by_factors(&family, &late);
+    let mut evaluator = Evaluator::new(&target);
+    let mut state = sgvi.init(&mut evaluator, &[0.0; 3], &stream).unwrap();
+    let before = state.params.clone();
+    let info = sgvi.step(&mut evaluator, &mut state, &stream);
+    assert_eq!((info.n_rejected, info.step_length), (10, 0.0));
+    assert_eq!(info.reject.unwrap().place, "factor 2");
+    assert_eq!(state.params, before);
 }

@@ -3,6 +3,7 @@
 //! An estimator gives one estimate for each group of K draws; their mean is the step's gradient and their
 //! spread tells how noisy it is.
 
+mod factors;
 mod reparameterization;
 mod score;
 
@@ -11,8 +12,9 @@ pub use score::{Baseline, Score};
 
 use crate::InferError;
 use crate::family::Family;
+use crate::optimize::Place;
 use crate::vi::{Batch, Objective};
-use jensen_density::Factored;
+use jensen_density::{Factored, LogDensity, Reject};
 
 /// How the gradient is estimated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,10 +42,31 @@ pub struct Problem<'a> {
 
 impl Estimator {
     /// Estimates `[G, n_params]` from the G full groups of the batch.
-    pub fn gradients(&self, problem: Problem<'_>, batch: &Batch) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// [`Reject`] where the factors refuse a position that the density accepts.
+    pub fn gradients(&self, problem: Problem<'_>, batch: &Batch) -> Result<Vec<f64>, Reject> {
         match self {
             Self::Score(score) => score.gradients(problem, batch),
-            Self::Reparameterization(path) => path.gradients(problem, batch),
+            Self::Reparameterization(path) => Ok(path.gradients(problem, batch)),
+        }
+    }
+
+    /// Whether the factors, where they are used, are those of the density at a position `[d]` that it accepts.
+    ///
+    /// # Errors
+    /// [`InferError::Factors`] with what differs.
+    pub(crate) fn check_factors(
+        &self,
+        factored: Option<&dyn Factored>,
+        target: &dyn LogDensity,
+        place: &Place,
+    ) -> Result<(), InferError> {
+        match (self, factored) {
+            (Self::Score(score), Some(factored)) if score.rao_blackwell => {
+                factors::check(factored, target, place)
+            }
+            _ => Ok(()),
         }
     }
 

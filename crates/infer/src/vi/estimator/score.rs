@@ -20,7 +20,7 @@ use crate::InferError;
 use crate::family::{Family, Product};
 use crate::vi::batch::row;
 use crate::vi::{Batch, Objective};
-use jensen_density::Factored;
+use jensen_density::{Factored, Reject};
 
 /// Options of the score function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,11 @@ pub enum Baseline {
 }
 
 impl Score {
-    pub(super) fn gradients(&self, problem: Problem<'_>, batch: &Batch) -> Vec<f64> {
+    pub(super) fn gradients(
+        &self,
+        problem: Problem<'_>,
+        batch: &Batch,
+    ) -> Result<Vec<f64>, Reject> {
         match (
             self.rao_blackwell,
             problem.factored,
@@ -53,7 +57,7 @@ impl Score {
             (true, Some(factored), Some(product)) => {
                 self.by_coordinate(problem, factored, product, batch)
             }
-            _ => self.by_group(problem, batch),
+            _ => Ok(self.by_group(problem, batch)),
         }
     }
 
@@ -82,7 +86,7 @@ impl Score {
         factored: &dyn Factored,
         product: &dyn Product,
         batch: &Batch,
-    ) -> Vec<f64> {
+    ) -> Result<Vec<f64>, Reject> {
         let (d, n_params) = (problem.family.dim(), problem.family.n_params());
         let mut ln_factors = vec![0.0; factored.n_factors()];
         let mut scratch = vec![0.0; factored.scratch_len()];
@@ -95,9 +99,7 @@ impl Score {
             for (signal, ln_q) in signals.iter_mut().zip(&ln_q) {
                 signal[m] = -ln_q;
             }
-            factored
-                .ln_factors(z, &mut ln_factors, &mut scratch)
-                .expect("internal error: the factors refuse a position that the density accepts");
+            factored.ln_factors(z, &mut ln_factors, &mut scratch)?;
             for (a, ln_f) in ln_factors.iter().enumerate() {
                 for &i in factored.coordinates(a) {
                     signals[i][m] += ln_f;
@@ -114,7 +116,7 @@ impl Score {
                 *g *= signals[product.coordinate_of(param)][m];
             }
         }
-        gradients
+        Ok(gradients)
     }
 
     fn subtract_baseline(&self, running: Option<f64>, signals: &mut [f64]) {

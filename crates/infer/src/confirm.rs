@@ -1,0 +1,145 @@
+//! Confirms the answer of an approximation: its moments against draws with importance weights.
+//!
+//! The answer is what the method says: its own draws, unweighted. Beside it stand two samples that know nothing of
+//! each other; each is drawn from the answer and from the Gaussians of a few new paths of Pathfinder, and weighted
+//! against the mixture of them all. The referee judges the samples (k-hat, agreement, Stein, drift), and two more
+//! checks compare the answer with them:
+//!
+//! - **shift**: |mean of the answer - weighted mean| in weighted standard deviations,
+//! - **spread**: |ln (sd of the answer / weighted sd)|.
+//!
+//! Draws of the answer alone would weigh a mode that it missed by nothing; the paths are there to find it. An
+//! answer is good where the samples are and it agrees with them. It costs the gradients of six paths and four
+//! thousand draws.
+
+use crate::importance::{AdaptiveImportance, Sample, adaptive_importance};
+use crate::pathfinder::{Path, Pathfinder, paths};
+use crate::referee::importance::{values_of, weighted_moments};
+use crate::referee::{Check, Report, judge_importance};
+use jensen_density::LogDensity;
+use jensen_posterior::Approximation;
+use jensen_posterior::evidence::Estimate;
+use jensen_rng::Stream;
+
+/// Paths that join the answer in each of the two samples.
+const N_PATHS: usize = 3;
+/// Draws of each sample.
+const N_DRAWS: usize = 2000;
+/// A mean may be this far from the weighted one, in standard deviations: with what the referee allows to the
+/// weighted one itself it stays within the quarter that a good answer promises.
+const SHIFT: f64 = 0.15;
+const SHIFT_FAR: f64 = 1.0;
+/// A standard deviation may be wrong by a factor of 3/2, and is hopeless from 3 on.
+const SPREAD: f64 = 1.5;
+const SPREAD_FAR: f64 = 3.0;
+
+/// The answer to be confirmed, on the scale of the values.
+pub(crate) struct Claim<'a> {
+    /// Its means, `[n_values]`.
+    pub(crate) mean: &'a [f64],
+    /// Its standard deviations, `[n_values]`.
+    pub(crate) sd: &'a [f64],
+    /// What draws like it, where there is such a thing.
+    pub(crate) proposal: Option<&'a dyn Approximation>,
+}
+
+/// What the samples say.
+pub(crate) struct Confirmed {
+    /// The checks of the referee and those of the comparison.
+    pub(crate) checks: Vec<Check>,
+    /// The log evidence by the weights, nats; it contains the free constant of the density.
+    pub(crate) log_evidence: Option<Estimate>,
+    /// Gradients used.
+    pub(crate) n_gradients: u64,
+}
+
+/// Judges a claim.
+pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Stream) -> Confirmed {
+    let mut n_gradients = 0;
+    let mut sample = |index: u64| -> Option<Sample> {
+        let stream = stream.child("restart", index);
+        // Without paths the answer has to do: whether that is enough, its weights say.
+        let found = paths(target, N_PATHS, &Pathfinder::default(), &stream).unwrap_or_default();
+        n_gradients += found
+            .iter()
+            .map(|path: &Path| path.n_gradients)
+            .sum::<u64>();
+        let gaussians = found
+            .iter()
+            .map(|path| &path.gaussian as &dyn Approximation);
+        let first: Vec<&dyn Approximation> = claim.proposal.into_iter().chain(gaussians).collect();
+        if first.is_empty() {
+            return None;
+        }
+        let options = AdaptiveImportance {
+            n_draws: N_DRAWS,
+            max_rounds: 1,
+            ..AdaptiveImportance::default()
+        };
+        let sample =
+            adaptive_importance(target, &first, &options, &stream.child("draws", 0)).ok()?;
+        n_gradients += sample.n_gradients;
+        Some(sample)
+    };
+    let (Some(a), Some(b)) = (sample(0), sample(1)) else {
+        // Nothing that could be drawn has any weight.
+        return Confirmed {
+            checks: vec![Check::whole("k_hat", f64::INFINITY, SHIFT, SHIFT_FAR)],
+            log_evidence: None,
+            n_gradients,
+        };
+    };
+    let samples = [&a, &b];
+    let values = samples.map(|sample| values_of(target, sample));
+    let judge = stream.child("referee", 0);
+    let (report, used) = judge_importance(target, samples, [&values[0], &values[1]], &judge);
+    let names = target.layout().value_names();
+    let moments = [0, 1].map(|i| weighted_moments(samples[i], &values[i], names.len()));
+    let mut shifts = Vec::new();
+    let mut spreads = Vec::new();
+    for j in 0..names.len() {
+        let mean = 0.5 * (moments[0].0[j] + moments[1].0[j]);
+        let gap = 0.5 * (moments[0].0[j] - moments[1].0[j]);
+        let second = moments.each_ref().map(|(_, sd)| sd[j] * sd[j]);
+        let sd = (0.5 * (second[0] + second[1]) + gap * gap).sqrt();
+        // Two constants that are equal agree in both.
+        let same = claim.mean[j] == mean && claim.sd[j] == sd;
+        shifts.push(if same {
+            0.0
+        } else {
+            (claim.mean[j] - mean).abs() / sd
+        });
+        spreads.push(if same {
+            0.0
+        } else {
+            (claim.sd[j] / sd).ln().abs()
+        });
+    }
+    let mut checks = report.checks;
+    checks.push(Check::each("shift", &shifts, &names, SHIFT, SHIFT_FAR));
+    checks.push(Check::each(
+        "spread",
+        &spreads,
+        &names,
+        SPREAD.ln(),
+        SPREAD_FAR.ln(),
+    ));
+    let ln_z = samples.map(|sample| sample.psis.log_evidence());
+    Confirmed {
+        checks,
+        log_evidence: Some(Estimate {
+            value: 0.5 * (ln_z[0].value + ln_z[1].value),
+            se: 0.5 * ln_z[0].se.hypot(ln_z[1].se),
+        }),
+        n_gradients: n_gradients + used,
+    }
+}
+
+/// The report of some checks and those of a confirmation.
+pub(crate) fn report(own: Vec<Check>, confirmed: &Confirmed) -> Report {
+    Report::of(
+        own.into_iter()
+            .chain(confirmed.checks.iter().cloned())
+            .collect(),
+    )
+}

@@ -1,0 +1,250 @@
+//! Every method by its name, on targets whose answer is known: none is called good and is wrong.
+
+use jensen_density::LogDensity;
+use jensen_infer::method::{FamilyKind, FitOptions, Fitted, Method, fit_with};
+use jensen_infer::{InferError, mcmc::Nuts};
+use jensen_rng::Stream;
+use jensen_run::{Event, Observer, Silent};
+use jensen_testkit::targets::{Gaussian, Rejecting, Target, synthetic};
+use rayon::prelude::*;
+
+/// A good answer has every mean within a quarter of a standard deviation.
+const GOOD: f64 = 0.25;
+
+fn fitted(name: &str, target: &dyn LogDensity, seed: u64) -> Result<Fitted, InferError> {
+    let method = Method::from_name(name)?;
+    let options = FitOptions::default();
+    fit_with(
+        target,
+        &method,
+        &options,
+        &Stream::from_seed(seed),
+        &mut Silent,
+    )
+}
+
+/// What holds of every answer; E.
+fn check(target: &Target, name: &str, answer: &Fitted) -> f64 {
+    let n_values = target.reference.mean.len();
+    assert_eq!(answer.method, name);
+    assert_eq!(answer.draws.names(), target.density.layout().value_names());
+    assert_eq!((answer.mean.len(), answer.sd.len()), (n_values, n_values));
+    assert!(answer.n_gradients > 0 && !answer.report.checks.is_empty());
+    let (e, worst) = target.worst_error(&answer.mean);
+    let said = format!(
+        "{name} on {}: E {e:.3} of {worst}, {}",
+        target.name, answer.report
+    );
+    assert!(!answer.is_good() || e < GOOD, "{said}");
+    e
+}
+
+/// The ladder has tests of its own, and takes as long as all the others together.
+#[test]
+fn no_method_is_called_good_and_is_wrong() {
+    let targets = synthetic();
+    let cases: Vec<(&Target, &str)> = (targets.iter())
+        .flat_map(|target| Method::names().map(move |name| (target, name)))
+        .filter(|(_, name)| *name != "ladder")
+        .collect();
+    let n_good = cases
+        .into_par_iter()
+        .filter(
+            |(target, name)| match fitted(name, target.density.as_ref(), 1) {
+                Ok(answer) => {
+                    check(target, name, &answer);
+                    answer.is_good()
+                }
+                // A method may fail; a request that is right may not be refused.
+                Err(InferError::Failed { .. } | InferError::NoMode { .. }) => false,
+                Err(other) => panic!("{name} on {}: {other}", target.name),
+            },
+        )
+        .count();
+    // A judge who calls nothing good would pass too.
+    assert!(n_good > 60, "{n_good}");
+}
+
+#[test]
+fn methods_that_suit_a_gaussian_are_called_good_with_its_evidence() {
+    let target = Gaussian::correlated(5, 0.9).target();
+    let exact = target.reference.log_normalizer.unwrap();
+    for name in [
+        "ladder",
+        "laplace",
+        "pathfinder",
+        "multi-path",
+        "sgvi-full-rank",
+        "sgvi-low-rank",
+        "bam",
+        "svgd",
+        "nuts",
+        "hmc",
+    ] {
+        let answer = fitted(name, target.density.as_ref(), 2).unwrap();
+        let e = check(&target, name, &answer);
+        assert!(
+            answer.is_good() && e < GOOD,
+            "{name}: {e}, {}",
+            answer.report
+        );
+        for (sd, exact) in answer.sd.iter().zip(&target.reference.sd) {
+            assert!((sd / exact).ln().abs() < 1.5f64.ln(), "{name}: {sd}");
+        }
+        if let Some(ln_z) = answer.log_evidence {
+            let off = (ln_z.value - exact).abs();
+            assert!(off < 5.0 * ln_z.se + 1e-6, "{name}: {ln_z:?} of {exact}");
+        }
+        // A lower bound, up to its noise.
+        if let Some(elbo) = answer.elbo {
+            assert!(
+                elbo.value < exact + 5.0 * elbo.se + 1e-6,
+                "{name}: {elbo:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_family_that_is_too_narrow_is_told_by_its_spread() {
+    let target = Gaussian::correlated(5, 0.9).target();
+    let answer = fitted("sgvi-mean-field", target.density.as_ref(), 2).unwrap();
+    let spread = answer
+        .report
+        .checks
+        .iter()
+        .find(|check| check.name == "spread");
+    assert!(!spread.unwrap().failing.is_empty(), "{}", answer.report);
+}
+
+#[test]
+fn a_mode_that_was_missed_is_found_by_the_paths_beside_the_answer() {
+    // 0.3 and 0.7 of the mass, six standard deviations apart: Laplace's approximation sees one of them.
+    let targets = synthetic();
+    let target = targets.iter().find(|t| t.name == "bimodal-1").unwrap();
+    for seed in 1..=5 {
+        let answer = fitted("laplace", target.density.as_ref(), seed).unwrap();
+        assert!(!answer.is_good(), "{}", answer.report);
+        let shift = answer
+            .report
+            .checks
+            .iter()
+            .find(|check| check.name == "shift");
+        assert!(!shift.unwrap().failing.is_empty(), "{}", answer.report);
+    }
+}
+
+#[test]
+fn names_and_methods_correspond() {
+    for name in Method::names() {
+        assert_eq!(Method::from_name(name).unwrap().name(), name);
+    }
+    for (wrong, right) in [
+        ("nut", Some("nuts")),
+        ("NUTS", Some("nuts")),
+        ("sgvi-meanfield", Some("sgvi-mean-field")),
+        ("multipath", Some("multi-path")),
+        ("laplas", Some("laplace")),
+        ("xyzzy", None),
+    ] {
+        match Method::from_name(wrong) {
+            Err(InferError::UnknownMethod {
+                name,
+                nearest,
+                known,
+            }) => {
+                assert_eq!((name.as_str(), nearest), (wrong, right));
+                assert_eq!(known.len(), Method::names().len());
+            }
+            other => panic!("{wrong}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let targets = synthetic();
+    let banana = targets.iter().find(|t| t.name == "banana-2").unwrap();
+    for name in ["laplace", "svgd", "multi-path"] {
+        let with = |n_threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(n_threads)
+                .build()
+                .unwrap();
+            let answer = pool.install(|| fitted(name, banana.density.as_ref(), 3).unwrap());
+            (answer.draws, answer.report, answer.n_gradients_judged)
+        };
+        assert_eq!(with(1), with(3), "{name}");
+    }
+}
+
+/// Asks to stop at once.
+struct Stop;
+
+impl Observer for Stop {
+    fn on(&mut self, _: &Event<'_>) {}
+
+    fn stop_requested(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn requests_that_cannot_be_answered_say_why() {
+    let target = Gaussian::standard(2);
+    let stream = Stream::from_seed(1);
+    let go = |method: &Method, options: &FitOptions| {
+        fit_with(&target, method, options, &stream, &mut Silent).err()
+    };
+    let options = FitOptions::default();
+    let refused = |method: Method, options: &FitOptions, wrong: &str| match go(&method, options) {
+        Some(InferError::Option { option, .. }) => assert_eq!(option, wrong),
+        other => panic!("{wrong}: {other:?}"),
+    };
+    refused(
+        Method::Sgvi(FamilyKind::LowRank { rank: 0 }),
+        &options,
+        "rank",
+    );
+    refused(
+        Method::Sgvi(FamilyKind::StudentT { dof: -1.0 }),
+        &options,
+        "dof",
+    );
+    let flow = FamilyKind::Flow {
+        n_layers: 0,
+        width: 8,
+    };
+    refused(Method::Sgvi(flow), &options, "flow");
+    let few = FitOptions {
+        n_draws: 10,
+        ..options.clone()
+    };
+    refused(Method::Laplace, &few, "n_draws");
+    let no_chains = FitOptions {
+        n_chains: 0,
+        ..options.clone()
+    };
+    refused(Method::Nuts(Nuts::default()), &no_chains, "n_chains");
+    let start = FitOptions {
+        start: Some(vec![0.0, f64::NAN]),
+        ..options.clone()
+    };
+    let rejecting = Rejecting::new(2);
+    for name in Method::names() {
+        let method = Method::from_name(name).unwrap();
+        let begins_at_random = ["ladder", "multi-path"].contains(&name);
+        match go(&method, &start) {
+            Some(InferError::Start { coordinate, .. }) => assert_eq!(coordinate, "x[2]"),
+            None if begins_at_random => {}
+            other => panic!("{name}: {other:?}"),
+        }
+        let nowhere = fit_with(&rejecting, &method, &options, &stream, &mut Silent).err();
+        let everywhere = matches!(nowhere, Some(InferError::RefusedEverywhere { .. }));
+        assert!(everywhere, "{name}: {nowhere:?}");
+        let stopped = fit_with(&target, &method, &options, &stream, &mut Stop).err();
+        let is_quick = ["laplace", "pathfinder", "dadvi"].contains(&name);
+        let is_stopped = matches!(stopped, Some(InferError::Stopped));
+        assert!(is_quick || is_stopped, "{name}: {stopped:?}");
+    }
+}
