@@ -15,7 +15,7 @@
 use crate::importance::{AdaptiveImportance, Sample, adaptive_importance};
 use crate::pathfinder::{Path, Pathfinder, paths};
 use crate::referee::importance::{values_of, weighted_moments};
-use crate::referee::{Check, Report, judge_importance};
+use crate::referee::{Check, Report, Sense, judge_importance};
 use jensen_density::LogDensity;
 use jensen_posterior::Approximation;
 use jensen_posterior::evidence::Estimate;
@@ -84,7 +84,13 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     let (Some(a), Some(b)) = (sample(0), sample(1)) else {
         // Nothing that could be drawn has any weight.
         return Confirmed {
-            checks: vec![Check::whole("k_hat", f64::INFINITY, SHIFT, SHIFT_FAR)],
+            checks: vec![Check::whole(
+                "k_hat",
+                f64::INFINITY,
+                Sense::AtMost,
+                SHIFT,
+                SHIFT_FAR,
+            )],
             log_evidence: None,
             n_gradients,
         };
@@ -116,11 +122,19 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
         });
     }
     let mut checks = report.checks;
-    checks.push(Check::each("shift", &shifts, &names, SHIFT, SHIFT_FAR));
+    checks.push(Check::each(
+        "shift",
+        &shifts,
+        &names,
+        Sense::AtMost,
+        SHIFT,
+        SHIFT_FAR,
+    ));
     checks.push(Check::each(
         "spread",
         &spreads,
         &names,
+        Sense::AtMost,
         SPREAD.ln(),
         SPREAD_FAR.ln(),
     ));

@@ -56,7 +56,7 @@ use crate::mcmc::{
 };
 use crate::pathfinder::{Pathfinder, pathfinder};
 use crate::referee::drift::moments;
-use crate::referee::{Check, Report, Verdict, drift, judge_chains, stein};
+use crate::referee::{Check, Report, Sense, Verdict, drift, judge_chains, stein};
 use crate::svgd::{Svgd, SvgdInfo};
 use crate::vi::{self, Advi, AdviPhase, AdviStop, Bam};
 use crate::{InferError, starts};
@@ -448,6 +448,7 @@ impl Fit<'_> {
             self.target,
             ladder,
             &self.stream.child("method", 0),
+            None,
             observer,
         )?;
         Ok(Fitted {
@@ -652,9 +653,30 @@ impl Fit<'_> {
             })
             .collect();
         let own = vec![
-            Check::each("particles_stein", &stein(&sample), &coordinates, STEIN, FAR),
-            Check::each("particles_drift", &moved, draws.names(), DRIFT, FAR),
-            Check::each("particles_agreement", &gaps, draws.names(), AGREEMENT, FAR),
+            Check::each(
+                "particles_stein",
+                &stein(&sample),
+                &coordinates,
+                Sense::AtMost,
+                STEIN,
+                FAR,
+            ),
+            Check::each(
+                "particles_drift",
+                &moved,
+                draws.names(),
+                Sense::AtMost,
+                DRIFT,
+                FAR,
+            ),
+            Check::each(
+                "particles_agreement",
+                &gaps,
+                draws.names(),
+                Sense::AtMost,
+                AGREEMENT,
+                FAR,
+            ),
         ];
         let gaussian = with_moments(&positions, d);
         let proposal = gaussian.map(|gaussian| heavier(&gaussian, PARTICLE_DOF));
