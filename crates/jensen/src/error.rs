@@ -339,6 +339,8 @@ fn repair(error: &RunError) -> Option<String> {
     let above = || folder.parent().unwrap_or(Path::new(""));
     Some(match name {
         file::EVALUATION => format!("`jensen evaluate {}` writes it again", shell_word(folder)),
+        // A file that is gone has no line.
+        file::CONFIG if matches!(error, RunError::Io { .. }) => return None,
         file::CONFIG => "mend that line; it is the recipe of the run in full".to_owned(),
         _ if folder.ends_with(file::MODEL) => format!(
             "`jensen resume {}` makes the model again from the newest checkpoint",
@@ -467,6 +469,12 @@ mod tests {
             assert_eq!(error.is_input(), is_input, "{error}");
             assert!(error.hint().unwrap_or_default().contains(part), "{error}");
         }
+        let gone = Error::Run(RunError::Io {
+            action: "read",
+            path: "runs/a/config.toml".into(),
+            source: Kind::NotFound.into(),
+        });
+        assert_eq!(gone.hint(), None);
         let training = Error::Train(TrainError::Run(RunError::Io {
             action: "append to",
             path: "runs/a/metrics.jsonl".into(),
