@@ -19,6 +19,7 @@ use crate::referee::{Check, Report, judge_importance};
 use jensen_density::LogDensity;
 use jensen_posterior::Approximation;
 use jensen_posterior::evidence::Estimate;
+use jensen_posterior::psis::threshold;
 use jensen_rng::Stream;
 
 /// Paths that join the answer in each of the two samples.
@@ -84,7 +85,12 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     let (Some(a), Some(b)) = (sample(0), sample(1)) else {
         // Nothing that could be drawn has any weight.
         return Confirmed {
-            checks: vec![Check::whole("k_hat", f64::INFINITY, SHIFT, SHIFT_FAR)],
+            checks: vec![Check::whole(
+                "k_hat",
+                f64::INFINITY,
+                threshold(N_DRAWS),
+                1.0,
+            )],
             log_evidence: None,
             n_gradients,
         };
