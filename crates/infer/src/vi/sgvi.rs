@@ -243,7 +243,7 @@ impl Algorithm for Sgvi<'_> {
             factored: self.factored,
             baseline: state.baseline,
         };
-        let gradients = self.estimator.gradients(problem, &batch);
+        let gradients = self.estimator.try_gradients(problem, &batch);
         let (mut n_rejected, mut reject) = (batch.n_rejected, batch.reject);
         let gradients = gradients.unwrap_or_else(|refused| {
             // Factors that refuse what their density accepts spoil the whole step.
