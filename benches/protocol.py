@@ -12,10 +12,10 @@ import math
 import statistics
 
 
-def quantiles(values):
-    if len(values) < 2:
-        return values * 3
-    return statistics.quantiles(values, n=4, method="inclusive")
+def quartiles(values):
+    """The values at a quarter, half and three quarters of the way; they may be infinite."""
+    ordered = sorted(values)
+    return [ordered[round(q * (len(ordered) - 1))] for q in (0.25, 0.5, 0.75)]
 
 
 def error(run):
@@ -92,16 +92,36 @@ def main():
             + "".join(f"; {run['posterior']} seed {run['seed']}: {run['divergent']}" for run in divergent) + ".",
         ]
     methods = list(by_method)
-    text += ["", "Median E over seeds:", "", "| posterior | " + " | ".join(methods) + " |", "|---|" + "---:|" * len(methods)]
-    for posterior in sorted({run["posterior"] for run in runs}):
-        cells = []
-        for method in methods:
-            errors = [error(run) for run in by_method[method] if run["posterior"] == posterior]
-            cells.append(short(statistics.median(errors)) if errors else "-")
-        text.append(f"| {posterior} | " + " | ".join(cells) + " |")
+    head = ["| posterior | " + " | ".join(methods) + " |", "|---|" + "---:|" * len(methods)]
+    by_both = collections.defaultdict(list)
+    for run in runs:
+        by_both[run["posterior"], run["method"]].append(run)
+
+    def table(title, cell):
+        text.extend(["", title, "", *head])
+        for posterior in sorted({run["posterior"] for run in runs}):
+            cells = [cell(by_both[posterior, method]) for method in methods]
+            text.append(f"| {posterior} | " + " | ".join(cells) + " |")
+
+    def numbers(key, form):
+        def cell(group):
+            values = [run[key] for run in group if isinstance(run.get(key), (int, float))]
+            return form(statistics.median(values)) if values else "-"
+        return cell
+
+    def errors_of(group):
+        if not group:
+            return "-"
+        low, middle, high = quartiles(error(run) for run in group)
+        return f"{short(middle)} ({short(low)} to {short(high)})"
+
+    table("E, median and quartiles over seeds:", errors_of)
+    table("k-hat of 1000 draws, median:", numbers("k_hat", lambda k: f"{k:.2f}"))
+    table("Gradients, median:", numbers("gradients", lambda n: f"{n:.0f}"))
+    table("Seconds, median:", numbers("seconds", lambda t: f"{t:.2f}"))
     with open(options.out + ".md", "w") as file:
         file.write("\n".join(text) + "\n")
-    keep = ("e", "worst", "k_hat", "z", "divergent", "verdict", "rung", "gradients", "said", "failed")
+    keep = ("e", "worst", "k_hat", "z", "divergent", "verdict", "rung", "gradients", "climbed", "said", "failed")
     with open(options.out + ".json", "w") as file:
         file.write("[\n" + ",\n".join(
             json.dumps({key: (round(v, 4) if isinstance(v, float) else v) for key, v in

@@ -1,5 +1,6 @@
 //! Writing to the terminal: results, messages, errors, and a little emphasis.
 
+use jensen::verb::output::NotStored;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
@@ -56,6 +57,14 @@ impl Complaint {
                 message: text,
                 hint,
             },
+        }
+    }
+
+    /// Of numbers that could not be stored.
+    pub(crate) fn of_loss(loss: &NotStored) -> Self {
+        Self {
+            message: loss.message.clone(),
+            hint: loss.hint.clone(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! From parsed arguments to a call of the library, and from its result to the terminal.
 
 use crate::args::{self, Args, Style, Verb, Way, What};
+use crate::console::{self, Complaint};
 use crate::terminal::Terminal;
 use crate::{show, stop};
 use jensen::recipes::RecipeRequest;
 use jensen::session::Part;
 use jensen::verb::fit::Status;
 use jensen::verb::interpolate::Path;
+use jensen::verb::output::NotStored;
 use jensen::verb::{
     check, decode, encode, evaluate, export, interpolate, list, reconstruct, report, reproduce,
     resume, sample, score, traverse,
@@ -154,7 +156,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 out: args.out.clone(),
                 device: args.run.place.name(),
             };
-            show::written("score", &score::score(&request, observer)?, style);
+            let written = score::score(&request, observer)?;
+            show::written("score", &written, style);
+            return Ok(code_of_loss(&written.not_stored));
         }
         Verb::Evaluate(args) => {
             stop::listen();
@@ -164,7 +168,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 data: args.data.clone(),
                 device: args.run.place.name(),
             };
-            show::evaluated(&evaluate::evaluate(&request, observer)?, style);
+            let evaluated = evaluate::evaluate(&request, observer)?;
+            show::evaluated(&evaluated, style);
+            return Ok(code_of_loss(&evaluated.not_stored));
         }
         Verb::Report(args) => {
             let request = report::Request {
@@ -218,6 +224,17 @@ fn part(source: &args::Source) -> Part {
     match source.part {
         args::Part::Test => Part::Test,
         args::Part::Train => Part::Train,
+    }
+}
+
+/// Success, unless numbers that were shown could not be stored, which is said.
+fn code_of_loss(not_stored: &Option<NotStored>) -> ExitCode {
+    match not_stored {
+        None => ExitCode::SUCCESS,
+        Some(loss) => {
+            console::error(&Complaint::of_loss(loss));
+            ExitCode::from(1)
+        }
     }
 }
 

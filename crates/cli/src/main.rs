@@ -7,6 +7,7 @@
 mod args;
 mod console;
 mod dispatch;
+mod line;
 mod show;
 mod stop;
 mod terminal;

@@ -1,6 +1,7 @@
 //! An observer that shows long work: a bar on a terminal, plain lines elsewhere, nothing if quiet.
 
 use crate::console::{message, on_stderr};
+use crate::line::{Values, bar_beside_count, speed};
 use crate::stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jensen::{Event, Observer};
@@ -21,8 +22,10 @@ pub(crate) struct Terminal {
     last_line: Option<Instant>,
     /// What the work in progress is called.
     what: String,
+    /// Signs of its bar.
+    length: usize,
     /// The last values, kept where an event brings none.
-    values: String,
+    values: Values,
 }
 
 impl Terminal {
@@ -33,7 +36,8 @@ impl Terminal {
             is_terminal: stderr().is_terminal(),
             last_line: None,
             what: String::new(),
-            values: String::new(),
+            length: 0,
+            values: Values::default(),
         }
     }
 
@@ -45,22 +49,20 @@ impl Terminal {
     }
 
     /// Begins a bar for other work than the current one.
-    fn begin(&mut self, what: &str, total: Option<u64>, template: &str) {
+    fn begin(&mut self, what: &str, total: Option<u64>, length: usize, behind: &str) {
         self.end();
         what.clone_into(&mut self.what);
-        self.values.clear();
+        self.values = Values::default();
+        self.length = length;
         if !self.is_terminal {
             return;
         }
-        let style = ProgressStyle::with_template(template)
-            .expect("internal error: template of a progress bar")
-            .progress_chars("━╸─");
         let bar = match total {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::no_length(),
         };
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        self.bar = Some(bar.with_style(style));
+        self.bar = Some(bar.with_style(style(length, behind)));
     }
 
     fn end(&mut self) {
@@ -94,7 +96,7 @@ impl Observer for Terminal {
                 step,
                 total_steps,
             } => {
-                self.begin(what, Some(*total_steps), TRAINING);
+                self.begin(what, Some(*total_steps), 0, TRAINING);
                 if *step > 0 {
                     self.say(&format!("going on after step {step} of {total_steps}"));
                 }
@@ -113,17 +115,23 @@ impl Observer for Terminal {
                 total_steps,
             } => {
                 if metrics.iter().any(|(name, _)| *name == "elbo") {
-                    self.values = values(metrics);
+                    self.values = Values::of(metrics);
                 }
                 let speed = speed(*per_second);
                 if let Some(bar) = &self.bar {
-                    bar.set_prefix(format!("epoch {epoch}/{epochs}"));
-                    bar.set_message(format!("{}  {speed}", self.values));
+                    let prefix = format!("epoch {epoch}/{epochs}");
+                    let (length, text) = self.values.fit(width(), &prefix, &speed);
+                    if length != self.length {
+                        self.length = length;
+                        bar.set_style(style(length, TRAINING));
+                    }
+                    bar.set_prefix(prefix);
+                    bar.set_message(text);
                     bar.set_position(*step);
                 } else if step == total_steps || self.is_due(LINE_PERIOD) {
                     let line = format!(
                         "epoch {epoch}/{epochs}  step {step}  {}  {speed}",
-                        self.values
+                        self.values.text()
                     );
                     self.say(&line);
                 }
@@ -133,7 +141,7 @@ impl Observer for Terminal {
                 epoch,
                 metrics,
             } if self.bar.is_none() && self.is_due(EPOCH_PERIOD) => {
-                let values = values(metrics);
+                let values = Values::of(metrics).text();
                 self.say(&format!("epoch {epoch}  step {step}  validation: {values}"));
             }
             Event::Advanced {
@@ -143,8 +151,13 @@ impl Observer for Terminal {
                 unit,
             } => {
                 if self.what != *what {
-                    let template = if *unit == "bytes" { BYTES } else { COUNTS };
-                    self.begin(what, *total, template);
+                    // Bytes are written with their own unit, and with a speed.
+                    let (behind, unit) = match *unit {
+                        "bytes" => (BYTES, "KiB KiB 99.99 MiB/s"),
+                        unit => (COUNTS, unit),
+                    };
+                    let length = bar_beside_count(width(), what, *total, unit);
+                    self.begin(what, *total, length, behind);
                     self.last_line = Some(Instant::now());
                 }
                 if let Some(bar) = &self.bar {
@@ -174,79 +187,26 @@ impl Observer for Terminal {
     }
 }
 
-const TRAINING: &str = "{prefix} {bar:20.cyan/dim} {wide_msg} {eta} left";
-const BYTES: &str =
-    "{prefix} {bar:20.cyan/dim} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
-const COUNTS: &str = "{prefix} {bar:20.cyan/dim} {pos} of {len} {msg}  {eta} left";
+/// Columns of a terminal that does not tell how many it has.
+const USUAL_WIDTH: u16 = 80;
 
-/// The bound and its terms in one line: `ELBO -20.31 = log p(x|z) -13.10 - KL 7.21`, then the other
-/// terms. A weight that is not 1 stands behind its term: `mmd.z 0.01 x50`.
-fn values(metrics: &[(&str, f64)]) -> String {
-    let get = |name: &str| metrics.iter().find(|(n, _)| *n == name).map(|(_, x)| *x);
-    let weight = |term: &str| match get(&format!("weight.{term}")) {
-        Some(weight) => format!(" x{}", (weight * 100.0).round() / 100.0),
-        None => String::new(),
+/// Columns of the terminal.
+fn width() -> usize {
+    let size = ::console::Term::stderr().size_checked();
+    size.map_or(USUAL_WIDTH, |(_, columns)| columns).into()
+}
+
+/// A bar of so many signs, between what stands before and behind it.
+fn style(length: usize, behind: &str) -> ProgressStyle {
+    let bar = match length {
+        0 => String::new(),
+        length => format!(" {{bar:{length}.cyan/dim}}"),
     };
-    let rates: Vec<&str> = (metrics.iter())
-        .filter_map(|(name, _)| name.starts_with("kl.").then_some(*name))
-        .collect();
-    // One latent's rate is the KL itself.
-    let only_rate = (rates.len() == 1).then(|| rates[0]);
-    let mut text = String::new();
-    if let (Some(elbo), Some(fit), Some(kl)) = (get("elbo"), get("log_likelihood"), get("kl")) {
-        let (elbo, fit, kl) = (short(elbo), short(fit), short(kl));
-        text += &format!("ELBO {elbo} = log p(x|z) {fit} - KL {kl}");
-        text += &only_rate.map_or_else(String::new, weight);
-    }
-    for (name, value) in metrics {
-        let is_said = matches!(*name, "elbo" | "log_likelihood" | "kl" | "loss");
-        if is_said || Some(*name) == only_rate || name.starts_with("weight.") {
-            continue;
-        }
-        text += &format!("  {name} {}{}", short(*value), weight(name));
-    }
-    text
+    ProgressStyle::with_template(&format!("{{prefix}}{bar} {behind}"))
+        .expect("internal error: template of a progress bar")
+        .progress_chars("━╸─")
 }
 
-/// Four digits of a number.
-fn short(x: f64) -> String {
-    match x.abs() {
-        size if size >= 999.5 => format!("{x:.0}"),
-        size if size >= 99.95 => format!("{x:.1}"),
-        _ => format!("{x:.2}"),
-    }
-}
-
-fn speed(per_second: f64) -> String {
-    match per_second {
-        x if !x.is_finite() => String::new(),
-        x if x >= 1e4 => format!("{:.0}k/s", x / 1e3),
-        x if x >= 1e3 => format!("{:.1}k/s", x / 1e3),
-        x => format!("{x:.0}/s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bound_is_shown_with_its_terms() {
-        let metrics = [
-            ("elbo", -20.314),
-            ("log_likelihood", -13.1),
-            ("kl", 7.214),
-            ("loss", 20.3),
-            ("kl.z", 7.214),
-            ("mmd.z", 0.012),
-            ("weight.kl.z", 0.3456),
-            ("weight.mmd.z", 50.0),
-        ];
-        assert_eq!(
-            values(&metrics),
-            "ELBO -20.31 = log p(x|z) -13.10 - KL 7.21 x0.35  mmd.z 0.01 x50"
-        );
-        assert_eq!(speed(48_230.0), "48k/s");
-        assert_eq!(short(-543.21), "-543.2");
-    }
-}
+const TRAINING: &str = "{msg} {eta} left";
+const BYTES: &str = "{bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
+const COUNTS: &str = "{pos} of {len} {msg}  {eta} left";

@@ -207,6 +207,21 @@ impl Examples {
         }
     }
 
+    /// Whether all examples are the same.
+    pub fn is_constant(&self) -> bool {
+        fn repeats<T: PartialEq>(values: &[T], p: usize) -> bool {
+            values
+                .iter()
+                .zip(values.iter().skip(p))
+                .all(|(a, b)| a == b)
+        }
+        let p = self.layout.n_values();
+        match &self.values {
+            Values::U8 { bytes, .. } => repeats(bytes, p),
+            Values::F32(numbers) => repeats(numbers, p),
+        }
+    }
+
     /// The mean example, `[n_values]`, in the units of [`Examples::gather`]; zeros if there are no examples.
     pub fn mean(&self) -> Vec<f32> {
         let p = self.layout.n_values();
@@ -311,6 +326,7 @@ mod tests {
         assert_eq!(examples.mean(), [-1.25, 3.25]);
         assert_eq!(examples.n_levels(), None);
         assert_eq!(examples.gather_labels(&[0]), None);
+        assert!(!examples.is_constant() && examples.select(&[1, 1, 1]).is_constant());
     }
 
     #[test]

@@ -30,10 +30,12 @@
 
 mod evaluator;
 mod factored;
+mod from_fn;
 mod layout;
 
 pub use evaluator::Evaluator;
 pub use factored::Factored;
+pub use from_fn::{FromFn, from_fn};
 pub use layout::{Layout, Variable};
 
 /// A density on R^d, up to a constant, with its gradient.

@@ -294,7 +294,7 @@ fn divergences_agree_with_quadrature_and_are_zero_only_at_equality() {
                 };
                 let what = format!("{} {p:?} {q:?}", law.name());
                 assert!(kl > 0.0, "{what}: {kl}");
-                assert_close(law.kl(p, p).unwrap(), 0.0, ROUNDING, &what);
+                assert_eq!(law.kl(p, p), Some(0.0), "{what}");
                 if kl == f64::INFINITY {
                     // Then q lacks mass where p has some.
                     assert!(
@@ -311,13 +311,177 @@ fn divergences_agree_with_quadrature_and_are_zero_only_at_equality() {
                 // Small changes have small divergences, but for a moved end of the support.
                 let near: Vec<f64> = p.iter().map(|v| v * (1.0 + 1e-9)).collect();
                 let small = law.kl(p, &near).filter(|_| law.admits(&near));
-                let fine = |kl: f64| kl == f64::INFINITY || (-1e-15..1e-9).contains(&kl);
+                let fine = |kl: f64| kl == f64::INFINITY || (0.0..1e-9).contains(&kl);
                 assert!(small.is_none_or(fine), "{what}: {small:?}");
             }
         }
     }
     // All pairs but those of the Cauchy family, whose divergence is symmetric.
     assert!(asymmetric > 30, "{asymmetric}");
+}
+
+/// Laws without a closed form or a short sum. A formula that gets lost is found here, and so is one that
+/// comes in.
+const NO_ENTROPY: &[&str] = &[];
+const NO_KL: &[&str] = &["beta_binomial", "logistic", "student_t"];
+/// Of these not only the ends of the support stand in the way of a view as an exponential family.
+const NO_FAMILY: &[&str] = &[
+    "beta_binomial",
+    "cauchy",
+    "logistic",
+    "ordered_logistic",
+    "student_t",
+    "uniform",
+];
+
+#[test]
+fn absences_are_those_that_are_named() {
+    for &law in CATALOGUE {
+        let (name, theta) = (law.name(), members(law)[0]);
+        let lacks = |list: &[&str]| list.contains(&name);
+        assert_eq!(law.entropy(theta).is_none(), lacks(NO_ENTROPY), "{name}");
+        assert_eq!(law.kl(theta, theta).is_none(), lacks(NO_KL), "{name}");
+        let family = law.exponential_family();
+        assert_eq!(family.is_none(), lacks(NO_FAMILY), "{name}");
+    }
+}
+
+/// Divergences between neighbors and between members far apart, of `tests/tables/divergences.tsv`, made from
+/// the definitions with 60 digits by the library named in its first line.
+#[test]
+fn divergences_agree_with_the_table() {
+    /// Conditions of the formulas: the worst are those of von Mises laws, about the concentration.
+    const RELATIVE: f64 = 1e-12;
+    let text = include_str!("tables/divergences.tsv");
+    let mut seen = std::collections::BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let law = CATALOGUE.iter().find(|law| law.name() == cells[0]).unwrap();
+        let numbers =
+            |cell: &str| -> Vec<f64> { cell.split(' ').map(|x| x.parse().unwrap()).collect() };
+        let [expected, theta, other] = [1, 2, 3].map(|i| numbers(cells[i]));
+        let found = law.kl(&theta, &other).unwrap();
+        assert!(
+            found == expected[0] || (found - expected[0]).abs() <= RELATIVE * expected[0],
+            "{line}: {found}"
+        );
+        seen.insert(law.name());
+    }
+    let missing: Vec<&str> = (CATALOGUE.iter().map(|law| law.name()))
+        .filter(|name| !seen.contains(name) && !NO_KL.contains(name))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Random neighbors: rounding makes no divergence negative, and none but that of equal laws is zero.
+#[test]
+fn divergences_of_neighbors_are_above_zero() {
+    for_each(|law, theta| {
+        let mut stream = Stream::from_seed(22).child(law.name(), 0);
+        for size in [1e-15, 1e-12, 1e-9, 1e-6, 1e-3] {
+            for _ in 0..20 {
+                let mut near = theta.to_vec();
+                for (value, i) in near.iter_mut().zip(0..) {
+                    let space = law.params()[i.min(law.params().len() - 1)].space;
+                    if space != Space::Count {
+                        *value *= 1.0 + size * stream.normal();
+                    }
+                }
+                let Some(kl) = law.kl(theta, &near).filter(|_| law.admits(&near)) else {
+                    continue;
+                };
+                let what = format!("{} {theta:?} {near:?}: {kl}", law.name());
+                assert!(
+                    kl >= 0.0 && (kl > 0.0 || size < 1e-7 || near == theta),
+                    "{what}"
+                );
+            }
+        }
+    });
+}
+
+/// Parameters at the ends of their spaces, all combinations of them: every sampler ends, with a number that
+/// may be infinite but is one.
+#[test]
+fn samplers_end_at_extreme_parameters() {
+    const TINY: f64 = 5e-324;
+    for &law in CATALOGUE {
+        let params = law.params();
+        let choices = |space: Space| -> Vec<Vec<f64>> {
+            let each = |values: &[f64]| values.iter().map(|&v| vec![v]).collect();
+            match space {
+                Space::Real => each(&[-f64::MAX, -1e10, -800.0, 0.0, 720.0, 1e300, f64::MAX]),
+                Space::Positive => each(&[TINY, 1e-300, 1e-10, 1.0, 1e16, 1e200, f64::MAX]),
+                Space::Unit => each(&[0.0, TINY, 0.5, 1.0 - f64::EPSILON, 1.0]),
+                Space::Count => each(&[0.0, 1.0, 1e6, 1e17, f64::MAX]),
+                Space::Vector => vec![vec![-f64::MAX, f64::MAX], vec![800.0, -800.0, 0.0]],
+                Space::Simplex => vec![vec![1.0], vec![TINY, 1.0, 0.0]],
+                Space::Ordered => vec![vec![-f64::MAX, f64::MAX], vec![0.0, TINY]],
+            }
+        };
+        let mut all = vec![Vec::new()];
+        for param in params {
+            let spots = choices(param.space);
+            all = (all.iter())
+                .flat_map(|start| {
+                    spots
+                        .iter()
+                        .map(move |end| [start.as_slice(), end].concat())
+                })
+                .collect();
+        }
+        let mut stream = Stream::from_seed(23).child(law.name(), 0);
+        for theta in all.iter().filter(|theta| law.admits(theta)) {
+            for _ in 0..5 {
+                let x = law.sample(theta, &mut stream);
+                let fits = match law.support(theta) {
+                    Support::Circle => x.is_finite(),
+                    Support::Interval(low, high) => low <= x && x <= high,
+                    Support::Integers(low, high) => {
+                        low <= x && x <= high && (x.is_infinite() || x.fract() == 0.0)
+                    }
+                };
+                assert!(fits, "{} {theta:?}: {x}", law.name());
+            }
+        }
+    }
+    // A rate beyond the largest number and a precision that makes one.
+    let mut stream = Stream::from_seed(24);
+    let law = |name: &str| *CATALOGUE.iter().find(|law| law.name() == name).unwrap();
+    assert_eq!(
+        law("poisson_log").sample(&[800.0], &mut stream),
+        f64::INFINITY
+    );
+    let draws: Vec<f64> = (0..1000)
+        .map(|_| law("neg_binomial_2").sample(&[f64::MAX, 0.9], &mut stream))
+        .collect();
+    assert!(draws.iter().any(|x| x.is_infinite()) && draws.iter().any(|x| x.is_finite()));
+}
+
+/// Entropies where the sum goes by strides or is an integral: Poisson's from its expansion
+/// ln(2 pi e r) / 2 - 1/(12 r) - 1/(24 r^2) - 19/(360 r^3), that of a geometric law, of precision one, as ln(1 + m) + m ln(1 + 1/m).
+#[test]
+fn entropies_of_wide_laws_of_counts_agree_with_closed_forms() {
+    let law = |name: &str| *CATALOGUE.iter().find(|law| law.name() == name).unwrap();
+    for rate in [1e3f64, 1e5, 1e9, 1e14, 1e18] {
+        let expansion = 0.5 * (std::f64::consts::TAU * std::f64::consts::E * rate).ln()
+            - 1.0 / (12.0 * rate)
+            - 1.0 / (24.0 * rate * rate)
+            - 19.0 / (360.0 * rate.powi(3));
+        let found = law("poisson").entropy(&[rate]).unwrap();
+        assert_close(found, expansion, ROUNDING, &format!("poisson {rate}"));
+        let found = law("poisson_log").entropy(&[rate.ln()]).unwrap();
+        assert_close(found, expansion, ROUNDING, &format!("poisson_log {rate}"));
+        let found = law("neg_binomial_2").entropy(&[rate, 1.0]).unwrap();
+        let expected = rate.ln_1p() + rate * rate.recip().ln_1p();
+        assert_close(found, expected, ROUNDING, &format!("geometric {rate}"));
+    }
+    assert_close(
+        law("binomial").entropy(&[1e6, 0.0]).unwrap(),
+        0.0,
+        ROUNDING,
+        "a sure thing",
+    );
 }
 
 /// KL is no metric: it is not symmetric, and the way through a third law can be shorter.

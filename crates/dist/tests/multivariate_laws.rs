@@ -247,8 +247,201 @@ fn scores_entropies_and_divergences_are_means_of_draws() {
             kl > 0.0 && (kl - law.kl(d, other, theta).unwrap()).abs() > 1e-3 * kl,
             "{name}"
         );
-        assert!(law.kl(d, theta, theta).unwrap().abs() <= ROUNDING, "{name}");
+        assert_eq!(law.kl(d, theta, theta), Some(0.0), "{name}");
     });
+}
+
+/// Moves that leave each parameter in its set, none for counts; a simplex moves along itself.
+fn neighbor(
+    law: &dyn Multivariate,
+    d: usize,
+    theta: &[&[f64]],
+    size: f64,
+    stream: &mut Stream,
+) -> Vec<Vec<f64>> {
+    let mut near: Vec<Vec<f64>> = theta.iter().map(|t| t.to_vec()).collect();
+    for (param, values) in law.params().iter().zip(&mut near) {
+        for (entries, scale) in moves(param.set, d, values) {
+            let step = scale * size * stream.normal();
+            for i in entries {
+                values[i] += step;
+            }
+        }
+    }
+    near
+}
+
+#[test]
+fn divergences_of_neighbors_are_above_zero() {
+    for_each(|law, d, theta, _| {
+        let mut stream = Stream::from_seed(25).child(law.name(), 0);
+        for size in [1e-15, 1e-12, 1e-9, 1e-6, 1e-3] {
+            for _ in 0..20 {
+                let near = neighbor(law, d, theta, size, &mut stream);
+                let near: Vec<&[f64]> = near.iter().map(Vec::as_slice).collect();
+                let kl = law.kl(d, theta, &near).unwrap();
+                let what = format!("{} {theta:?} {near:?}: {kl}", law.name());
+                assert!(kl >= 0.0 && (kl > 0.0 || size < 1e-7), "{what}");
+                // It is a square of the change: a tenth of the way has a hundredth of it.
+                let tenth: Vec<Vec<f64>> = (theta.iter().zip(&near))
+                    .map(|(t, n)| t.iter().zip(*n).map(|(t, n)| t + 0.1 * (n - t)).collect())
+                    .collect();
+                let tenth: Vec<&[f64]> = tenth.iter().map(Vec::as_slice).collect();
+                let ratio = law.kl(d, theta, &tenth).unwrap() / kl;
+                // What rounding of the parameters makes of it, and the cubic term.
+                assert!(
+                    size != 1e-6 || (ratio - 0.01).abs() < 1e-5,
+                    "{what}: {ratio}"
+                );
+            }
+        }
+    });
+}
+
+/// What has no closed form, checked both ways.
+#[test]
+fn every_law_has_entropy_divergence_and_view() {
+    for_each(|law, d, theta, other| {
+        assert!(law.entropy(d, theta).is_some(), "{}", law.name());
+        assert!(law.kl(d, theta, other).is_some(), "{}", law.name());
+        assert!(law.exponential_family().is_some(), "{}", law.name());
+    });
+}
+
+#[test]
+fn exponential_families_agree_with_their_densities() {
+    for_each(|law, d, theta, other| {
+        let family = law.exponential_family().unwrap();
+        let name = law.name();
+        let k = family.n_statistics(d);
+        let (mut eta, mut t, mut expected) = (vec![0.0; k], vec![0.0; k], vec![0.0; k]);
+        family.natural(d, theta, &mut eta);
+        let log_partition = family.log_partition(d, &eta, theta, &mut expected);
+        let size = 1.0 + log_partition.abs();
+
+        for x in draws(law, d, theta, 20) {
+            family.statistics(d, &x, theta, &mut t);
+            let dot: f64 = eta.iter().zip(&t).map(|(eta, t)| eta * t).sum();
+            let value = dot - log_partition + family.ln_base(d, &x, theta);
+            let direct = law.ln_prob(d, &x, theta);
+            let tolerance = 100.0 * ROUNDING * (1.0 + direct.abs() + dot.abs());
+            assert!(
+                (value - direct).abs() <= tolerance,
+                "{name}: {value} {direct}"
+            );
+        }
+
+        // The known parameters stay, the others come back.
+        let mut back: Vec<Vec<f64>> = theta.iter().map(|t| vec![f64::NAN; t.len()]).collect();
+        for &i in family.known() {
+            back[i].copy_from_slice(theta[i]);
+        }
+        let mut slices: Vec<&mut [f64]> = back.iter_mut().map(Vec::as_mut_slice).collect();
+        family.usual(d, &eta, &mut slices);
+        for (back, theta) in back.iter().flatten().zip(theta.iter().copied().flatten()) {
+            assert!(
+                (back - theta).abs() <= 100.0 * ROUNDING * (1.0 + theta.abs()),
+                "{name}, back"
+            );
+        }
+
+        // Matrices stand after the other statistics, with both triangles, which move together.
+        let first = match k == d * d + 1 || k == d * d + d {
+            true => k - d * d,
+            false => k,
+        };
+        let directions = (0..first).map(|i| vec![i]).chain(
+            (0..d * d)
+                .filter(|at| first < k && at % d >= at / d)
+                .map(|at| vec![first + at, first + at / d + at % d * d]),
+        );
+        let (mut draws_t, n) = (vec![vec![0.0; k]; N_DRAWS], N_DRAWS);
+        for (x, t) in draws(law, d, theta, n).iter().zip(&mut draws_t) {
+            family.statistics(d, x, theta, t);
+        }
+        for mut entries in directions {
+            entries.dedup();
+            let scale = 0.1 * eta[entries[0]].abs().max(0.1);
+            let at = |u: &[f64]| {
+                let mut moved = eta.clone();
+                for &i in &entries {
+                    moved[i] += scale * u[0];
+                }
+                family.log_partition(d, &moved, theta, &mut vec![0.0; k])
+            };
+            let difference = gradient(at, &[0.0], STEP)[0];
+            let slope = scale * entries.iter().map(|&i| expected[i]).sum::<f64>();
+            assert!(
+                (difference - slope).abs() <= DIFFERENCE * (size + slope.abs()),
+                "{name}, gradient of A by {entries:?}: {difference} {slope}"
+            );
+            let values: Vec<f64> = draws_t.iter().map(|t| t[entries[0]]).collect();
+            assert_mean(
+                &format!("{name}, E t {entries:?}"),
+                &values,
+                expected[entries[0]],
+            );
+        }
+
+        let (own, bregman) = (law.kl(d, theta, other), family.divergence(d, theta, other));
+        let (own, bregman) = (own.unwrap(), bregman.unwrap());
+        assert!(
+            (own - bregman).abs() <= 100.0 * ROUNDING * (size + own),
+            "{name}, divergence: {own} {bregman}"
+        );
+    });
+}
+
+/// Parameters at the ends of their sets: every sampler ends with a point of its set, or one on its border.
+#[test]
+fn samplers_end_at_extreme_parameters() {
+    let identity: &[f64] = &[1.0, 0.0, 0.0, 1.0];
+    let huge: &[f64] = &[1e150, 0.0, 0.0, 1e150];
+    let tiny: &[f64] = &[1e-150, 0.0, 0.0, 1e-150];
+    let zeros: &[f64] = &[0.0, 0.0];
+    let counts = [0.0, 1.0, 1e17, f64::MAX];
+    let mut cases: Vec<(&str, Vec<Vec<f64>>)> = Vec::new();
+    for scale in [identity, huge, tiny] {
+        for name in ["multi_normal", "multi_normal_prec", "multi_normal_cholesky"] {
+            cases.push((name, vec![zeros.to_vec(), scale.to_vec()]));
+        }
+        // Just above the fewest degrees of freedom, and many.
+        for dof in [1.0 + 1e-9, 1.01, 1e10] {
+            cases.push(("wishart", vec![vec![dof], scale.to_vec()]));
+            if dof > 1.1 {
+                cases.push(("inv_wishart", vec![vec![dof], scale.to_vec()]));
+            }
+        }
+    }
+    cases.push(("inv_wishart", vec![vec![1.1], identity.to_vec()]));
+    for a in [5e-324, 1e-10, 1.0, 1e200] {
+        cases.push(("lkj_corr_cholesky", vec![vec![a]]));
+        for b in [5e-324, 1.0, 1e200] {
+            cases.push(("dirichlet", vec![vec![a, b]]));
+        }
+    }
+    for n in counts {
+        for p in [0.0, 5e-324, 0.5, 1.0] {
+            cases.push(("multinomial", vec![vec![n], vec![p, 1.0 - p]]));
+        }
+    }
+    for (name, theta) in &cases {
+        let law = *CATALOGUE.iter().find(|law| law.name() == *name).unwrap();
+        let theta: Vec<&[f64]> = theta.iter().map(Vec::as_slice).collect();
+        assert!(law.admits(2, &theta), "{name} {theta:?}");
+        for x in draws(law, 2, &theta, 20) {
+            let what = format!("{name} {theta:?}: {x:?}");
+            assert!(x.iter().all(|x| x.is_finite()), "{what}");
+            let sum: f64 = x.iter().sum();
+            match law.set() {
+                Set::Simplex => assert!((sum - 1.0).abs() < 1e-12, "{what}"),
+                Set::Counts => assert_eq!(sum, theta[0][0], "{what}"),
+                Set::Covariance => assert!(x[0] >= 0.0 && x[3] >= 0.0 && x[1] == x[2], "{what}"),
+                Set::CholeskyCorr => assert!((x[1].hypot(x[3]) - 1.0).abs() < 1e-12, "{what}"),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// In the smallest dimension each is a known law of one number, which fixes the constants.

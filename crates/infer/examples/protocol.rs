@@ -166,7 +166,7 @@ fn climb(target: &Target, top: Rung, stream: &Stream) -> Result<Value, InferErro
         top,
         ..Ladder::default()
     };
-    let answer = ladder::fit(target.density.as_ref(), &options, stream, &mut Silent)?;
+    let answer = ladder::fit(target.density.as_ref(), &options, stream, None, &mut Silent)?;
     let (e, worst) = target.worst_error(&answer.mean);
     let climbed: Vec<Value> = (answer.climbed.iter())
         .map(|c| {

@@ -103,6 +103,22 @@ pub fn adaptive_importance(
 ) -> Result<Sample, InferError> {
     options.check()?;
     let d = target.dim();
+    if d == 0 {
+        return Err(InferError::Empty);
+    }
+    if first.is_empty() {
+        return Err(InferError::Option {
+            option: "first",
+            expected: "at least one proposal to begin with".to_owned(),
+            found: "none".to_owned(),
+        });
+    }
+    if let Some(q) = first.iter().find(|q| q.dim() != d) {
+        return Err(InferError::Length {
+            expected: d,
+            found: q.dim(),
+        });
+    }
     // Every proposal used so far with the number of its draws.
     let mut used: Vec<(LnDensity<'_>, f64)> = Vec::new();
     let mut drawn = Drawn::default();

@@ -34,6 +34,7 @@ pub mod referee;
 pub mod starts;
 pub mod svgd;
 pub mod vi;
+mod watch;
 
 #[cfg(test)]
 mod targets;

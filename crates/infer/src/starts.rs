@@ -34,13 +34,26 @@ pub(crate) fn uniform(
     n_attempts: u64,
     radius: impl Fn(u64) -> f64,
 ) -> Result<Vec<f64>, InferError> {
-    let mut position = vec![0.0; evaluator.dim()];
-    let mut grad = position.clone();
+    let d = evaluator.dim();
+    first_accepted(evaluator, stream, n_attempts, |draws, attempt| {
+        let radius = radius(attempt);
+        (0..d)
+            .map(|_| radius * (2.0 * draws.uniform() - 1.0))
+            .collect()
+    })
+}
+
+/// The first position that the density accepts of some that `propose` draws by attempt.
+pub(crate) fn first_accepted(
+    evaluator: &mut Evaluator<'_>,
+    stream: &Stream,
+    n_attempts: u64,
+    propose: impl Fn(&mut Stream, u64) -> Vec<f64>,
+) -> Result<Vec<f64>, InferError> {
+    let mut grad = vec![0.0; evaluator.dim()];
     let mut last = None;
     for attempt in 0..n_attempts {
-        let mut draws = stream.child("start", attempt);
-        let radius = radius(attempt);
-        position.fill_with(|| radius * (2.0 * draws.uniform() - 1.0));
+        let position = propose(&mut stream.child("start", attempt), attempt);
         match evaluator.log_density_and_grad(&position, &mut grad) {
             Ok(_) => return Ok(position),
             Err(reject) => last = Some(reject),

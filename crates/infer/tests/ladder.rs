@@ -1,14 +1,16 @@
 //! The ladder and its referee on targets whose answer is known.
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
+use jensen_density::{Layout, LogDensity, Reject, Variable, from_fn};
 use jensen_infer::InferError;
+use jensen_infer::drive::Keep;
 use jensen_infer::importance::{AdaptiveImportance, adaptive_importance, heavier};
 use jensen_infer::ladder::{Answer, Ladder, Rung, fit};
 use jensen_infer::referee::{Verdict, drift, stein};
 use jensen_posterior::{Approximation, Gaussian, Scale};
 use jensen_rng::Stream;
-use jensen_run::Silent;
-use jensen_testkit::targets::{NanIsland, Rejecting, Target, synthetic};
+use jensen_run::{Checkpoints, Event, Observer, RunFolder, Silent};
+use jensen_testkit::targets::{self, NanIsland, Rejecting, Target, synthetic};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A good answer has every mean within a quarter of a standard deviation; the draws of four thousand
 /// effective ones would be four times nearer.
@@ -16,7 +18,7 @@ const GOOD: f64 = 0.25;
 
 fn climb(target: &dyn LogDensity, seed: u64) -> Result<Answer, InferError> {
     let stream = Stream::from_seed(seed);
-    fit(target, &Ladder::default(), &stream, &mut Silent)
+    fit(target, &Ladder::default(), &stream, None, &mut Silent)
 }
 
 /// The targets whose means the ladder must find and be sure of; far modes and funnels are none of them.
@@ -74,20 +76,257 @@ fn no_answer_is_good_and_wrong() {
     }
 }
 
+/// A mixture of two standard Gaussians, the second `offset` away in the first of d coordinates and with this
+/// share of the mass.
+fn two_modes(d: usize, offset: f64, share: f64) -> impl LogDensity {
+    from_fn(
+        Layout::new(vec![Variable::new("x", &[d])]),
+        move |x, grad| {
+            let ln_near = -0.5 * x.iter().map(|x| x * x).sum::<f64>();
+            // ln of the ratio of the two densities.
+            let ln_ratio = offset * x[0] - 0.5 * offset * offset + (share / (1.0 - share)).ln();
+            let weight = 1.0 / (1.0 + (-ln_ratio).exp());
+            grad.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
+            grad[0] += weight * offset;
+            ln_near + (ln_ratio.max(0.0) + (-ln_ratio.abs()).exp().ln_1p())
+        },
+    )
+}
+
+/// All starts lie in the basin of the mode at the origin; only scouts see the other one.
+#[test]
+fn a_far_mode_is_found() {
+    for (d, offset, share) in [
+        (1, 10.0, 0.5),
+        (3, 8.0, 0.3),
+        (10, 12.0, 0.5),
+        (2, 20.0, 0.5),
+    ] {
+        let target = two_modes(d, offset, share);
+        let (mean, sd) = (
+            share * offset,
+            (1.0 + share * (1.0 - share) * offset * offset).sqrt(),
+        );
+        for seed in 1..=20 {
+            let answer = climb(&target, seed).unwrap();
+            let e = (answer.mean[0] - mean).abs() / sd;
+            assert!(
+                e < GOOD,
+                "{d} coordinates, seed {seed}: E {e}, {}",
+                answer.report
+            );
+        }
+    }
+}
+
+/// Means that do not exist, and densities that are none, are never good.
+#[test]
+fn what_has_no_answer_is_not_good() {
+    let x = || Layout::new(vec![Variable::real("x")]);
+    let cauchy = from_fn(x(), |x, grad| {
+        grad[0] = -2.0 * x[0] / (1.0 + x[0] * x[0]);
+        -(x[0] * x[0]).ln_1p()
+    });
+    let flat = from_fn(x(), |_, grad| {
+        grad[0] = 0.0;
+        0.0
+    });
+    let rising = from_fn(x(), |x, grad| {
+        grad[0] = 1.0;
+        x[0]
+    });
+    // Proper on one side only: exp(x) below zero, flat above.
+    let half = from_fn(x(), |x, grad| {
+        grad[0] = if x[0] < 0.0 { 1.0 } else { 0.0 };
+        x[0].min(0.0)
+    });
+    let targets: [(&str, &dyn LogDensity); 4] = [
+        ("cauchy", &cauchy),
+        ("flat", &flat),
+        ("rising", &rising),
+        ("half", &half),
+    ];
+    for (name, target) in targets {
+        for seed in 1..=5 {
+            // An error is an honest answer too.
+            if let Ok(answer) = climb(target, seed) {
+                assert!(!answer.is_good(), "{name}, seed {seed}: {}", answer.report);
+            }
+        }
+    }
+}
+
+/// exp(-max(0, |x| - 1)) is proper, and flat where starts lie.
+#[test]
+fn a_plateau_is_no_reason_to_fail() {
+    let plateau = from_fn(Layout::new(vec![Variable::real("x")]), |x, grad| {
+        grad[0] = if x[0].abs() < 1.0 {
+            0.0
+        } else {
+            -x[0].signum()
+        };
+        -(x[0].abs() - 1.0).max(0.0)
+    });
+    let answer = climb(&plateau, 1).unwrap();
+    assert!(
+        answer
+            .climbed
+            .iter()
+            .all(|rung| rung.report.is_some() != rung.failed.is_some())
+    );
+    let sd = plateau_sd();
+    assert!(
+        !answer.is_good() || answer.mean[0].abs() < GOOD * sd,
+        "{}",
+        answer.report
+    );
+}
+
+/// Normalizer 2 + 2; second moment 2/3 + 2 (1 + 2 + 2) from the integral of (1 + t)^2 e^-t.
+fn plateau_sd() -> f64 {
+    ((2.0 / 3.0 + 10.0_f64) / 4.0).sqrt()
+}
+
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let targets = synthetic();
-    let banana = targets.iter().find(|t| t.name.contains("banana")).unwrap();
-    let with = |n_threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(n_threads)
-            .build()
-            .unwrap();
-        let answer = pool.install(|| climb(banana.density.as_ref(), 3).unwrap());
-        let n_gradients = answer.n_gradients();
-        (answer.mean, answer.sd, n_gradients, answer.rung)
+    // One that weights answer, and one that climbs to the chains.
+    for name in ["banana", "funnel"] {
+        let target = targets.iter().find(|t| t.name.contains(name)).unwrap();
+        let with = |n_threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(n_threads)
+                .build()
+                .unwrap();
+            let answer = pool.install(|| climb(target.density.as_ref(), 3).unwrap());
+            let rows: Vec<Vec<f64>> = answer.draws.rows().map(<[f64]>::to_vec).collect();
+            (
+                rows,
+                answer.mean,
+                answer.sd,
+                answer.climbed,
+                answer.log_evidence,
+            )
+        };
+        assert_eq!(with(1), with(3), "{name}");
+    }
+}
+
+/// Asks to stop once this many evaluations were seen.
+struct StopAfter<'a> {
+    evaluations: &'a AtomicU64,
+    limit: u64,
+}
+
+impl Observer for StopAfter<'_> {
+    fn on(&mut self, _: &Event<'_>) {}
+
+    fn stop_requested(&self) -> bool {
+        self.evaluations.load(Ordering::Relaxed) >= self.limit
+    }
+}
+
+/// The funnel goes up to the last rung; it is stopped on the first, amid the chains, and near the end.
+#[test]
+fn a_resumed_fit_has_the_bits_of_an_unbroken_one() {
+    let evaluations = AtomicU64::new(0);
+    let funnel = from_fn(
+        Layout::new(vec![Variable::real("v"), Variable::new("x", &[3])]),
+        |z, grad| {
+            evaluations.fetch_add(1, Ordering::Relaxed);
+            let (v, x) = (z[0], &z[1..]);
+            let square: f64 = x.iter().map(|x| x * x).sum();
+            let precision = (-v).exp();
+            grad[0] = -v / 9.0 - 0.5 * x.len() as f64 + 0.5 * precision * square;
+            grad[1..]
+                .iter_mut()
+                .zip(x)
+                .for_each(|(g, x)| *g = -x * precision);
+            -v * v / 18.0 - 0.5 * x.len() as f64 * v - 0.5 * precision * square
+        },
+    );
+    let options = Ladder::default();
+    let stream = Stream::from_seed(8);
+    let facts = |answer: Answer| {
+        let n_gradients: Vec<u64> = answer.climbed.iter().map(|c| c.n_gradients).collect();
+        (answer.mean, answer.sd, answer.rung, n_gradients)
     };
-    assert_eq!(with(1), with(3));
+    let unbroken = facts(fit(&funnel, &options, &stream, None, &mut Silent).unwrap());
+    assert_eq!(unbroken.2, Rung::Nuts);
+    let total = evaluations.load(Ordering::Relaxed);
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(folder.path().join("run")).unwrap();
+    let keep = Keep {
+        checkpoints: Checkpoints::of(&run),
+        every: 1,
+    };
+    for share in [0.001, 0.3, 0.5] {
+        evaluations.store(0, Ordering::Relaxed);
+        let mut stopper = StopAfter {
+            evaluations: &evaluations,
+            limit: (share * total as f64) as u64,
+        };
+        let outcome = fit(&funnel, &options, &stream, Some(&keep), &mut stopper);
+        assert!(matches!(outcome, Err(InferError::Stopped)), "{share}");
+        assert!(evaluations.load(Ordering::Relaxed) < total, "{share}");
+    }
+    evaluations.store(0, Ordering::Relaxed);
+    let resumed = fit(&funnel, &options, &stream, Some(&keep), &mut Silent).unwrap();
+    assert_eq!(facts(resumed), unbroken);
+    // Chains that were finished were not run again.
+    assert!(evaluations.load(Ordering::Relaxed) < total);
+}
+
+/// A skewed autoregression: x_i = x_{i-1} / 2 + z_i with exp(z_i) ~ gamma(2, 1).
+fn skewed_autoregression(d: usize) -> impl LogDensity {
+    from_fn(
+        Layout::new(vec![Variable::new("x", &[d])]),
+        move |x, grad| {
+            grad.fill(0.0);
+            let mut value = 0.0;
+            for i in 0..d {
+                let z = x[i] - if i > 0 { 0.5 * x[i - 1] } else { 0.0 };
+                value += 2.0 * z - z.exp();
+                let slope = 2.0 - z.exp();
+                grad[i] += slope;
+                if i > 0 {
+                    grad[i - 1] -= 0.5 * slope;
+                }
+            }
+            value
+        },
+    )
+}
+
+#[test]
+fn hundreds_of_coordinates_are_answered() {
+    let gaussian = targets::Gaussian::correlated(200, 0.5).target();
+    let answer = climb(gaussian.density.as_ref(), 1).unwrap();
+    let (e, worst) = gaussian.worst_error(&answer.mean);
+    assert!(
+        answer.is_good() && e < GOOD,
+        "E {e} of {worst}, {}",
+        answer.report
+    );
+
+    let answer = climb(&skewed_autoregression(300), 1).unwrap();
+    // Digamma and trigamma of 2.
+    let (of_z, variance_of_z) = (
+        0.422_784_335_098_467_1,
+        std::f64::consts::PI.powi(2) / 6.0 - 1.0,
+    );
+    let (mut mean, mut variance) = (0.0, 0.0);
+    for (i, found) in answer.mean.iter().enumerate() {
+        mean = 0.5 * mean + of_z;
+        variance = 0.25 * variance + variance_of_z;
+        let e = (found - mean).abs() / variance.sqrt();
+        assert!(
+            answer.is_good() && e < GOOD,
+            "x[{}]: E {e}, {}",
+            i + 1,
+            answer.report
+        );
+    }
 }
 
 #[test]
@@ -183,7 +422,7 @@ fn requests_that_cannot_be_answered_say_why() {
     };
     let stream = Stream::from_seed(1);
     let target = Nothing(Layout::new(vec![Variable::real("x")]));
-    let error = fit(&target, &bad, &stream, &mut Silent).unwrap_err();
+    let error = fit(&target, &bad, &stream, None, &mut Silent).unwrap_err();
     assert!(
         matches!(
             error,
@@ -211,7 +450,14 @@ fn the_referee_stops_at_the_top_rung_and_says_so() {
         ..Ladder::default()
     };
     let stream = Stream::from_seed(2);
-    let answer = fit(funnel.density.as_ref(), &options, &stream, &mut Silent).unwrap();
+    let answer = fit(
+        funnel.density.as_ref(),
+        &options,
+        &stream,
+        None,
+        &mut Silent,
+    )
+    .unwrap();
     assert!(answer.report.verdict > Verdict::Good, "{}", answer.report);
     assert!(!answer.report.failing().is_empty());
     assert!(answer.climbed.len() == 2);

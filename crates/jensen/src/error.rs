@@ -2,7 +2,7 @@
 
 use jensen_data::{DataError, Layout};
 use jensen_report::ReportError;
-use jensen_run::{RunError, file};
+use jensen_run::{RunError, Writer, file, is_wrong_place, shell_word};
 use jensen_vae::likelihood::DataFacts;
 use jensen_vae::recipe::RecipeError;
 use jensen_vae::store::StoreError;
@@ -128,11 +128,22 @@ pub enum Error {
         /// What is wrong.
         damage: String,
     },
+    /// A run with a model, but without a state that training could go on from.
+    #[error(
+        "{} has a model but no checkpoint to go on from: training would begin again and replace the model",
+        run.display()
+    )]
+    NoCheckpoint {
+        /// The run.
+        run: PathBuf,
+    },
     /// There is no model in the run yet.
-    #[error("{} has no model yet: training was stopped{}", run.display(), at_step(.step))]
+    #[error("{} has no model yet: {}{}", run.display(), doing(.writer), at_step(.writer, .step))]
     NoModel {
         /// The run.
         run: PathBuf,
+        /// The process that trains it now; none if it was stopped.
+        writer: Option<Writer>,
         /// Step of its newest checkpoint, if there is one.
         step: Option<u64>,
     },
@@ -183,12 +194,37 @@ impl Error {
         match self {
             Self::Train(TrainError::Diverged(_)) | Self::Stopped => false,
             Self::Train(TrainError::Run(error)) => error.is_unreadable(),
+            Self::Run(error)
+            | Self::Store(StoreError::Run(error))
+            | Self::Report(ReportError::Run(error)) => error.is_input(),
+            Self::Data(DataError::Io { action, source, .. }) => {
+                action.starts_with("read") || is_wrong_place(source.kind())
+            }
             _ => true,
+        }
+    }
+
+    /// What the system was asked for and why it refused, where that is the cause.
+    fn system(&self) -> Option<(&str, &io::Error)> {
+        match self {
+            Self::Run(RunError::Io { action, source, .. })
+            | Self::Store(StoreError::Run(RunError::Io { action, source, .. }))
+            | Self::Report(ReportError::Run(RunError::Io { action, source, .. }))
+            | Self::Train(TrainError::Run(RunError::Io { action, source, .. }))
+            | Self::Data(DataError::Io { action, source, .. }) => Some((action, source)),
+            Self::RecipeFile { source, .. } => Some(("read", source)),
+            _ => None,
         }
     }
 
     /// What to do about it, where that is not said in the message.
     pub fn hint(&self) -> Option<String> {
+        if let Some(hint) = self
+            .system()
+            .and_then(|(action, source)| way_out(action, source))
+        {
+            return Some(hint.to_owned());
+        }
         let hint = match self {
             Self::Recipe(errors) => match errors.as_slice() {
                 [RecipeError::Syntax { .. }] => "strings need quotes: kind = \"conv\"",
@@ -217,7 +253,7 @@ impl Error {
             Self::BeyondRepair { run, .. } => {
                 return Some(format!(
                     "`jensen fit {}` begins it anew in another folder",
-                    run.join(file::CONFIG).display()
+                    shell_word(run.join(file::CONFIG))
                 ));
             }
             Self::TooLarge { .. } => {
@@ -232,10 +268,21 @@ impl Error {
             Self::DataChanged { .. } => {
                 "put the old data back, or begin a new run with `jensen fit`"
             }
+            Self::NoModel {
+                writer: Some(_), ..
+            } => "wait for it; Ctrl-C there saves its state",
             Self::NoModel { run, .. } => {
                 return Some(format!(
                     "`jensen resume {}` goes on to the end",
-                    run.display()
+                    shell_word(run)
+                ));
+            }
+            Self::NoCheckpoint { run } => {
+                return Some(format!(
+                    "the model can be used as it is, and `jensen evaluate {}` makes evaluation and report \
+                     again; `jensen fit {}` trains anew in another folder",
+                    shell_word(run),
+                    shell_word(run.join(file::CONFIG))
                 ));
             }
             Self::Frozen { .. } => {
@@ -283,36 +330,57 @@ fn repair(error: &RunError) -> Option<String> {
     let path = error.path().filter(|_| error.is_unreadable())?;
     let folder = path.parent()?;
     let name = path.file_name()?.to_str()?;
-    let run = |run: &Path| match run.as_os_str().is_empty() {
-        true => ".".to_owned(),
-        false => run.display().to_string(),
-    };
-    let above = || folder.parent().map_or_else(String::new, run);
+    let above = || folder.parent().unwrap_or(Path::new(""));
     Some(match name {
-        file::EVALUATION => format!("`jensen evaluate {}` writes it again", run(folder)),
-        file::METRICS => {
-            "remove that line; it holds no more than one point of the curves".to_owned()
-        }
+        file::EVALUATION => format!("`jensen evaluate {}` writes it again", shell_word(folder)),
         file::CONFIG => "mend that line; it is the recipe of the run in full".to_owned(),
         _ if folder.ends_with(file::MODEL) => format!(
             "`jensen resume {}` makes the model again from the newest checkpoint",
-            above()
+            shell_word(above())
         ),
         _ if folder.ends_with(file::CHECKPOINTS) => format!(
-            "`jensen fit {}/{}` begins the run anew in another folder",
-            above(),
-            file::CONFIG
+            "`jensen fit {}` begins the run anew in another folder",
+            shell_word(above().join(file::CONFIG))
         ),
         _ => return None,
     })
+}
+
+/// What helps where the system refuses for a reason that has nothing to do with the content of a file.
+fn way_out(action: &str, source: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    let is_read = action.starts_with("read") || action.starts_with("open");
+    Some(match source.kind() {
+        Kind::PermissionDenied if is_read => "`ls -l` shows whose it is and who may read it",
+        Kind::PermissionDenied => {
+            "`ls -ld` shows whose folder it is and who may write there; --out names another place"
+        }
+        Kind::ReadOnlyFilesystem => "that file system is read-only; --out names another place",
+        Kind::StorageFull | Kind::QuotaExceeded => {
+            "make room on that disk, or name another one with --out"
+        }
+        _ => return None,
+    })
+}
+
+fn doing(writer: &Option<Writer>) -> String {
+    match writer {
+        None => "training was stopped".to_owned(),
+        Some(Writer { process: None }) => "it is in training".to_owned(),
+        Some(Writer {
+            process: Some(process),
+        }) => format!("process {process} is training it"),
+    }
 }
 
 fn gigabytes(bytes: &u64) -> f64 {
     *bytes as f64 / 1e9
 }
 
+/// A fault a line; what follows the first line of one is indented.
 fn lines(errors: &[RecipeError]) -> String {
-    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let indented = |error: &RecipeError| error.to_string().replace('\n', "\n  ");
+    let lines: Vec<String> = errors.iter().map(indented).collect();
     lines.join("\n")
 }
 
@@ -323,10 +391,12 @@ fn did_you_mean(nearest: &Option<String>) -> String {
     }
 }
 
-fn at_step(step: &Option<u64>) -> String {
-    match step {
-        Some(step) => format!(" at step {step}"),
-        None => " before the first checkpoint".to_owned(),
+fn at_step(writer: &Option<Writer>, step: &Option<u64>) -> String {
+    match (step, writer) {
+        (Some(step), None) => format!(" at step {step}"),
+        (Some(step), Some(_)) => format!(", and its newest checkpoint is of step {step}"),
+        (None, None) => " before the first checkpoint".to_owned(),
+        (None, Some(_)) => ", and there is no checkpoint yet".to_owned(),
     }
 }
 
@@ -360,10 +430,40 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_refuses_is_no_bad_input() {
+        use io::ErrorKind as Kind;
+        let error = |action, kind: Kind| {
+            Error::Report(ReportError::Run(RunError::Io {
+                action,
+                path: "runs/a/evaluation.json".into(),
+                source: kind.into(),
+            }))
+        };
+        for (action, kind, is_input, part) in [
+            ("write", Kind::StorageFull, false, "make room"),
+            ("create", Kind::PermissionDenied, false, "who may write"),
+            ("replace", Kind::ReadOnlyFilesystem, false, "read-only"),
+            ("read", Kind::PermissionDenied, true, "who may read"),
+            ("create", Kind::NotADirectory, true, ""),
+            ("read", Kind::InvalidData, true, "jensen evaluate"),
+        ] {
+            let error = error(action, kind);
+            assert_eq!(error.is_input(), is_input, "{error}");
+            assert!(error.hint().unwrap_or_default().contains(part), "{error}");
+        }
+        let training = Error::Train(TrainError::Run(RunError::Io {
+            action: "append to",
+            path: "runs/a/metrics.jsonl".into(),
+            source: Kind::NotFound.into(),
+        }));
+        assert!(!training.is_input());
+    }
+
+    #[test]
     fn damaged_files_have_a_remedy() {
         for (path, part) in [
             ("runs/a/evaluation.json", "`jensen evaluate runs/a`"),
-            ("runs/a/metrics.jsonl", "remove that line"),
+            ("my runs/a/evaluation.json", "`jensen evaluate 'my runs/a'`"),
             ("runs/a/model/config.json", "`jensen resume runs/a`"),
             (
                 "a/checkpoints/step-1.safetensors",

@@ -19,7 +19,8 @@
 //!
 //! Inference over log densities of your own has no verb yet; its crates are here under short names:
 //! [`density`] (the contract), [`infer`] (algorithms and the ladder), [`posterior`] (answers and what they
-//! are worth), [`dist`] and [`bijector`] (what densities are made of).
+//! are worth), [`dist`] and [`bijector`] (what densities are made of), [`rng`] (streams of randomness),
+//! [`report`] (charts). The files under `examples/` show them at work.
 
 pub mod config;
 pub mod device;
@@ -37,5 +38,7 @@ pub use jensen_dist as dist;
 pub use jensen_infer as infer;
 pub use jensen_kernels::CachingAllocator;
 pub use jensen_posterior as posterior;
-pub use jensen_run::{Event, Observer, Outcome, Recording, Silent};
+pub use jensen_report as report;
+pub use jensen_rng as rng;
+pub use jensen_run::{Event, Observer, Outcome, Recording, Silent, shell_word};
 pub use verb::fit::{FitRequest, Fitted, fit};

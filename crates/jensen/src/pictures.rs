@@ -1,9 +1,10 @@
 //! What a model makes, as pictures: grids of images, strips between images, maps of codes.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::memory;
 use jensen_data::Layout;
 use jensen_report::chart::{ScatterChart, ScatterClass};
-use jensen_report::{GridOptions, Picture, gif_bytes, grid};
+use jensen_report::{GridOptions, Labels, Picture, gif_bytes, grid, grid_size, labelled_grid};
 use jensen_vae::model::DataSite;
 
 /// Space between groups of pictures, pixels.
@@ -48,6 +49,85 @@ fn visible_range(site: &DataSite) -> (f32, f32) {
 /// A plain grid.
 pub fn plain(pictures: &[Picture], columns: usize) -> Result<Picture> {
     Ok(grid(pictures, columns, GridOptions::default())?)
+}
+
+/// A grid with labels beside its rows and above its columns.
+pub fn labelled(pictures: &[Picture], columns: usize, labels: &Labels) -> Result<Picture> {
+    Ok(labelled_grid(
+        pictures,
+        columns,
+        GridOptions::default(),
+        labels,
+    )?)
+}
+
+/// Most pixels of a side of a picture: GIF has no larger ones, and few viewers show them.
+const LONGEST: usize = 65_535;
+
+/// The columns or rows of a grid, and the option that decides about their number.
+#[derive(Clone, Copy, Debug)]
+pub struct Side {
+    /// Name of the option.
+    pub option: &'static str,
+    /// Columns or rows.
+    pub lines: usize,
+    /// By how much the option changes where there is one more.
+    pub each: usize,
+}
+
+impl Side {
+    /// As many lines as the option says.
+    pub fn of(option: &'static str, lines: usize) -> Self {
+        Self {
+            option,
+            lines,
+            each: 1,
+        }
+    }
+
+    /// Rows of [`COLUMNS`] pictures.
+    pub fn rows_of(option: &'static str, n: usize) -> Self {
+        Self {
+            option,
+            lines: n.div_ceil(COLUMNS),
+            each: COLUMNS,
+        }
+    }
+}
+
+/// Refuses grids of these data that are larger than pictures can be, or than memory.
+///
+/// # Errors
+/// [`Error::TooLarge`], [`Error::Option`] with the largest number that fits.
+pub fn check_grid(site: &DataSite, columns: Side, rows: Side) -> Result<()> {
+    let Some((channels, height, width)) = shape(site.layout) else {
+        return Ok(());
+    };
+    let n = columns.lines.saturating_mul(rows.lines);
+    memory::check_rows(&format!("holding {n} pictures"), n, site.layout.n_values())?;
+    let options = GridOptions::default();
+    let size = |lines| grid_size((width, height), lines, options);
+    let (one, all) = (size((1, 1)), size((columns.lines, rows.lines)));
+    for (side, one, all) in [(columns, one.0, all.0), (rows, one.1, all.1)] {
+        if all > LONGEST && side.lines > 1 {
+            // One picture more adds its side and one gap.
+            let most = (LONGEST - options.gap) / (one - options.gap);
+            return Err(Error::Option {
+                name: side.option,
+                expected: format!(
+                    "at most {}, for a picture of at most {LONGEST} pixels a side",
+                    most * side.each
+                ),
+                found: side.lines.saturating_mul(side.each).to_string(),
+            });
+        }
+    }
+    let (width, height) = all;
+    let bytes = (width as u64)
+        .saturating_mul(height as u64)
+        .saturating_mul(channels as u64);
+    // The grid, and the frames of an animation or the file, which hold the same pictures.
+    memory::check(&format!("drawing {n} pictures"), bytes.saturating_mul(3))
 }
 
 /// Pairs in rows: the first of each pair above the second, the pairs side by side.
@@ -149,6 +229,7 @@ pub fn map(codes: &[f64], dim: usize, labels: Option<&[u32]>, names: Option<&[St
         title: "Codes of test examples".to_owned(),
         x_label: what.to_owned(),
         classes: (0..n_classes).map(class).collect(),
+        ..ScatterChart::default()
     };
     chart.svg()
 }
@@ -205,6 +286,7 @@ fn leading_direction(centered: &[f64], d: usize, other: Option<&[f64]>) -> Vec<f
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jensen_vae::likelihood::DataFacts;
 
     #[test]
     fn the_principal_plane_of_an_ellipsoid() {
@@ -241,6 +323,51 @@ mod tests {
             assert!(!svg.contains("NaN"));
         }
         assert!(map(&[0.0; 6], 3, None, None).contains("examples"));
+    }
+
+    #[test]
+    fn pictures_have_a_largest_side() {
+        let site = DataSite {
+            layout: Layout::Image {
+                channels: 1,
+                height: 8,
+                width: 8,
+            },
+            facts: DataFacts {
+                min: 0.0,
+                max: 1.0,
+                levels: Some(17),
+            },
+            mean: vec![0.0; 64],
+            n_train: 100,
+        };
+        let check = |columns, rows| {
+            check_grid(
+                &site,
+                Side::of("--steps", columns),
+                Side::of("--rows", rows),
+            )
+        };
+        // 50 pixels each and a gap of 2.
+        assert!(check(1310, 5).is_ok());
+        let wide = check(1311, 5).unwrap_err().to_string();
+        assert!(wide.starts_with("--steps: expected at most 1310"), "{wide}");
+        let high = check(5, 2000).unwrap_err().to_string();
+        assert!(high.starts_with("--rows: expected at most 1310"), "{high}");
+        assert!(matches!(check(usize::MAX, 5), Err(Error::TooLarge { .. })));
+        let vectors = DataSite {
+            layout: Layout::Vector { len: 64 },
+            ..site.clone()
+        };
+        let far = Side::of("--steps", 1 << 40);
+        assert!(check_grid(&vectors, far, Side::of("--rows", 5)).is_ok());
+        let columns = Side::of("-n", COLUMNS);
+        assert!(check_grid(&site, columns, Side::rows_of("-n", 13_100)).is_ok());
+        let many = check_grid(&site, columns, Side::rows_of("-n", 13_101)).unwrap_err();
+        assert!(
+            many.to_string().contains("-n: expected at most 13100"),
+            "{many}"
+        );
     }
 
     #[test]

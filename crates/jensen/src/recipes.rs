@@ -2,6 +2,7 @@
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::verb::expect;
 use jensen_vae::recipe::{Recipe, RecipeError, nearest};
 use std::fs;
 use std::path::Path;
@@ -88,6 +89,7 @@ impl RecipeRequest {
             .entry("name")
             .or_insert_with(|| Value::String(place.clone()));
         let mut recipe = resolve_all(&table)?;
+        expect::check(&recipe)?;
         recipe.data.source = anchored(&recipe.data.source);
         Ok(recipe)
     }
@@ -153,6 +155,13 @@ fn seed_integer(seed: u64) -> Result<i64> {
 fn read(model: &str) -> Result<(String, String)> {
     if let Some(builtin) = BUILTIN.iter().find(|builtin| builtin.name == model) {
         return Ok((builtin.name.to_owned(), builtin.text.to_owned()));
+    }
+    if model.trim().is_empty() {
+        return Err(Error::Option {
+            name: "MODEL",
+            expected: "a built-in recipe, or the path of a .toml file".to_owned(),
+            found: "nothing".to_owned(),
+        });
     }
     let path = Path::new(model);
     if path.extension().is_none_or(|extension| extension != "toml") {

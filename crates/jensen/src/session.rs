@@ -155,6 +155,7 @@ impl Session {
         let (mut recipe, _) = config::read(&run, &[])?;
         if !run.has(store::CONFIG) {
             return Err(Error::NoModel {
+                writer: run.writer(),
                 run: run.root().to_path_buf(),
                 step: Checkpoints::of(&run).latest()?.map(|entry| entry.step),
             });
@@ -301,8 +302,8 @@ impl Session {
     }
 
     /// Writes the report again, so that it shows what was added.
-    pub fn refresh_report(&self) -> Result<PathBuf> {
-        Ok(jensen_report::write_html(&self.run)?)
+    pub fn refresh_report(&self, observer: &mut dyn Observer) -> Result<PathBuf> {
+        Ok(jensen_report::write_html(&self.run, observer)?)
     }
 }
 

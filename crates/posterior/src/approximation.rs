@@ -1,5 +1,6 @@
 //! Contract: a distribution that stands for a posterior, normalized, easy to draw from and to evaluate.
 
+use crate::Gaussian;
 use jensen_rng::Stream;
 
 /// An approximation q of a posterior on R^d.
@@ -15,6 +16,11 @@ pub trait Approximation: Send + Sync {
 
     /// What it is, for tables: `gaussian/full`, `low-rank(4)`.
     fn describe(&self) -> String;
+
+    /// The Gaussian that it is, where it is one: its mean and covariance can then be read off.
+    fn as_gaussian(&self) -> Option<&Gaussian> {
+        None
+    }
 }
 
 impl<A: Approximation + ?Sized> Approximation for Box<A> {
@@ -32,5 +38,9 @@ impl<A: Approximation + ?Sized> Approximation for Box<A> {
 
     fn describe(&self) -> String {
         (**self).describe()
+    }
+
+    fn as_gaussian(&self) -> Option<&Gaussian> {
+        (**self).as_gaussian()
     }
 }

@@ -175,6 +175,40 @@ impl Gaussian {
             scale: Scale::from_covariance(&covariance, d)?,
         })
     }
+
+    /// The covariance of two coordinates.
+    pub fn covariance(&self, i: usize, j: usize) -> f64 {
+        match &self.scale {
+            Scale::Diagonal(sd) => {
+                if i == j {
+                    sd[i] * sd[i]
+                } else {
+                    0.0
+                }
+            }
+            Scale::Lower(rows) => {
+                let d = self.mean.len();
+                let n = i.min(j) + 1;
+                let (a, b) = (&rows[i * d..i * d + n], &rows[j * d..j * d + n]);
+                a.iter().zip(b).map(|(a, b)| a * b).sum()
+            }
+        }
+    }
+
+    /// The ellipse `radius` standard deviations from the mean in the plane of two coordinates, for pictures:
+    /// `n_points` points and once more the first. Within it lies 1 - exp(-radius^2 / 2) of the mass.
+    pub fn ellipse(&self, plane: [usize; 2], radius: f64, n_points: usize) -> Vec<(f64, f64)> {
+        let [i, j] = plane;
+        // The factor of the two coordinates' own covariance.
+        let a = self.covariance(i, i).sqrt();
+        let b = self.covariance(i, j) / a;
+        let c = (self.covariance(j, j) - b * b).max(0.0).sqrt();
+        (0..=n_points)
+            .map(|k| TAU * (k % n_points) as f64 / n_points as f64)
+            .map(|turn| (radius * turn.cos(), radius * turn.sin()))
+            .map(|(u, v)| (self.mean[i] + a * u, self.mean[j] + b * u + c * v))
+            .collect()
+    }
 }
 
 impl Approximation for Gaussian {
@@ -206,6 +240,10 @@ impl Approximation for Gaussian {
             Scale::Diagonal(_) => "gaussian/diagonal".to_owned(),
             Scale::Lower(_) => "gaussian/full".to_owned(),
         }
+    }
+
+    fn as_gaussian(&self) -> Option<&Gaussian> {
+        Some(self)
     }
 }
 
@@ -301,5 +339,39 @@ mod tests {
         // ln N(1; 0.5, 2) + ln N(-2; 0, 3) by hand.
         let by_hand = -TAU.ln() - 6.0f64.ln() - 0.5 * (0.0625 + 4.0 / 9.0);
         assert!((lower.ln_density(&at) - by_hand).abs() < 1e-14);
+    }
+    #[test]
+    fn a_box_still_knows_that_it_holds_a_gaussian() {
+        let gaussian = Gaussian {
+            mean: vec![1.0],
+            scale: Scale::Diagonal(vec![2.0]),
+        };
+        let boxed: Box<dyn Approximation> = Box::new(gaussian.clone());
+        assert_eq!(boxed.as_gaussian(), Some(&gaussian));
+        let mixture = crate::Mixture::new(&[1.0], vec![gaussian]).unwrap();
+        assert_eq!(mixture.as_gaussian(), None);
+    }
+
+    #[test]
+    fn points_of_an_ellipse_lie_at_its_radius() {
+        /// Rounding in a few products of numbers near one.
+        const ROUNDING: f64 = 1e-12;
+        let covariance = [4.0, 1.0, -0.5, 1.0, 2.0, 0.3, -0.5, 0.3, 1.0];
+        let full = Gaussian {
+            mean: vec![1.0, -1.0, 2.0],
+            scale: Scale::from_covariance(&covariance, 3).unwrap(),
+        };
+        for (index, expected) in covariance.iter().enumerate() {
+            assert!((full.covariance(index / 3, index % 3) - expected).abs() < ROUNDING);
+        }
+        // The marginal of coordinates 2 and 0 by hand: variances 1 and 4, covariance -1/2.
+        let det = 1.0 * 4.0 - 0.25;
+        let ellipse = full.ellipse([2, 0], 1.5, 7);
+        assert_eq!((ellipse.len(), ellipse[0]), (8, ellipse[7]));
+        for (x, y) in ellipse {
+            let (x, y) = (x - 2.0, y - 1.0);
+            let squared = (4.0 * x * x + 2.0 * 0.5 * x * y + y * y) / det;
+            assert!((squared - 1.5 * 1.5).abs() < ROUNDING);
+        }
     }
 }

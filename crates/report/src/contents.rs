@@ -1,7 +1,7 @@
 //! What a run folder holds for its report, read once.
 
 use crate::error::{ReportError, Result};
-use jensen_run::{Record, RunError, RunFolder, file, read_metrics};
+use jensen_run::{Event, Observer, Record, RunError, RunFolder, damaged_lines, file, read_metrics};
 use serde_json::Value;
 use std::fs;
 use std::io;
@@ -32,7 +32,16 @@ pub(crate) struct PictureFile {
 }
 
 impl Contents {
-    pub(crate) fn read(run: &RunFolder) -> Result<Self> {
+    /// Reads a run; `observer` hears of lines that had to be left out.
+    pub(crate) fn read(run: &RunFolder, observer: &mut dyn Observer) -> Result<Self> {
+        if let Some((fault, n)) = damaged_lines(run.path(file::METRICS))? {
+            let others = match n {
+                1 => String::new(),
+                n => format!(", and so are {} more", n - 1),
+            };
+            let text = format!("{fault}; this line is left out{others}");
+            observer.on(&Event::Warning { text: &text });
+        }
         let evaluation = match run.has(file::EVALUATION) {
             true => Some(run.read_json(file::EVALUATION)?),
             false => None,

@@ -8,6 +8,7 @@
 pub mod chart;
 mod contents;
 mod error;
+mod lettering;
 mod names;
 mod page;
 mod picture;
@@ -15,6 +16,9 @@ mod sections;
 mod text;
 
 pub use error::{ReportError, Result};
+pub use lettering::Labels;
 pub use page::{html, write_html};
-pub use picture::{GridOptions, LEGIBLE, Picture, gif_bytes, grid, png_bytes};
+pub use picture::{
+    GridOptions, LEGIBLE, Picture, gif_bytes, grid, grid_size, labelled_grid, png_bytes,
+};
 pub use sections::{SectionInfo, sections};

@@ -57,7 +57,7 @@ const PARTS: [(&str, &str); 4] = [
 const NATS: &str = "nats per example";
 
 /// Name, label, unit, meaning; in the order to show.
-const KNOWN: [(&str, &str, &str, &str); 27] = [
+const KNOWN: [(&str, &str, &str, &str); 28] = [
     (
         "neg_elbo",
         "Negative ELBO",
@@ -81,6 +81,12 @@ const KNOWN: [(&str, &str, &str, &str); 27] = [
         "Importance-weighted bound",
         NATS,
         "Lower bound, tighter than the ELBO.",
+    ),
+    (
+        "neg_elbo_without_latent",
+        "Negative log-likelihood without a latent",
+        NATS,
+        "What the best model reaches that gives every example the same distribution; codes that carry something do better.",
     ),
     (
         "bits_per_dim",
@@ -123,6 +129,12 @@ const KNOWN: [(&str, &str, &str, &str); 27] = [
         "Mutual information",
         "nats",
         "Between example and code; at most the logarithm of the number of examples.",
+    ),
+    (
+        "aggregate_mmd",
+        "Discrepancy of all codes from the prior",
+        "",
+        "Maximum mean discrepancy, without a unit: zero where all codes together are distributed as the prior says.",
     ),
     (
         "marginal_kl",

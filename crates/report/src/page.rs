@@ -4,16 +4,17 @@ use crate::contents::Contents;
 use crate::error::Result;
 use crate::sections::render_all;
 use crate::text::{duration, escape, number};
-use jensen_run::{RunFolder, file};
+use jensen_run::{Observer, RunFolder, file};
 use serde_json::Value;
 use std::path::PathBuf;
 
 /// The report of a run as one self-contained page of HTML.
 ///
 /// # Errors
-/// Where a file of the run is damaged; missing files only leave out their section.
-pub fn html(run: &RunFolder) -> Result<String> {
-    let contents = Contents::read(run)?;
+/// Where a file of the run is damaged; missing files only leave out their section, and damaged lines of
+/// metrics one point, of which `observer` hears.
+pub fn html(run: &RunFolder, observer: &mut dyn Observer) -> Result<String> {
+    let contents = Contents::read(run, observer)?;
     let sections = render_all(&contents);
     let title = escape(&contents.name);
     let header = header(&contents);
@@ -42,8 +43,8 @@ pub fn html(run: &RunFolder) -> Result<String> {
 ///
 /// # Errors
 /// As [`html`], and where the file cannot be written.
-pub fn write_html(run: &RunFolder) -> Result<PathBuf> {
-    let page = html(run)?;
+pub fn write_html(run: &RunFolder, observer: &mut dyn Observer) -> Result<PathBuf> {
+    let page = html(run, observer)?;
     Ok(run.write(file::REPORT, page.as_bytes())?)
 }
 

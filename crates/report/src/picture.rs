@@ -3,6 +3,7 @@
 //! The same pixels give the same bytes of PNG and GIF.
 
 use crate::error::{ReportError, Result};
+use crate::lettering::{Labels, labelled};
 use gif::{Encoder, Frame, Repeat};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -121,6 +122,56 @@ impl Default for GridOptions {
 /// Width at which a digit of 8 by 8 pixels is recognized at a glance, pixels.
 pub const LEGIBLE: usize = 48;
 
+impl GridOptions {
+    /// Side of the square that shows one pixel of pictures of this width.
+    fn scale_of(&self, width: usize) -> usize {
+        self.scale
+            .unwrap_or_else(|| LEGIBLE.div_ceil(width.max(1)))
+            .max(1)
+    }
+
+    /// Width and height of a picture in a grid with the gap behind it, pixels.
+    fn cell(&self, width: usize, height: usize) -> (usize, usize) {
+        let scale = self.scale_of(width);
+        (
+            width.saturating_mul(scale).saturating_add(self.gap),
+            height.saturating_mul(scale).saturating_add(self.gap),
+        )
+    }
+}
+
+/// Width and height in pixels of a grid of `columns` by `rows` pictures of this width and height.
+pub fn grid_size(
+    (width, height): (usize, usize),
+    (columns, rows): (usize, usize),
+    options: GridOptions,
+) -> (usize, usize) {
+    let (cell_width, cell_height) = options.cell(width, height);
+    let side = |n: usize, cell: usize| n.saturating_mul(cell).saturating_add(options.gap);
+    (side(columns, cell_width), side(rows, cell_height))
+}
+
+/// [`grid`] with labels at its left and top.
+///
+/// # Errors
+/// As [`grid`].
+pub fn labelled_grid(
+    pictures: &[Picture],
+    columns: usize,
+    options: GridOptions,
+    labels: &Labels,
+) -> Result<Picture> {
+    let plain = grid(pictures, columns, options)?;
+    let cell = options.cell(pictures[0].width, pictures[0].height);
+    Ok(labelled(
+        &plain,
+        labels,
+        cell,
+        options.gap,
+        options.background,
+    ))
+}
+
 /// Pictures of one size, row by row, `columns` to a row.
 ///
 /// # Errors
@@ -128,17 +179,13 @@ pub const LEGIBLE: usize = 48;
 pub fn grid(pictures: &[Picture], columns: usize, options: GridOptions) -> Result<Picture> {
     let first = check_all(pictures)?;
     let GridOptions {
-        scale,
-        gap,
-        background,
+        gap, background, ..
     } = options;
-    let scale = scale
-        .unwrap_or_else(|| LEGIBLE.div_ceil(first.width))
-        .max(1);
+    let scale = options.scale_of(first.width);
     let columns = columns.clamp(1, pictures.len());
     let rows = pictures.len().div_ceil(columns);
-    let (cell_width, cell_height) = (first.width * scale + gap, first.height * scale + gap);
-    let (width, height) = (columns * cell_width + gap, rows * cell_height + gap);
+    let (cell_width, cell_height) = options.cell(first.width, first.height);
+    let (width, height) = grid_size((first.width, first.height), (columns, rows), options);
     let channels = first.channels;
     let mut pixels = vec![background; width * height * channels];
     for (cell_idx, picture) in pictures.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use jensen_report::{GridOptions, Picture, ReportError, gif_bytes, grid, png_bytes};
 use jensen_report::{html, sections, write_html};
-use jensen_run::{MetricsLog, Record, RunError, RunFolder, Split, file};
+use jensen_run::{MetricsLog, Record, Recording, RunError, RunFolder, Silent, Split, file};
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
 
@@ -97,7 +97,7 @@ fn check_nesting(page: &str) {
 #[test]
 fn a_full_report_has_everything_and_needs_nothing() {
     let (_dir, run) = full_run();
-    let path = write_html(&run).unwrap();
+    let path = write_html(&run, &mut Silent).unwrap();
     assert!(path.ends_with("vae-001/report.html"));
     let page = run.read_text(file::REPORT).unwrap();
     check_nesting(&page);
@@ -145,7 +145,7 @@ fn a_full_report_has_everything_and_needs_nothing() {
     let fold = page.find("<summary>Earlier pictures").unwrap();
     assert!(last.unwrap() < fold && fold < earlier.unwrap());
     assert_eq!(
-        html(&run).unwrap(),
+        html(&run, &mut Silent).unwrap(),
         page,
         "the same run gives the same page"
     );
@@ -154,13 +154,13 @@ fn a_full_report_has_everything_and_needs_nothing() {
 #[test]
 fn a_run_that_has_only_begun_has_a_report() {
     let (_dir, run) = bare_run();
-    let page = html(&run).unwrap();
+    let page = html(&run, &mut Silent).unwrap();
     check_nesting(&page);
     assert!(page.contains("<section id=\"config\">"));
     assert_eq!(page.matches("<section").count(), 1);
 
     append_metrics(&run);
-    let page = html(&run).unwrap();
+    let page = html(&run, &mut Silent).unwrap();
     check_nesting(&page);
     assert!(page.contains("The last values of the validation part, after step 400."));
     assert!(page.contains("<code>jensen evaluate vae-001</code>"));
@@ -176,7 +176,7 @@ fn texts_of_others_stay_text() {
     run.write("samples/\"><script>.png", b"\x89PNG").unwrap();
     let evaluation = json!({"metrics": {"<i>": 1.0}, "verdict": "<blink>"});
     run.write_json(file::EVALUATION, &evaluation).unwrap();
-    let page = html(&run).unwrap();
+    let page = html(&run, &mut Silent).unwrap();
     check_nesting(&page);
     assert!(!page.contains("<script") && !page.contains("<blink") && !page.contains("<b>&amp;run"));
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
@@ -185,19 +185,37 @@ fn texts_of_others_stay_text() {
 #[test]
 fn damaged_files_are_named_with_the_place() {
     for (name, content, place) in [
-        (file::METRICS, "{\"step\": 1}\nnonsense\n", 1),
         (file::EVALUATION, "{\n  \"metrics\": oops}", 2),
         (file::CONFIG, "seed = 1\n\n= 3\n", 3),
     ] {
         let (_dir, run) = full_run();
         run.write(name, content.as_bytes()).unwrap();
-        match html(&run).unwrap_err() {
+        match html(&run, &mut Silent).unwrap_err() {
             ReportError::Run(RunError::Text { path, line, .. }) => {
                 assert!(path.ends_with(name));
                 assert_eq!(line, place);
             }
             other => panic!("{name}: {other}"),
         }
+    }
+}
+
+#[test]
+fn a_damaged_line_of_metrics_costs_one_point() {
+    let (_dir, run) = full_run();
+    let text = run.read_text(file::METRICS).unwrap();
+    let whole = html(&run, &mut Silent).unwrap();
+    let damaged = format!("{{\"step\": 1}}\n{text}nonsense\n");
+    run.write(file::METRICS, damaged.as_bytes()).unwrap();
+    let mut heard = Recording::default();
+    assert_eq!(html(&run, &mut heard).unwrap(), whole);
+    let warnings: Vec<&str> = heard
+        .of("warning")
+        .map(|e| e["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(warnings.len(), 1);
+    for part in ["metrics.jsonl:1:", "left out", "so are 1 more"] {
+        assert!(warnings[0].contains(part), "{part}: {}", warnings[0]);
     }
 }
 
@@ -209,7 +227,7 @@ fn a_divergence_that_does_not_split_is_of_the_latent_as_a_whole() {
             "metrics": {}, "kl_per_dim": kl, "active_units": 20, "settings": {"n_units": 20},
         });
         run.write_json(file::EVALUATION, &evaluation).unwrap();
-        html(&run).unwrap()
+        html(&run, &mut Silent).unwrap()
     };
     for (kl, title) in [
         (&[1.0; 20][..], "KL of each dimension"),

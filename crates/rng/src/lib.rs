@@ -12,8 +12,9 @@
 //! assert_eq!(z, Stream::from_seed(7).child("latent", 3).normal());
 //! ```
 //!
-//! Sources: [bernstein-2008] (ChaCha); [marsaglia-2000] (ziggurat); [lemire-2019] (bounded integers).
+//! Sources: [bernstein-2008] (ChaCha); [marsaglia-2000] (ziggurat); [marsagliatsang-2000] (gamma); [lemire-2019] (bounded integers).
 
+mod gamma;
 mod normal;
 
 use rand_chacha::ChaCha8Rng;
@@ -107,6 +108,23 @@ impl Stream {
     #[inline]
     pub fn normal(&mut self) -> f64 {
         normal::standard(self)
+    }
+
+    /// Exponential with rate 1, by inversion.
+    #[inline]
+    pub fn exponential(&mut self) -> f64 {
+        -self.uniform_open().ln()
+    }
+
+    /// Gamma with this shape and rate 1; infinite or NaN where the shape is.
+    pub fn gamma(&mut self, shape: f64) -> f64 {
+        gamma::standard(shape, self)
+    }
+
+    /// The logarithm of a gamma draw, for shapes so small that the draw itself is zero: the same random
+    /// numbers as [`Stream::gamma`].
+    pub fn gamma_ln(&mut self, shape: f64) -> f64 {
+        gamma::logarithm(shape, self)
     }
 
     /// Fills `out` with standard normals, rounded to f32.

@@ -57,6 +57,13 @@ impl Checkpoints {
         }
     }
 
+    /// Those of one stage of the run, in a folder of their own inside this one.
+    pub fn within(&self, stage: &str) -> Self {
+        Self {
+            folder: self.folder.join(stage),
+        }
+    }
+
     /// Saves a state, atomically; an earlier one of the same step is replaced.
     pub fn save(&self, step: u64, tensors: &[View<'_>], state: &Value) -> Result<PathBuf> {
         let path = self.path(step);

@@ -3,6 +3,21 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Whether the system refuses a path because it leads nowhere: somebody named it wrongly. A full disk
+/// and missing rights are no such cause.
+pub fn is_wrong_place(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::NotFound
+            | Kind::NotADirectory
+            | Kind::IsADirectory
+            | Kind::AlreadyExists
+            | Kind::InvalidFilename
+            | Kind::InvalidInput
+    )
+}
+
 /// The result of touching a run's files.
 pub type Result<T, E = RunError> = std::result::Result<T, E>;
 
@@ -130,6 +145,14 @@ impl RunError {
             | Self::Malformed { .. }
             | Self::Checksum { .. } => true,
             _ => false,
+        }
+    }
+
+    /// Whether a wrong place or a bad file is the cause, rather than a machine that refuses.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => self.is_unreadable() || is_wrong_place(source.kind()),
+            _ => true,
         }
     }
 

@@ -89,11 +89,17 @@ impl RunFolder {
     /// Opens a run for reading, or for adding whole files, without a lock.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        if !path.join(file::CONFIG).is_file() {
-            return Err(RunError::NotARun {
-                path: path.to_path_buf(),
-                expected: file::CONFIG,
-            });
+        match fs::metadata(path.join(file::CONFIG)) {
+            Ok(config) if config.is_file() => {}
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(RunError::io("read the folder", path)(e));
+            }
+            _ => {
+                return Err(RunError::NotARun {
+                    path: path.to_path_buf(),
+                    expected: file::CONFIG,
+                });
+            }
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -111,6 +117,19 @@ impl RunFolder {
     /// Whether this process holds the run's lock.
     pub fn is_locked(&self) -> bool {
         self.lock.is_some()
+    }
+
+    /// Whether another process writes this run now.
+    pub fn writer(&self) -> Option<Writer> {
+        let path = self.path(file::LOCK);
+        let other = File::open(&path).ok().filter(|_| !self.is_locked())?;
+        // A lock that could be shared is nobody's; it is given back with the file.
+        match other.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(Writer {
+                process: holder(&path),
+            }),
+            _ => None,
+        }
     }
 
     /// The folder itself.
@@ -214,6 +233,18 @@ impl RunFolder {
     }
 }
 
+/// Another process that writes a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// Its number, where it could be read.
+    pub process: Option<u32>,
+}
+
+/// The process number in a lock file.
+fn holder(lock: &Path) -> Option<u32> {
+    fs::read_to_string(lock).ok()?.trim().parse().ok()
+}
+
 /// Takes the folder's lock and writes the process number into it, for the message of the second.
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(file::LOCK);
@@ -226,10 +257,9 @@ fn lock(folder: &Path) -> Result<File> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let holder = fs::read_to_string(&path).ok();
             return Err(RunError::Locked {
                 path: folder.to_path_buf(),
-                holder: holder.and_then(|pid| pid.trim().parse().ok()),
+                holder: holder(&path),
             });
         }
         // Some network file systems know no locks; a run there is better than none.
@@ -298,9 +328,15 @@ mod tests {
         // Readers, and verbs that add pictures, are welcome meanwhile.
         let reader = RunFolder::open(&path).unwrap();
         assert!(!reader.is_locked());
+        let process = Some(process::id());
+        assert_eq!(
+            (reader.writer(), run.writer()),
+            (Some(Writer { process }), None)
+        );
         reader.write("samples/grid.png", b"png").unwrap();
         assert!(run.has("samples/grid.png"));
         drop(run);
+        assert_eq!(reader.writer(), None);
         assert!(RunFolder::resume(&path).unwrap().is_locked());
     }
 

@@ -17,13 +17,15 @@ mod error;
 mod folder;
 mod metrics;
 mod observer;
+mod quote;
 pub mod tensors;
 pub mod tfevents;
 
 pub use atomic::{AtomicFile, write_atomic};
 pub use checkpoints::{Checkpoint, CheckpointEntry, Checkpoints, Recovered};
 pub use clock::utc;
-pub use error::{Result, RunError};
-pub use folder::{RunFolder, file};
-pub use metrics::{MetricsLog, Record, Split, read_metrics};
+pub use error::{Result, RunError, is_wrong_place};
+pub use folder::{RunFolder, Writer, file};
+pub use metrics::{MetricsLog, Record, Split, damaged_lines, read_metrics};
 pub use observer::{Event, Observer, Outcome, Recording, Silent};
+pub use quote::shell_word;

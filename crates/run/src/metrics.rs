@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A crash can cut the last line short; that line is ignored on reading and removed before the next
-//! is appended. A fault anywhere else is an error with line and column.
+//! is appended. Any other line that holds no record is left out too, and [`damaged_lines`] names it:
+//! a point of the curves is no reason to do without the rest.
 
 use crate::atomic::{AtomicFile, create_folder, parent};
 use crate::error::{Result, RunError};
@@ -97,7 +98,8 @@ impl MetricsLog {
             .map_err(RunError::io("append to", &self.path))
     }
 
-    /// Removes the records after `step`, which a resumed run is about to measure again.
+    /// Removes the records after `step`, which a resumed run is about to measure again, and lines that
+    /// hold none.
     pub fn truncate_after(&mut self, step: u64) -> Result<()> {
         let mut kept = AtomicFile::create(&self.path)?;
         for record in read_metrics(&self.path)? {
@@ -121,29 +123,42 @@ impl MetricsLog {
     }
 }
 
-/// All records of a `metrics.jsonl`, in order; none where the file is missing.
+/// The records of a `metrics.jsonl`, in order; none where the file is missing. Lines that hold no record
+/// are left out, see [`damaged_lines`].
 pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<Record>> {
-    let path = path.as_ref();
+    let lines = parse(path.as_ref())?.into_iter();
+    Ok(lines.filter_map(Result::ok).collect())
+}
+
+/// What is wrong with a `metrics.jsonl`: the first line that holds no record, and how many there are.
+pub fn damaged_lines(path: impl AsRef<Path>) -> Result<Option<(RunError, usize)>> {
+    let mut faults = parse(path.as_ref())?.into_iter().filter_map(Result::err);
+    let first = faults.next();
+    Ok(first.map(|first| (first, 1 + faults.count())))
+}
+
+/// Each line with content as a record, or what is wrong with it; a last line without an end that holds
+/// no record is left out.
+fn parse(path: &Path) -> Result<Vec<Result<Record>>> {
     let bytes = match fs::read(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(RunError::io("read", path))?,
     };
     let (whole, rest) = split_rest(&bytes);
-    let mut records = whole
-        .split_inclusive(|&b| b == b'\n')
-        .enumerate()
-        .filter(|(_, line)| !line.trim_ascii().is_empty())
-        .map(|(line_idx, line)| {
-            serde_json::from_slice(line).map_err(|e| RunError::Text {
-                path: path.to_path_buf(),
-                line: line_idx + 1,
-                column: e.column(),
-                message: format!("expected one record of metrics: {}", without_place(&e)),
-            })
+    let record = |(line_idx, line): (usize, &[u8])| {
+        serde_json::from_slice(line).map_err(|e| RunError::Text {
+            path: path.to_path_buf(),
+            line: line_idx + 1,
+            column: e.column(),
+            message: format!("expected one record of metrics: {}", without_place(&e)),
         })
-        .collect::<Result<Vec<Record>>>()?;
-    records.extend(serde_json::from_slice::<Record>(rest).ok());
-    Ok(records)
+    };
+    let mut lines: Vec<Result<Record>> = (whole.split_inclusive(|&b| b == b'\n').enumerate())
+        .filter(|(_, line)| !line.trim_ascii().is_empty())
+        .map(record)
+        .collect();
+    lines.extend(serde_json::from_slice::<Record>(rest).ok().map(Ok));
+    Ok(lines)
 }
 
 /// A JSON error's text without its " at line 1 column 2", which is said in the file's own terms.
@@ -377,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_elsewhere_has_a_place() {
+    fn a_fault_elsewhere_has_a_place_and_costs_one_record() {
         let (_dir, path, log) = log(0..1);
         drop(log);
         let good = fs::read_to_string(&path).unwrap();
@@ -394,13 +409,17 @@ mod tests {
             ("{\"step\":1,\"step\":2}", "`step` twice"),
         ] {
             fs::write(&path, format!("{good}\n{bad}\n{good}")).unwrap();
-            match read_metrics(&path).unwrap_err() {
-                RunError::Text {
-                    path: named,
-                    line: 3,
-                    column,
-                    message,
-                } => {
+            assert_eq!(read_metrics(&path).unwrap(), [record(0), record(0)]);
+            match damaged_lines(&path).unwrap().unwrap() {
+                (
+                    RunError::Text {
+                        path: named,
+                        line: 3,
+                        column,
+                        message,
+                    },
+                    1,
+                ) => {
                     assert_eq!(named, path);
                     assert!(column <= bad.len() + 1);
                     assert!(
@@ -408,7 +427,7 @@ mod tests {
                         "{message}"
                     );
                 }
-                other => panic!("{bad}: {other}"),
+                other => panic!("{bad}: {other:?}"),
             }
         }
     }

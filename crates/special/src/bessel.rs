@@ -50,6 +50,46 @@ pub fn i1_over_i0(x: f64) -> f64 {
         .fold(0.0, |ratio, k| x / (f64::from(2 * k) + x * ratio))
 }
 
+/// 1 - I1(x) / I0(x) for x >= 0, up to 20 to 5 ulp of one, beyond to 8 ulp of itself, where it falls as 1/(2x).
+pub fn i1_over_i0_complement(x: f64) -> f64 {
+    if x >= LARGE {
+        let below = hankel(x, 0.0);
+        return (below - hankel(x, 1.0)) / (1.0 + below);
+    }
+    1.0 - i1_over_i0(x)
+}
+
+/// The derivative of I1/I0 for x >= 0, 1 - A/x - A^2, to 10 ulp up to 1 and to 10 x^2 ulp up to 20, to 10 x
+/// ulp beyond, where it falls as 1/(2x^2).
+pub fn i1_over_i0_slope(x: f64) -> f64 {
+    let gap = i1_over_i0_complement(x);
+    // A/x by the same fraction, since at zero it is one half.
+    let share = if x == 0.0 { 0.5 } else { i1_over_i0(x) / x };
+    gap * (2.0 - gap) - share
+}
+
+/// ln I0(b) - ln I0(a) - (I1/I0)(a) (b - a) for a, b >= 0, at least zero: the divergence of ln I0. Neighbors by
+/// the integral of (b - x) times [`i1_over_i0_slope`], whose relative accuracy it has.
+pub fn ln_i0_divergence(a: f64, b: f64) -> f64 {
+    /// Nodes and weights of the Gauss-Legendre rule of eight points on (-1, 1), the positive half.
+    const RULE: [[f64; 2]; 4] = [
+        [0.183_434_642_495_649_8, 0.362_683_783_378_362],
+        [0.525_532_409_916_329, 0.313_706_645_877_887_3],
+        [0.796_666_477_413_626_7, 0.222_381_034_453_374_5],
+        [0.960_289_856_497_536_2, 0.101_228_536_290_376_26],
+    ];
+    let step = b - a;
+    if step.abs() > 0.25 * a.max(1.0) {
+        let moved = ln_i0_scaled(b) - ln_i0_scaled(a);
+        return (moved + i1_over_i0_complement(a) * step).max(0.0);
+    }
+    let at = |v: f64| (1.0 - v) * i1_over_i0_slope(a + step * v);
+    let sum: f64 = (RULE.iter())
+        .map(|[node, weight]| 0.5 * weight * (at(0.5 + 0.5 * node) + at(0.5 - 0.5 * node)))
+        .sum();
+    step * step * sum
+}
+
 /// The power series of I0 without its first term, from its end, so that rounding errors shrink on the way.
 fn series(x: f64) -> f64 {
     let quarter = 0.25 * x * x;
@@ -68,4 +108,22 @@ fn hankel(x: f64, order: f64) -> f64 {
         sum += term;
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Far out A = 1 - 1/(2x) - 1/(8x^2) - 1/(8x^3) - ..., and A' = 1/(2x^2) + 1/(4x^3) + ...
+    #[test]
+    fn complement_and_slope_keep_their_digits_far_out() {
+        for x in [1e8, 1e15, 1e100] {
+            let expected = 0.5 / x + 0.125 / x / x + 0.125 / x / x / x;
+            let found = i1_over_i0_complement(x);
+            assert!((found / expected - 1.0).abs() < 1e-14, "{x}: {found}");
+        }
+        let (x, expected) = (1e6, 0.5e-12 + 0.25e-18);
+        assert!((i1_over_i0_slope(x) / expected - 1.0).abs() < 1e-8);
+        assert_eq!(i1_over_i0_slope(0.0), 0.5);
+    }
 }

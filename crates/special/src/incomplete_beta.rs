@@ -7,8 +7,9 @@
 //! dual numbers. Cost: of the order of sqrt(max(a, b)) levels.
 
 use crate::dual::Dual;
-use crate::gamma::{digamma, ln_beta, ln_minus, stirling};
-use crate::logspace::log1m_exp;
+use crate::gamma::{digamma, ln_beta, stirling};
+use crate::logspace::{log1m_exp, xlogy};
+use crate::remainder::ln_minus;
 use std::f64::consts::TAU;
 
 /// Where the fraction would take more than about a million levels.
@@ -30,7 +31,7 @@ pub struct IncompleteBeta {
     pub ln_by_a: f64,
     /// The partial of the logarithm by b.
     pub ln_by_b: f64,
-    /// The partial of the logarithm by x.
+    /// The partial of the logarithm by x, to 256 ulp: the exponential of a difference of logarithms.
     pub ln_by_x: f64,
 }
 
@@ -57,7 +58,7 @@ pub fn beta_inc(a: f64, b: f64, x: f64) -> IncompleteBeta {
     let (left, right) = (Dual::parameter(a, 0), Dual::parameter(b, 1));
     // ln of x^a (1-x)^b / B(a, b), which both sides share.
     let common = Dual {
-        value: ln_power(a, b, x),
+        value: ln_power(a, b, x, 1.0 - x),
         by: [
             x.ln() - digamma(a) + digamma(a + b),
             (-x).ln_1p() - digamma(b) + digamma(a + b),
@@ -78,18 +79,28 @@ pub fn beta_inc(a: f64, b: f64, x: f64) -> IncompleteBeta {
     of(ln, ln_by_x)
 }
 
-/// ln of x^a (1-x)^b / B(a, b).
-fn ln_power(a: f64, b: f64, x: f64) -> f64 {
+/// ln of x^a y^b / B(a, b) for a, b > 0 and y = 1 - x, where the caller knows both; the large terms are taken
+/// together before they cancel, so that around the mode the error is some ulp of the square root of the shapes.
+pub fn ln_power(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if a < LARGE || b < LARGE {
-        return a * x.ln() + b * (-x).ln_1p() - ln_beta(a, b);
+        return xlogy(a, x) + ln_of_complement(b, x, y) - ln_beta(a, b);
     }
     // Around the mode a/(a+b) the large terms cancel; what remains is ln(1 + u) - u on both sides.
-    let shift = x * (a + b) - a;
-    let total = a + b;
-    let curve = a * ln_minus(x * (total / a), shift / a)
-        + b * ln_minus((1.0 - x) * (total / b), -shift / b);
+    let (part, other) = (a / (a + b), b / (a + b));
+    // The smaller of the two has the digits of the difference.
+    let shift = if x <= y { x - part } else { other - y };
+    let curve = a * ln_minus(x / part, shift / part) + b * ln_minus(y / other, -shift / other);
     let ends = 0.5 * (a / TAU).ln() - 0.5 * (a / b).ln_1p();
     curve + ends + (stirling(a + b) - stirling(a) - stirling(b))
+}
+
+/// b ln(1 - x) from the more accurate of x and y = 1 - x.
+fn ln_of_complement(b: f64, x: f64, y: f64) -> f64 {
+    if x < 0.5 {
+        b * (-x).ln_1p()
+    } else {
+        xlogy(b, y)
+    }
 }
 
 /// 1 + d_1/(1 + d_2/(1 + ...)) by the modified Lentz rule ([lentz-1976]).

@@ -8,7 +8,9 @@
 //! Derivatives by the shape come from the same sums over dual numbers. Cost: of the order of sqrt(a) terms.
 
 use crate::dual::Dual;
-use crate::gamma::{digamma, ln_gamma, ln_gamma_1p, ln_minus, stirling};
+use crate::gamma::{digamma, ln_gamma, ln_gamma_1p, stirling};
+use crate::logspace::xlogy;
+use crate::remainder::ln_minus;
 use std::f64::consts::TAU;
 
 /// Where the sums would take more than about a million terms.
@@ -27,7 +29,7 @@ pub struct Incomplete {
     pub ln: f64,
     /// The partial of the logarithm by the shape.
     pub ln_by_shape: f64,
-    /// The partial of the logarithm by x.
+    /// The partial of the logarithm by x, to 256 ulp: the exponential of a difference of logarithms.
     pub ln_by_x: f64,
 }
 
@@ -90,13 +92,22 @@ fn complement(y: Dual<1>) -> Dual<1> {
 
 /// ln D and its derivative ln x - psi(a + 1).
 fn ln_prefix(a: f64, x: f64) -> Dual<1> {
-    let value = if a >= LARGE {
-        a * ln_minus(x / a, (x - a) / a) - 0.5 * (TAU * a).ln() - stirling(a)
-    } else {
-        a * x.ln() - x - ln_gamma(a + 1.0)
-    };
     let by = [x.ln() - digamma(a + 1.0)];
-    Dual { value, by }
+    Dual {
+        value: ln_power(a, x),
+        by,
+    }
+}
+
+/// ln of x^a e^(-x) / Gamma(a + 1) for a >= 0 and x > 0: the log mass of a Poisson law of rate x at a. The
+/// large terms are taken together before they cancel, so that around a = x the error is some ulp of sqrt(a).
+pub fn ln_power(a: f64, x: f64) -> f64 {
+    // A ratio out of range leaves one term that is larger than the others together.
+    if a >= LARGE && (x / a).is_normal() {
+        a * ln_minus(x / a, (x - a) / a) - 0.5 * TAU.ln() - 0.5 * a.ln() - stirling(a)
+    } else {
+        xlogy(a, x) - x - ln_gamma(a + 1.0)
+    }
 }
 
 /// 1 + x/(a+1) + x^2/((a+1)(a+2)) + ..., whose terms are positive.

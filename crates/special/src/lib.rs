@@ -8,6 +8,8 @@ pub mod bessel;
 mod dual;
 pub mod error;
 pub mod gamma;
+pub mod gamma_divergence;
 pub mod incomplete_beta;
 pub mod incomplete_gamma;
 pub mod logspace;
+pub mod remainder;

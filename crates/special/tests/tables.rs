@@ -6,7 +6,7 @@
 
 use jensen_special::incomplete_beta::beta_inc;
 use jensen_special::incomplete_gamma::{gamma_p, gamma_q};
-use jensen_special::{bessel, error, gamma, logspace};
+use jensen_special::{bessel, error, gamma, gamma_divergence, logspace, remainder};
 
 /// A function with the column that holds its values.
 struct Case {
@@ -178,6 +178,129 @@ const CASES: &[Case] = &[
         |x| beta_inc(x[0], x[1], x[2]).ln_by_b,
         32.0,
         1.0,
+    ),
+    case(
+        "remainder",
+        "log1pmx",
+        |x| remainder::log1pmx(x[0]),
+        5.0,
+        0.0,
+    ),
+    case(
+        "remainder",
+        "expm1mx",
+        |x| remainder::expm1mx(x[0]),
+        4.0,
+        0.0,
+    ),
+    case(
+        "excess",
+        "excess",
+        |x| remainder::excess(x[0], x[1]),
+        8.0,
+        0.0,
+    ),
+    case(
+        "gamma_divergence",
+        "ln_gamma",
+        |x| gamma_divergence::ln_gamma_divergence(x[0], x[1], x[1] - x[0]),
+        16.0,
+        0.0,
+    ),
+    case(
+        "gamma_divergence",
+        "beyond",
+        |x| gamma_divergence::ln_gamma_divergence_beyond(x[0], x[1], x[1] - x[0]),
+        300.0,
+        0.0,
+    ),
+    case(
+        "gamma_divergence",
+        "x_ln_x",
+        |x| gamma_divergence::x_ln_x_divergence(x[0], x[1], x[1] - x[0]),
+        10.0,
+        0.0,
+    ),
+    case(
+        "gamma",
+        "digamma_half_step",
+        |x| gamma::digamma_half_step(x[0]),
+        5.0,
+        0.0,
+    ),
+    case(
+        "bessel",
+        "i1_over_i0_complement",
+        |x| bessel::i1_over_i0_complement(x[0]),
+        40.0,
+        0.1,
+    ),
+    case(
+        "sums",
+        "log_sum_exp",
+        |x| logspace::log_sum_exp(&x[..3]),
+        2.0,
+        1.0,
+    ),
+    case(
+        "sums",
+        "softmax",
+        |x| {
+            let mut weights = [0.0; 3];
+            logspace::softmax(&x[..3], &mut weights);
+            weights[0]
+        },
+        13.0,
+        0.0,
+    ),
+    case(
+        "pairs",
+        "log_add_exp",
+        |x| logspace::log_add_exp(x[0], x[1]),
+        2.0,
+        1.0,
+    ),
+    case(
+        "pairs",
+        "log_diff_exp",
+        |x| logspace::log_diff_exp(x[0], x[1]),
+        4.0,
+        1.0,
+    ),
+    case(
+        "products",
+        "xlogy",
+        |x| logspace::xlogy(x[0], x[1]),
+        2.0,
+        0.0,
+    ),
+    case(
+        "products",
+        "xlog1py",
+        |x| logspace::xlog1py(x[0], x[1]),
+        2.0,
+        0.0,
+    ),
+    case(
+        "incomplete_gamma",
+        "ln_p_by_x",
+        |x| gamma_p(x[0], x[1]).ln_by_x,
+        256.0,
+        0.0,
+    ),
+    case(
+        "incomplete_gamma",
+        "ln_q_by_x",
+        |x| gamma_q(x[0], x[1]).ln_by_x,
+        256.0,
+        0.0,
+    ),
+    case(
+        "incomplete_beta",
+        "ln_i_by_x",
+        |x| beta_inc(x[0], x[1], x[2]).ln_by_x,
+        256.0,
+        0.0,
     ),
 ];
 

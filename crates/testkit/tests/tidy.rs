@@ -33,8 +33,8 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 }
 
 fn sources() -> Vec<(String, String)> {
-    files("crates", "rs")
-        .into_iter()
+    let examples = files("examples", "rs");
+    (files("crates", "rs").into_iter().chain(examples))
         .map(|path| {
             let name = path.to_string_lossy().replace('\\', "/");
             let name = name.split("/crates/").last().unwrap_or_default().to_owned();
@@ -202,10 +202,16 @@ fn citations_stand_in_the_bibliography() {
 
 #[test]
 fn paths_named_in_the_pages_exist() {
-    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/examples.md",
+    ] {
         for part in read(page).split('`').skip(1).step_by(2) {
             let top = part.split('/').next().unwrap_or_default();
-            let is_path = ["crates", "recipes", "docs", "benches", ".ci"].contains(&top)
+            let is_path = ["crates", "recipes", "docs", "examples", "benches", ".ci"]
+                .contains(&top)
                 && part.contains('/')
                 && !part.contains(['<', ' ', '*']);
             if is_path {
@@ -215,5 +221,24 @@ fn paths_named_in_the_pages_exist() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn every_example_is_built_tested_and_shown() {
+    let manifest: toml::Table = read("crates/jensen/Cargo.toml").parse().unwrap();
+    let registered = manifest["example"].as_array().unwrap();
+    let page = read("docs/examples.md");
+    for file in files("examples", "rs") {
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let path = format!("../../examples/{name}.rs");
+        let entry = (registered.iter()).find(|entry| entry["path"].as_str() == Some(&path));
+        let tested = entry.and_then(|entry| entry.get("test")?.as_bool());
+        assert_eq!(tested, Some(true), "{name} is no tested example of jensen");
+        assert!(page.contains(&format!("--example {name}\n")), "{name}");
+    }
+    for part in page.split("](").skip(1) {
+        let (picture, _) = part.split_once(')').unwrap();
+        assert!(root().join("docs").join(picture).exists(), "{picture}");
     }
 }

@@ -4,7 +4,7 @@
 //! from a resolved table. Resolution (defaults under the user's values, unknown keys refused with the
 //! nearest valid one) is written once, here.
 
-use crate::recipe::RecipeError;
+use crate::recipe::{RecipeError, words};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -55,7 +55,7 @@ pub fn resolve<B>(
         Some(other) => {
             return Err(RecipeError::value(
                 place,
-                format!("kind = {other} is not a string"),
+                format!("kind: expected text in quotes, found {}", words::of(other)),
             ));
         }
     };
@@ -96,5 +96,5 @@ pub fn options<T: DeserializeOwned>(table: &Table, place: &str) -> Result<T, Rec
     plain.remove("kind");
     plain
         .try_into()
-        .map_err(|error: toml::de::Error| RecipeError::value(place, error.message()))
+        .map_err(|error: toml::de::Error| words::explain(&error, table, place))
 }

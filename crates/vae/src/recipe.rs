@@ -4,6 +4,7 @@
 //! every default, so the `config.toml` of a run says all there is to say.
 
 mod error;
+pub(crate) mod words;
 
 pub use error::{RecipeError, nearest};
 
@@ -301,8 +302,12 @@ impl Recipe {
         let refuse = |place: &str, message: &str| Err(RecipeError::value(place, message));
         let share = |value: f64| (0.0..1.0).contains(&value);
         let all = self.to_table();
-        if let Some(path) = not_finite(&Value::Table(all.clone()), "") {
-            return Err(RecipeError::value(&path, "the number is not finite"));
+        if let Some((path, fault)) = unusable(&Value::Table(all.clone()), "") {
+            return Err(RecipeError::value(&path, fault));
+        }
+        if self.name.trim().is_empty() {
+            let message = "expected text that names the model and its run folders, found nothing";
+            return refuse("name", message);
         }
         for section in SIZED {
             if let Some((path, size)) = all.get(section).and_then(|v| too_large(v, section)) {
@@ -312,6 +317,12 @@ impl Recipe {
         }
         if self.train.checkpoint_seconds < 0.0 {
             return refuse("train", "checkpoint_seconds is a time, not below 0");
+        }
+        if self.data.source.trim().is_empty() {
+            return refuse(
+                "data",
+                "source: expected a name, a file or a folder, found nothing",
+            );
         }
         if self.data.batch == 0 {
             return refuse("data", "batch = 0: a step needs an example");
@@ -388,19 +399,24 @@ fn too_large(value: &Value, path: &str) -> Option<(String, i64)> {
     }
 }
 
-/// The dotted path of the first number that is not finite.
-fn not_finite(value: &Value, path: &str) -> Option<String> {
+/// The dotted path of the first number that nothing can be computed with, and why.
+fn unusable(value: &Value, path: &str) -> Option<(String, String)> {
+    let fault = |text: String| Some((path.to_owned(), text));
     match value {
-        Value::Float(number) => (!number.is_finite()).then(|| path.to_owned()),
+        Value::Float(number) if !number.is_finite() => fault("the number is not finite".to_owned()),
+        Value::Float(number) if !(*number as f32).is_finite() => fault(format!(
+            "{number:e}: expected a number of at most 3.4e38 in size, the largest that the networks \
+             compute with (f32)"
+        )),
         Value::Table(table) => table.iter().find_map(|(key, value)| {
             let path = if path.is_empty() {
                 key.clone()
             } else {
                 format!("{path}.{key}")
             };
-            not_finite(value, &path)
+            unusable(value, &path)
         }),
-        Value::Array(values) => values.iter().find_map(|value| not_finite(value, path)),
+        Value::Array(values) => values.iter().find_map(|value| unusable(value, path)),
         _ => None,
     }
 }
@@ -458,8 +474,8 @@ fn text(table: &Table, key: &str, fallback: &str) -> Result<String, RecipeError>
         None => Ok(fallback.to_owned()),
         Some(Value::String(text)) => Ok(text.clone()),
         Some(other) => Err(RecipeError::value(
-            "recipe",
-            format!("{key} = {other} is not a string"),
+            key,
+            format!("expected text in quotes, found {}", words::of(other)),
         )),
     }
 }
@@ -475,7 +491,7 @@ fn section(table: &Table, key: &str) -> Result<Table, RecipeError> {
         )])),
         Some(other) => Err(RecipeError::value(
             key,
-            format!("expected a table, found {other}"),
+            format!("expected a table, found {}", words::of(other)),
         )),
     }
 }
@@ -547,6 +563,11 @@ fn resolve_train(mut user: Table) -> Result<TrainOptions, RecipeError> {
                 *group = resolve_group(table, &format!("train.groups.{name}"))?;
             }
         }
+    }
+    // A word is short for the kind of an optimizer, as it is for other parts.
+    if user.contains_key("optimizer") {
+        let optimizer = section(&user, "optimizer").map_err(|error| error.within("train"))?;
+        user.insert("optimizer".to_owned(), Value::Table(optimizer));
     }
     let mut train: TrainOptions = plain(user, "train")?;
     let complete = |table: &Table, place: &str| -> Result<Table, RecipeError> {
@@ -633,13 +654,18 @@ mod tests {
     fn wrong_values_are_refused_in_words() {
         assert!(message("", &["train.epochs"]).contains("key=value"));
         assert!(message("", &["train.epochs=0"]).contains("nothing to train"));
-        assert!(message("", &["train.epochs=many"]).contains("expected usize"));
+        assert_eq!(
+            message("", &["train.epochs=many"]),
+            "train.epochs: expected a whole number of at least 0, found text \"many\""
+        );
         assert!(message("", &["train.threads=99999"]).contains("at most 1024"));
         assert!(message("", &["train.epochs=9000000000000000000"]).contains("at most"));
         assert!(message("", &["latent.z.dim=4000000000"]).starts_with("latent.z.dim: expected"));
         assert!(message("", &["encoder.hidden=[8, 4000000000]"]).contains("found 4000000000"));
         assert!(message("", &["train.patience=2", "data.validation=0.0"]).contains("validation"));
-        assert!(message("", &["train.clip=nan"]).starts_with("train.clip: "));
+        assert!(message("", &["train.clip=nan"]).starts_with("train.clip: the number is not"));
+        assert!(message("", &["train.clip=1e300"]).starts_with("train.clip: 1e300: expected"));
+        assert!(message("", &["name=' '"]).starts_with("name: expected text"));
         let schedule = "{ kind = 'linear', from = nan, to = 1.0, until = 0.5 }";
         let text = format!("[objective.rate.z]\nweight = {schedule}");
         assert!(message(&text, &[]).starts_with("objective.rate.z.weight.from: "));

@@ -4,10 +4,12 @@
 //! and a table names the others, for example `{ kind = "linear", from = 0.0, to = 1.0, until = 0.3 }`.
 //! Sources: [bowman-2016] (linear and sigmoid annealing), [fu-2019] (cyclical annealing).
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 
 /// A weight as a function of training progress.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Schedule {
     /// The same value always.
@@ -49,6 +51,37 @@ pub enum Moving {
         /// Fraction of a cycle spent rising, in (0, 1].
         ramp: f64,
     },
+}
+
+impl<'de> Deserialize<'de> for Schedule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand, because an untagged enum would not say what is wrong with a table.
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Schedule;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, or a table with the kind of a schedule")
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Schedule, E> {
+                Ok(Schedule::Constant(value))
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Schedule, E> {
+                Ok(Schedule::Constant(value as f64))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Schedule, E> {
+                Ok(Schedule::Constant(value as f64))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Schedule, A::Error> {
+                Moving::deserialize(MapAccessDeserializer::new(table)).map(Schedule::Moving)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// Half-width of the logistic curve in its own units: beyond it lies 0.25 % of the step at each end, 0.5 %

@@ -5,7 +5,7 @@ use crate::console::dim;
 use std::collections::BTreeMap;
 
 /// Beginnings of names in the order to show.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "test_neg_elbo",
     "test_distortion",
     "test_rate",
@@ -18,6 +18,7 @@ const ORDER: [&str; 12] = [
     "kl",
     "active_units",
     "mutual_information",
+    "aggregate_mmd",
 ];
 
 /// One line a metric.
@@ -58,6 +59,7 @@ pub(super) fn text(metrics: &BTreeMap<String, f64>) -> String {
 fn unit(name: &str) -> &'static str {
     match name {
         "active_units" | "mse" => "",
+        name if name.starts_with("aggregate_mmd") => "",
         name if name.ends_with("_per_dim") => "bits",
         _ => "nats",
     }

@@ -10,7 +10,6 @@ pub(crate) use plan::plan;
 
 use crate::args::Style;
 use crate::console::{bold, colored, dim, result};
-use jensen::Fitted;
 use jensen::verb::evaluate::Evaluated;
 use jensen::verb::export::Exported;
 use jensen::verb::fit::Status;
@@ -18,6 +17,7 @@ use jensen::verb::output::Written;
 use jensen::verb::report::Reported;
 use jensen::verb::reproduce::{Check, Reproduced};
 use jensen::verb::verdict::Verdict;
+use jensen::{Fitted, shell_word};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -48,13 +48,13 @@ pub(crate) fn fitted(verb: &str, fitted: &Fitted, style: Style) {
 }
 
 fn fit_text(fitted: &Fitted) -> String {
-    let run = fitted.run.display();
     if fitted.status == Status::Stopped {
         return format!(
-            "{} after step {}; the state is saved\n{}    jensen resume {run}",
+            "{} after step {}; the state is saved\n{}    jensen resume {}",
             bold("stopped"),
             fitted.step,
-            dim("go on")
+            dim("go on"),
+            shell_word(&fitted.run)
         );
     }
     let mut text = metrics::text(&fitted.metrics);
@@ -65,11 +65,12 @@ fn fit_text(fitted: &Fitted) -> String {
     if fitted.status != Status::Unchanged {
         lines.row(&[&dim("time"), &format!("{:.1} s", fitted.elapsed_s)]);
     }
-    lines.row(&[&dim("run"), &run.to_string()]);
+    lines.row(&[&dim("run"), &fitted.run.display().to_string()]);
     if let Some(report) = &fitted.report {
         lines.row(&[&dim("report"), &report.display().to_string()]);
     }
-    lines.row(&[&dim("next"), &format!("jensen sample {run}")]);
+    let next = format!("jensen sample {}", shell_word(&fitted.run));
+    lines.row(&[&dim("next"), &next]);
     text + &lines.text()
 }
 

@@ -77,6 +77,38 @@ fn recipes() {
     );
     fs::write(folder.join("bad.toml"), "name = \n").unwrap();
     refused(folder, &["fit", "bad.toml"], &["bad", "line 1"]);
+    // One fault is one error, however many lines it takes to show it.
+    fs::write(folder.join("bad.toml"), "about = 'x'\nname = {\n").unwrap();
+    let bad = jensen(folder, &["check", "bad.toml"]).expect(2);
+    let bad = bad.says(&["\n  2 | name = {\n"]);
+    assert_eq!(bad.err.matches("error: ").count(), 1, "{}", bad.err);
+    refused(
+        folder,
+        &[
+            "check",
+            "vae",
+            "--set",
+            "objective.rate.z.weight={ kind = 'linear' }",
+        ],
+        &["error: objective.rate.z.weight: the key `from` is missing"],
+    );
+    for (set, part) in [
+        (
+            "encoder.hidden=3",
+            "encoder.hidden: expected a list in brackets, found 3",
+        ),
+        (
+            "encoder.hidden=['a']",
+            "encoder.hidden: expected a whole number of at least 0, found text \"a\"",
+        ),
+    ] {
+        refused(folder, &["check", "vae", "--set", set], &[part]);
+    }
+    refused(
+        folder,
+        &["check", "sigma-vae", "--set", "likelihood.scale=true"],
+        &["likelihood.scale: expected \"shared\", \"per_value\" or a number, found true"],
+    );
     refused(
         folder,
         &["fit", "vae", "--device", "gpu"],
@@ -99,6 +131,26 @@ fn sizes_that_no_machine_holds() {
     ] {
         refused(folder, &["fit", "vae", "--set", set], &[part]);
         refused(folder, &["check", "vae", "--set", set], &[part]);
+    }
+    for (args, part) in [
+        (
+            &["traverse", "run", "--steps", "5000"][..],
+            "--steps: expected at most 1310",
+        ),
+        (
+            &["interpolate", "run", "--steps", "10000000"],
+            "--steps: expected at most 1310",
+        ),
+        (
+            &["sample", "run", "-n", "50000"],
+            "-n: expected at most 13100",
+        ),
+        (
+            &["sample", "run", "-n", "500000000", "--out", "x.csv"],
+            "GB of memory",
+        ),
+    ] {
+        jensen(SHARED.folder(), args).expect(2).says(&[part]);
     }
     let residual = ["fit", "conv-vae", "--set", "encoder.residual=1000000000"];
     refused(folder, &residual, &["residual = 1000000000", "1000"]);
@@ -142,6 +194,23 @@ fn options_that_mean_nothing() {
             "encoder.kernel=0",
             &["kernel = 0: expected at least 1 pixel"],
         ),
+        (
+            "conv-vae",
+            "encoder.padding=99",
+            &["padding = 99: expected less than the kernel of 4"],
+        ),
+        (
+            "conv-vae",
+            "decoder.padding=4",
+            &["decoder: padding = 4: expected less"],
+        ),
+        (
+            "vae",
+            "train.optimizer.lr=1e300",
+            &["train.optimizer.lr: 1e300: expected", "3.4e38"],
+        ),
+        ("vae", "name=", &["name: expected", "found nothing"]),
+        ("vae", "name=' '", &["name: expected", "found nothing"]),
         (
             "vae",
             "data.limit=1",
@@ -254,6 +323,33 @@ fn data() {
         &["no/such.npz", "no such file"],
     );
 
+    // Finite, and still no number that a network computes with.
+    fs::write(folder.join("huge.csv"), "1,2\n1e300,3\n").unwrap();
+    refused(
+        folder,
+        &["fit", "vae", "--data", "huge.csv"],
+        &[
+            "huge.csv, line 2, column 1",
+            "at most 3.4e38",
+            "`1e300`",
+            "larger unit",
+        ],
+    );
+    // The way to a label that there is.
+    fs::write(folder.join("words.csv"), "1,2\n3,cat\n").unwrap();
+    let words = ["fit", "vae", "--data", "words.csv"];
+    refused(
+        folder,
+        &words,
+        &["call it `label` in a first line of names"],
+    );
+    fs::write(
+        folder.join("words.csv"),
+        "x,label\n0,cat\n1,dog\n0,cat\n1,dog\n",
+    )
+    .unwrap();
+    jensen(folder, &["check", "vae", "--data", "words.csv"]).expect(0);
+
     // Two images of 2 x 2 are announced, and one and a half are there.
     let mut idx = vec![0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2];
     idx.extend([7; 6]);
@@ -314,6 +410,25 @@ fn run_folders() {
         &["already holds thesis.tex"],
     );
     assert_eq!(fs::read_dir(folder.join("thesis")).unwrap().count(), 1);
+    // Places where nothing can be, told before the work.
+    let file = "thesis/thesis.tex";
+    refused(
+        folder,
+        &["fit", "vae", "--out", file],
+        &["a folder, found", "which is a file"],
+    );
+    refused(folder, &["fit", "vae", "--out", ""], &["--out"]);
+    refused(
+        folder,
+        &["fit", ""],
+        &["MODEL: expected a built-in recipe", "found nothing"],
+    );
+    refused(folder, &["sample", ""], &["<RUN>"]);
+    refused(
+        folder,
+        &["fit", "vae", "--data", ""],
+        &["expected a name, a file or a folder"],
+    );
     let shared = SHARED.folder();
     let out = ["sample", "run", "--out", "x.tiff"];
     jensen(shared, &out)
@@ -382,6 +497,53 @@ fn levels_that_a_model_was_not_trained_on() {
             let _ = fs::remove_file(folder.join("x.csv"));
         }
     }
+}
+
+#[test]
+fn places_for_results_are_looked_at_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    jensen(folder, &tiny(&["fit", "vae", "--out", "run"])).expect(0);
+    fs::create_dir(folder.join("taken.csv")).unwrap();
+    fs::create_dir(folder.join("taken.npz")).unwrap();
+    fs::create_dir(folder.join("taken.png")).unwrap();
+    fs::write(folder.join("file"), "x").unwrap();
+    for (verb, out, part) in [
+        ("score", "taken.csv", "a file, found the folder taken.csv"),
+        ("encode", "taken.npz", "a file, found the folder taken.npz"),
+        ("sample", "taken.png", "a file, found the folder taken.png"),
+        ("export", "taken.npz", "a file, found the folder"),
+        ("report", "taken.npz", "a file, found the folder"),
+        (
+            "sample",
+            "file/x.png",
+            "a folder, found file, which is a file",
+        ),
+        (
+            "interpolate",
+            "file",
+            "a folder, found file, which is a file",
+        ),
+    ] {
+        jensen(folder, &[verb, "run", "--out", out])
+            .expect(2)
+            .says(&["--out", part]);
+    }
+}
+
+#[test]
+fn suggested_commands_can_be_pasted() {
+    let dir = tempfile::tempdir().unwrap();
+    let fit = jensen(dir.path(), &tiny(&["fit", "vae", "--out", "my runs/it's"])).expect(0);
+    assert!(
+        fit.out.contains("jensen sample 'my runs/it'\\''s'"),
+        "{}",
+        fit.out
+    );
+    fs::remove_dir_all(dir.path().join("my runs/it's/model")).unwrap();
+    jensen(dir.path(), &["sample", "my runs/it's"])
+        .expect(2)
+        .says(&["`jensen resume 'my runs/it'\\''s'`"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod outcomes;
 mod reproduce;
 mod stop;
 mod verbs;
+mod verdict;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

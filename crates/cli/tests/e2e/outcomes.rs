@@ -105,11 +105,24 @@ fn slow_work_can_be_stopped() {
     use std::process::{Command, Stdio};
     let far = i32::MAX.to_string();
     let folder = SHARED.folder();
+    // Pictures have a largest size, tables have none.
+    let rows = (0..50).map(|i| format!("{},{}\n", i % 2, i % 3 / 2));
+    fs::write(folder.join("bits.csv"), rows.collect::<String>()).unwrap();
+    let vectors = ["fit", "vae", "--data", "bits.csv", "--out", "vectors"];
+    let fitted = jensen(folder, &tiny(&vectors));
+    assert!(matches!(fitted.code, Some(0 | 3)), "{}", fitted.err);
     for args in [
         &["score", "run", "--samples", &far, "--out", "far.csv"][..],
         &["evaluate", "run", "--samples", &far],
         &["sample", "run", "-n", "3000000", "--out", "far.npz"],
-        &["interpolate", "run", "--steps", "1000000", "--out", "far"],
+        &[
+            "interpolate",
+            "vectors",
+            "--steps",
+            "2000000",
+            "--out",
+            "far",
+        ],
         &["traverse", "run", "--steps", "1000000", "--out", "far.npz"],
     ] {
         let mut command = command(folder, &[args, &["--json"]].concat());

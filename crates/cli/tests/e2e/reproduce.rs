@@ -53,6 +53,22 @@ fn a_recipe_must_promise_something_on_these_data() {
 }
 
 #[test]
+fn a_promise_about_no_metric_is_refused_before_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = RECIPE.replace(
+        "test_neg_elbo = { max = MAX }",
+        "test_neg_elb = { max = 60.0 }",
+    );
+    fs::write(dir.path().join("slip.toml"), recipe).unwrap();
+    for verb in ["reproduce", "fit", "check"] {
+        jensen(dir.path(), &[verb, "slip.toml"])
+            .expect(2)
+            .says(&["expect: unknown key `test_neg_elb`; did you mean `test_neg_elbo`?"]);
+    }
+    assert!(!dir.path().join("runs").exists());
+}
+
+#[test]
 fn estimates_with_two_numbers_of_samples_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = RECIPE.replace("MAX", "60.0") + "test_nll_iwae_100 = { max = 60.0 }\n";

@@ -117,6 +117,11 @@ fn a_run_is_written_by_one_process() {
     jensen(dir.path(), &["resume", "run"])
         .expect(2)
         .says(&["is being written by process", &fit.0.id().to_string()]);
+    // Nobody has stopped it, and nobody can resume it.
+    let process = format!("process {} is training it", fit.0.id());
+    let sample = jensen(dir.path(), &["sample", "run"]).expect(2);
+    let sample = sample.says(&["has no model yet", &process, "wait for it"]);
+    assert!(!sample.err.contains("jensen resume"), "{}", sample.err);
 }
 
 #[test]

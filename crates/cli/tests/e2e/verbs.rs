@@ -90,6 +90,21 @@ fn traversals_of_chosen_dimensions() {
     ];
     assert_eq!(on_run("traverse", &args)["n"], 2);
     assert_eq!(shape(&file("t.npz"), "x"), [10, 1, 8, 8]);
+    assert_eq!(
+        (shape(&file("t.npz"), "dim"), shape(&file("t.npz"), "value")),
+        (vec![10], vec![10])
+    );
+    on_run(
+        "traverse",
+        &[
+            "--dims", "3", "--steps", "3", "--range", "2", "--out", "t.csv",
+        ],
+    );
+    let table = fs::read_to_string(file("t.csv")).unwrap();
+    let starts: Vec<String> = (table.lines())
+        .map(|line| line.split(',').take(2).collect::<Vec<_>>().join(","))
+        .collect();
+    assert_eq!(starts, ["dim,value", "3,-2", "3,0", "3,2"]);
     on_run(
         "traverse",
         &["--rows", "3", "--example", "7", "--out", "t.png"],
@@ -168,6 +183,7 @@ fn an_evaluation_names_what_it_was_computed_with() {
         "test_rate",
         "test_distortion",
         "mutual_information_360",
+        "aggregate_mmd_imq_360",
         "active_units",
     ] {
         assert!(value["metrics"][name].is_number(), "{name}");
@@ -178,6 +194,17 @@ fn an_evaluation_names_what_it_was_computed_with() {
     let written: Value =
         serde_json::from_slice(&fs::read(SHARED.run().join("evaluation.json")).unwrap()).unwrap();
     assert_eq!(written["settings"]["data"], "digits");
+    assert_eq!(written["settings"]["iwae_samples"], 7);
+    // An estimate that is not asked for again is not dropped.
+    for (samples, k) in [("0", 7), ("9", 9)] {
+        let again = on_run("evaluate", &["--samples", samples]);
+        let nll = "test_nll_iwae_7";
+        assert_eq!(again["metrics"][nll], value["metrics"][nll]);
+        let file = fs::read(SHARED.run().join("evaluation.json")).unwrap();
+        let written: Value = serde_json::from_slice(&file).unwrap();
+        assert_eq!(written["metrics"][nll], value["metrics"][nll]);
+        assert_eq!(written["settings"]["iwae_samples"], k);
+    }
 
     // Other data are measured and leave no trace in the run.
     let other = Array::new(vec![20, 1, 8, 8], Numbers::U8(vec![255; 1280]));

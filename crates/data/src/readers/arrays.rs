@@ -5,7 +5,7 @@
 //! In an archive the training examples are called `x_train`, `train_images`, `train` or `x`, or they are the only
 //! array; test examples and labels accordingly.
 
-use super::{Parts, check_finite, levels};
+use super::{Parts, check_numbers, levels};
 use crate::npy::{self, Array, Numbers};
 use crate::{DataError, Examples, Layout, Malformed, Place, Values};
 use std::path::{Path, PathBuf};
@@ -113,8 +113,13 @@ fn examples(
     let values = match &array.numbers {
         Numbers::U8(bytes) => levels(Arc::from(channels_first(bytes, layout, channels_last))),
         _ => {
+            // Whole numbers have the room they need.
+            match &array.numbers {
+                Numbers::F32(x) => check_numbers(path, name, x.iter().map(|&x| x.into()))?,
+                Numbers::F64(x) => check_numbers(path, name, x.iter().copied())?,
+                Numbers::U8(_) | Numbers::I64(_) => {}
+            }
             let numbers = array.to_f32();
-            check_finite(path, name, &numbers)?;
             Values::F32(Arc::from(channels_first(&numbers, layout, channels_last)))
         }
     };
@@ -278,6 +283,11 @@ mod tests {
         assert!(
             nan.contains("array `x`, element 1: expected a finite number, found NaN"),
             "{nan}"
+        );
+        let huge = message(&[("x", Array::new(vec![1, 1], Numbers::F64(vec![1e300])))]);
+        assert!(
+            huge.contains("expected a number of at most 3.4e38") && huge.contains("found 1e300"),
+            "{huge}"
         );
         let none = message(&[("x", bytes(&[0, 4], 0))]);
         assert!(none.contains("expected at least one value"), "{none}");

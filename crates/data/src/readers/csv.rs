@@ -4,7 +4,7 @@
 //! The label is the column named `label`, `class` or `target`, or the one that the options name or number.
 //! Labels are whole numbers from 0, or words, which are numbered in alphabetical order.
 
-use super::Parts;
+use super::{Parts, unusable};
 use crate::files::Loaded;
 use crate::{DataError, Examples, Layout, Malformed, Place, Values};
 use std::collections::BTreeSet;
@@ -136,18 +136,18 @@ impl Table {
                 match cell.parse::<f32>() {
                     Ok(number) if number.is_finite() => numbers.push(number),
                     _ => {
-                        let hint = "missing values are not supported; a column of words can be the label if the option `label` names it";
+                        // A finite number beyond f32 was parsed as infinite.
+                        let number = cell.parse().ok().filter(|number: &f64| number.is_finite());
+                        let missing = "missing values are not supported; a column of words can be the label: call it `label` in a first line of names";
                         let found = if cell.is_empty() {
                             "nothing".into()
                         } else {
                             format!("`{cell}`")
                         };
-                        return Err(malformed(
-                            place(),
-                            "a finite number".into(),
-                            found,
-                            Some(hint),
-                        ));
+                        let (expected, hint) = number
+                            .and_then(unusable)
+                            .unwrap_or(("a finite number", missing));
+                        return Err(malformed(place(), expected.into(), found, Some(hint)));
                     }
                 }
             }
@@ -348,6 +348,11 @@ mod tests {
             (
                 "1,x,3\n",
                 "x.csv, line 1, column 2: expected a finite number, found `x`",
+            ),
+            (
+                "1,2\n3,-1e300\n",
+                "x.csv, line 2, column 2: expected a number of at most 3.4e38 in size, the largest that the \
+                 networks compute with (f32), found `-1e300`",
             ),
             (
                 "1,2\n3\n",

@@ -126,20 +126,49 @@ fn levels(bytes: Arc<[u8]>) -> Values {
     Values::U8 { bytes, max }
 }
 
-/// A NaN or infinity in a file would surface much later and far away, so it is an error here.
-fn check_finite(path: &Path, array: &str, numbers: &[f32]) -> Result<(), DataError> {
-    match numbers.iter().position(|number| !number.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(DataError::from(Malformed {
-            file: PathBuf::from(path),
-            place: Place::Element {
-                array: array.into(),
-                index,
-            },
-            expected: "a finite number".into(),
-            found: numbers[index].to_string(),
-            hint: Some("remove or fill in missing values".into()),
-        })),
+/// Why a number cannot be a value of an example: what is expected instead, and what to do.
+///
+/// A NaN or infinity would surface much later and far away, and so would a number that becomes one in
+/// the numbers of the networks.
+fn unusable(number: f64) -> Option<(&'static str, &'static str)> {
+    match number {
+        x if !x.is_finite() => Some(("a finite number", "remove or fill in missing values")),
+        x if !(x as f32).is_finite() => Some((
+            "a number of at most 3.4e38 in size, the largest that the networks compute with (f32)",
+            "give the values in a larger unit",
+        )),
+        _ => None,
+    }
+}
+
+/// Refuses an array of a file for the first of its numbers that cannot be used.
+fn check_numbers(
+    path: &Path,
+    array: &str,
+    numbers: impl Iterator<Item = f64>,
+) -> Result<(), DataError> {
+    for (index, number) in numbers.enumerate() {
+        if let Some((expected, hint)) = unusable(number) {
+            return Err(DataError::from(Malformed {
+                file: PathBuf::from(path),
+                place: Place::Element {
+                    array: array.into(),
+                    index,
+                },
+                expected: expected.into(),
+                found: in_short(number),
+                hint: Some(hint.into()),
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// A number without three hundred zeros.
+fn in_short(number: f64) -> String {
+    match number.is_finite() {
+        true => format!("{number:e}"),
+        false => number.to_string(),
     }
 }
 

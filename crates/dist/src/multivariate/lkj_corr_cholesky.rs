@@ -7,10 +7,10 @@
 //! The first k - 1 entries of row k are a point of the unit ball: a uniform direction at a squared radius
 //! that is beta with shapes (k - 1)/2 and (d - k)/2 + e, independent of the other rows. All moments follow.
 
-use super::{Multivariate, Param, Set};
-use crate::draw;
+use super::{ExponentialFamily, Multivariate, Param, Set};
 use jensen_rng::Stream;
 use jensen_special::gamma::{digamma, ln_beta, ln_gamma};
+use jensen_special::gamma_divergence::ln_gamma_divergence;
 use std::f64::consts::PI;
 
 /// LKJ on Cholesky factors: `shape`.
@@ -57,7 +57,7 @@ impl Multivariate for LkjCorrCholesky {
         for k in 1..d {
             let (a, b) = shapes(d, k, theta[0][0]);
             // Both logarithms, so that neither end of the radius loses its digits.
-            let [inside, rest] = [b, a].map(|shape| draw::ln_gamma(shape, stream));
+            let [inside, rest] = [b, a].map(|shape| stream.gamma_ln(shape));
             let whole = jensen_special::logspace::log_add_exp(inside, rest);
             let direction: Vec<f64> = (0..k).map(|_| stream.normal()).collect();
             let length = direction.iter().map(|z| z * z).sum::<f64>().sqrt();
@@ -94,10 +94,48 @@ impl Multivariate for LkjCorrCholesky {
         Some(-ln_constant(d, shape).0 - terms.sum::<f64>())
     }
 
+    /// Row by row the divergence of ln Gamma from the shape of the diagonal entry, less that from the whole.
     fn kl(&self, d: usize, theta: &[&[f64]], other: &[&[f64]]) -> Option<f64> {
         let [e, f] = [theta[0][0], other[0][0]];
-        let ln_diagonals: f64 = (1..d).map(|k| mean_ln_diagonal(d, k, e)).sum();
-        Some(ln_constant(d, e).0 - ln_constant(d, f).0 + 2.0 * (e - f) * ln_diagonals)
+        let of = |a: f64, b: f64| ln_gamma_divergence(a, b, f - e);
+        let terms = (1..d).map(|k| {
+            let ((a, rest), (b, _)) = (shapes(d, k, e), shapes(d, k, f));
+            of(a, b) - of(a + rest, b + rest)
+        });
+        Some(terms.sum::<f64>().max(0.0))
+    }
+
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        Some(self)
+    }
+}
+
+/// eta = e - 1, t = ln|L L^T|, A = -ln c(e), h = prod_{k=2}^d L_kk^(d-k).
+impl ExponentialFamily for LkjCorrCholesky {
+    fn n_statistics(&self, _: usize) -> usize {
+        1
+    }
+
+    fn natural(&self, _: usize, theta: &[&[f64]], eta: &mut [f64]) {
+        eta[0] = theta[0][0] - 1.0;
+    }
+
+    fn usual(&self, _: usize, eta: &[f64], theta: &mut [&mut [f64]]) {
+        theta[0][0] = eta[0] + 1.0;
+    }
+
+    fn statistics(&self, d: usize, x: &[f64], _: &[&[f64]], t: &mut [f64]) {
+        t[0] = 2.0 * (1..d).map(|k| x[k + d * k].ln()).sum::<f64>();
+    }
+
+    fn log_partition(&self, d: usize, eta: &[f64], _: &[&[f64]], expected: &mut [f64]) -> f64 {
+        let (value, slope) = ln_constant(d, eta[0] + 1.0);
+        expected[0] = -slope;
+        -value
+    }
+
+    fn ln_base(&self, d: usize, x: &[f64], _: &[&[f64]]) -> f64 {
+        (1..d).map(|k| (d - 1 - k) as f64 * x[k + d * k].ln()).sum()
     }
 }
 

@@ -56,6 +56,15 @@ pub(super) fn inverse(d: usize, a: &[f64]) -> Mat<f64> {
     inverse
 }
 
+/// L L^T.
+pub(super) fn square(l: MatRef<'_, f64>) -> Vec<f64> {
+    let d = l.nrows();
+    let entry = |i: usize, j: usize| (0..=i.min(j)).map(|k| l[(i, k)] * l[(j, k)]).sum();
+    (0..d * d)
+        .map(|index| entry(index % d, index / d))
+        .collect()
+}
+
 /// ln det of a matrix by its factor.
 pub(super) fn ln_det(factor: &Mat<f64>) -> f64 {
     2.0 * (0..factor.nrows())

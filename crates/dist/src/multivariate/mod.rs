@@ -4,7 +4,8 @@
 //! shapes. Linear algebra allocates: these densities cost d^3 and are evaluated once per model, not once
 //! per datum.
 
-mod dirichlet;
+pub(crate) mod dirichlet;
+mod exponential_family;
 mod inv_wishart;
 mod lkj_corr_cholesky;
 mod matrix;
@@ -15,6 +16,7 @@ mod multinomial;
 mod wishart;
 
 pub use dirichlet::Dirichlet;
+pub use exponential_family::ExponentialFamily;
 pub use inv_wishart::InvWishart;
 pub use lkj_corr_cholesky::LkjCorrCholesky;
 pub use multi_normal::MultiNormal;
@@ -119,13 +121,18 @@ pub trait Multivariate: Sync {
     /// Writes the variance of every entry; infinite or NaN where it does not exist.
     fn variance(&self, d: usize, theta: &[&[f64]], variance: &mut [f64]);
 
-    /// The entropy, nats, where there is a closed form.
+    /// The entropy, nats, where there is a closed form or a sum of few terms.
     fn entropy(&self, _d: usize, _theta: &[&[f64]]) -> Option<f64> {
         None
     }
 
-    /// KL(theta || other) between two members, nats, where there is a closed form.
-    fn kl(&self, _d: usize, _theta: &[&[f64]], _other: &[&[f64]]) -> Option<f64> {
+    /// KL(theta || other) between two members, nats, at least zero, where there is a closed form.
+    fn kl(&self, d: usize, theta: &[&[f64]], other: &[&[f64]]) -> Option<f64> {
+        self.exponential_family()?.divergence(d, theta, other)
+    }
+
+    /// The view as an exponential family, where it is one.
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
         None
     }
 }

@@ -4,7 +4,10 @@
 //! grad_x = -u, grad_m = u, grad_S = (u u^T - S^-1) / 2. Cost d^3.
 
 use super::matrix::{factor, inverse, write};
-use super::{Multivariate, Param, Set, multi_normal_cholesky as by_factor};
+use super::{
+    ExponentialFamily, MultiNormalPrec, Multivariate, Param, Set,
+    multi_normal_cholesky as by_factor,
+};
 use jensen_rng::Stream;
 use std::f64::consts::TAU;
 
@@ -74,5 +77,40 @@ impl Multivariate for MultiNormal {
     fn kl(&self, d: usize, theta: &[&[f64]], other: &[&[f64]]) -> Option<f64> {
         let [l, m] = [theta, other].map(|t| factor(d, t[1]));
         Some(by_factor::kl(theta[0], l.as_ref(), other[0], m.as_ref()))
+    }
+
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        Some(self)
+    }
+}
+
+/// The family of [`MultiNormalPrec`](super::MultiNormalPrec), whose natural parameters are nearest.
+impl ExponentialFamily for MultiNormal {
+    fn n_statistics(&self, d: usize) -> usize {
+        MultiNormalPrec.n_statistics(d)
+    }
+
+    fn natural(&self, d: usize, theta: &[&[f64]], eta: &mut [f64]) {
+        let mut precision = vec![0.0; d * d];
+        write(&inverse(d, theta[1]), &mut precision);
+        MultiNormalPrec.natural(d, &[theta[0], &precision], eta);
+    }
+
+    fn usual(&self, d: usize, eta: &[f64], theta: &mut [&mut [f64]]) {
+        MultiNormalPrec.usual(d, eta, theta);
+        let covariance = inverse(d, theta[1]);
+        write(&covariance, theta[1]);
+    }
+
+    fn statistics(&self, d: usize, x: &[f64], theta: &[&[f64]], t: &mut [f64]) {
+        MultiNormalPrec.statistics(d, x, theta, t);
+    }
+
+    fn log_partition(&self, d: usize, eta: &[f64], theta: &[&[f64]], expected: &mut [f64]) -> f64 {
+        MultiNormalPrec.log_partition(d, eta, theta, expected)
+    }
+
+    fn ln_base(&self, d: usize, x: &[f64], theta: &[&[f64]]) -> f64 {
+        MultiNormalPrec.ln_base(d, x, theta)
     }
 }

@@ -3,10 +3,11 @@
 //! ln p(x) = -(d/2) ln 2 pi - sum_i ln L_ii - |z|^2 / 2,   z = L^-1 (x - m),   u = L^-T z
 //! grad_x = -u, grad_m = u, grad_L = tril(u z^T) - diag(1 / L_ii). Cost d^2.
 
-use super::matrix::{solve_lower, solve_lower_transposed, view};
-use super::{Multivariate, Param, Set};
+use super::matrix::{factor, inverse, solve_lower, solve_lower_transposed, square, view, write};
+use super::{ExponentialFamily, MultiNormalPrec, Multivariate, Param, Set};
 use faer::MatRef;
 use jensen_rng::Stream;
+use jensen_special::remainder::excess_by;
 use std::f64::consts::TAU;
 
 /// Multivariate normal: `mean` `[d]`, `factor` `[d, d]`.
@@ -77,6 +78,42 @@ impl Multivariate for MultiNormalCholesky {
     fn kl(&self, d: usize, theta: &[&[f64]], other: &[&[f64]]) -> Option<f64> {
         Some(kl(theta[0], view(d, theta[1]), other[0], view(d, other[1])))
     }
+
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        Some(self)
+    }
+}
+
+/// The family of [`MultiNormalPrec`](super::MultiNormalPrec), whose natural parameters are nearest.
+impl ExponentialFamily for MultiNormalCholesky {
+    fn n_statistics(&self, d: usize) -> usize {
+        MultiNormalPrec.n_statistics(d)
+    }
+
+    fn natural(&self, d: usize, theta: &[&[f64]], eta: &mut [f64]) {
+        let mut precision = vec![0.0; d * d];
+        write(&inverse(d, &square(view(d, theta[1]))), &mut precision);
+        MultiNormalPrec.natural(d, &[theta[0], &precision], eta);
+    }
+
+    fn usual(&self, d: usize, eta: &[f64], theta: &mut [&mut [f64]]) {
+        MultiNormalPrec.usual(d, eta, theta);
+        let mut covariance = vec![0.0; d * d];
+        write(&inverse(d, theta[1]), &mut covariance);
+        write(&factor(d, &covariance), theta[1]);
+    }
+
+    fn statistics(&self, d: usize, x: &[f64], theta: &[&[f64]], t: &mut [f64]) {
+        MultiNormalPrec.statistics(d, x, theta, t);
+    }
+
+    fn log_partition(&self, d: usize, eta: &[f64], theta: &[&[f64]], expected: &mut [f64]) -> f64 {
+        MultiNormalPrec.log_partition(d, eta, theta, expected)
+    }
+
+    fn ln_base(&self, d: usize, x: &[f64], theta: &[&[f64]]) -> f64 {
+        MultiNormalPrec.ln_base(d, x, theta)
+    }
 }
 
 /// z = L^-1 (x - m) and u = L^-T z.
@@ -97,22 +134,33 @@ pub(super) fn entropy(factor: MatRef<'_, f64>) -> f64 {
     0.5 * factor.nrows() as f64 * (1.0 + TAU.ln()) + half_ln_det(factor)
 }
 
-/// (|M^-1 L|_F^2 + |M^-1 (m - k)|^2 - d) / 2 + sum_i ln(M_ii / L_ii) for means k, m and factors L, M.
+/// KL for means k, m and factors L, M, every term of which is at least zero: with u = M^-1 (k - m)
+/// |u|^2 / 2 + [`excess_of_factors`].
 pub(super) fn kl(
     mean: &[f64],
     factor: MatRef<'_, f64>,
     other: &[f64],
     wide: MatRef<'_, f64>,
 ) -> f64 {
-    let d = mean.len();
-    let [z, _] = whitened(wide, mean, other);
-    let mut squares: f64 = z.iter().map(|z| z * z).sum();
+    let [u, _] = whitened(wide, mean, other);
+    0.5 * u.iter().map(|u| u * u).sum::<f64>() + excess_of_factors(factor, wide, 0.0)
+}
+
+/// (c |K|_F^2 - d - ln det(c K K^T)) / 2 for K = M^-1 L and c = 1 + `more` > 0, both factors lower triangular.
+///
+/// The entries below the diagonal of K enter by their squares and those on it by k - 1 - ln k, k = c K_ii^2.
+/// K - 1 = M^-1 (L - M) is solved for, so that neighbors keep their digits and equal factors give zero.
+pub(super) fn excess_of_factors(l: MatRef<'_, f64>, m: MatRef<'_, f64>, more: f64) -> f64 {
+    let (d, c) = (l.nrows(), 1.0 + more);
+    let mut sum = 0.0;
     for j in 0..d {
-        let column: Vec<f64> = (0..d).map(|i| factor[(i, j)]).collect();
-        squares += solve_lower(wide, &column)
-            .iter()
-            .map(|z| z * z)
-            .sum::<f64>();
+        let column: Vec<f64> = (0..d).map(|i| l[(i, j)] - m[(i, j)]).collect();
+        let e = solve_lower(m, &column);
+        let ratio = l[(j, j)] / m[(j, j)];
+        // c K_jj^2 - 1.
+        let change = more + c * e[j] * (2.0 + e[j]);
+        sum += excess_by(change, c * ratio * ratio, 1.0);
+        sum += c * e[j + 1..].iter().map(|e| e * e).sum::<f64>();
     }
-    0.5 * (squares - d as f64) + half_ln_det(wide) - half_ln_det(factor)
+    0.5 * sum
 }

@@ -3,8 +3,10 @@
 //! ln p(x) = -(d/2) ln 2 pi + ln|Q| / 2 - r^T Q r / 2,   r = x - m
 //! grad_x = -Q r, grad_m = Q r, grad_Q = (Q^-1 - r r^T) / 2. Cost d^3.
 
-use super::matrix::{factor, inverse, solve_lower_transposed, write};
-use super::{MultiNormal, Multivariate, Param, Set, multi_normal_cholesky as by_factor};
+use super::matrix::{factor, inverse, solve_lower, solve_lower_transposed, write};
+use super::{
+    ExponentialFamily, MultiNormal, Multivariate, Param, Set, multi_normal_cholesky as by_factor,
+};
 use jensen_rng::Stream;
 use std::f64::consts::TAU;
 
@@ -83,8 +85,73 @@ impl Multivariate for MultiNormalPrec {
         Some(d as f64 * (1.0 + TAU.ln()) - by_factor::entropy(l.as_ref()))
     }
 
+    /// With the factors L, M of both precisions the covariances enter by M^T L^-T, and the means by
+    /// M^T (m - k).
     fn kl(&self, d: usize, theta: &[&[f64]], other: &[&[f64]]) -> Option<f64> {
-        let [s, t] = [theta, other].map(|theta| self.covariance(d, theta));
-        MultiNormal.kl(d, &[theta[0], &s], &[other[0], &t])
+        let [l, m] = [theta, other].map(|t| factor(d, t[1]));
+        let shift = (0..d).map(|j| {
+            let u: f64 = (j..d)
+                .map(|i| m[(i, j)] * (theta[0][i] - other[0][i]))
+                .sum();
+            u * u
+        });
+        // L^-1 M has the singular values of M^T L^-T.
+        let scales = by_factor::excess_of_factors(m.as_ref(), l.as_ref(), 0.0);
+        Some(0.5 * shift.sum::<f64>() + scales)
+    }
+
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        Some(self)
+    }
+}
+
+/// eta = (Q m, -Q / 2), t = (x, x x^T), A = (h^T Q^-1 h - ln|Q|) / 2 with h = Q m, base (2 pi)^(-d/2).
+impl ExponentialFamily for MultiNormalPrec {
+    fn n_statistics(&self, d: usize) -> usize {
+        d + d * d
+    }
+
+    fn natural(&self, d: usize, theta: &[&[f64]], eta: &mut [f64]) {
+        let (pull, half) = eta.split_at_mut(d);
+        for i in 0..d {
+            pull[i] = (0..d).map(|j| theta[1][i + d * j] * theta[0][j]).sum();
+        }
+        for (half, q) in half.iter_mut().zip(theta[1]) {
+            *half = -0.5 * q;
+        }
+    }
+
+    fn usual(&self, d: usize, eta: &[f64], theta: &mut [&mut [f64]]) {
+        for (q, half) in theta[1].iter_mut().zip(&eta[d..]) {
+            *q = -2.0 * half;
+        }
+        let l = factor(d, theta[1]);
+        let z = solve_lower(l.as_ref(), &eta[..d]);
+        theta[0].copy_from_slice(&solve_lower_transposed(l.as_ref(), &z));
+    }
+
+    fn statistics(&self, d: usize, x: &[f64], _: &[&[f64]], t: &mut [f64]) {
+        t[..d].copy_from_slice(x);
+        for (index, t) in t[d..].iter_mut().enumerate() {
+            *t = x[index % d] * x[index / d];
+        }
+    }
+
+    fn log_partition(&self, d: usize, eta: &[f64], _: &[&[f64]], expected: &mut [f64]) -> f64 {
+        let precision: Vec<f64> = eta[d..].iter().map(|half| -2.0 * half).collect();
+        let l = factor(d, &precision);
+        let z = solve_lower(l.as_ref(), &eta[..d]);
+        let mean = solve_lower_transposed(l.as_ref(), &z);
+        let (first, second) = expected.split_at_mut(d);
+        write(&inverse(d, &precision), second);
+        for (index, second) in second.iter_mut().enumerate() {
+            *second += mean[index % d] * mean[index / d];
+        }
+        first.copy_from_slice(&mean);
+        0.5 * z.iter().map(|z| z * z).sum::<f64>() - by_factor::half_ln_det(l.as_ref())
+    }
+
+    fn ln_base(&self, d: usize, _: &[f64], _: &[&[f64]]) -> f64 {
+        -0.5 * d as f64 * TAU.ln()
     }
 }

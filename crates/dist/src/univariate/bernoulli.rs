@@ -2,7 +2,7 @@
 //!
 //! ln p(x) = x ln p + (1 - x) ln(1 - p)
 
-use super::{Binomial, ExponentialFamily, Param, Space, Support, Univariate, divergence_term};
+use super::{Binomial, ExponentialFamily, Param, Space, Support, Univariate, divergence_of_coins};
 use jensen_rng::Stream;
 use jensen_special::logspace::{inv_logit, log1p_exp, logit, xlog1py, xlogy};
 
@@ -47,8 +47,7 @@ impl Univariate for Bernoulli {
     }
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
-        let [p, q] = [theta[0], other[0]];
-        Some((divergence_term(p, q) + divergence_term(1.0 - p, 1.0 - q)).max(0.0))
+        Some(divergence_of_coins(theta[0], other[0]))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -2,7 +2,9 @@
 //!
 //! ln p(x) = a x - ln(1 + e^a), which is the exponential family itself.
 
-use super::{BinomialLogit, ExponentialFamily, Param, Space, Support, Univariate};
+use super::{
+    BinomialLogit, ExponentialFamily, Param, Space, Support, Univariate, divergence_of_odds,
+};
 use jensen_rng::Stream;
 use jensen_special::logspace::{inv_logit, log1p_exp};
 
@@ -46,6 +48,10 @@ impl Univariate for BernoulliLogit {
         // The entropy is even in the log-odds; for |a| nothing cancels.
         let a = theta[0].abs();
         Some(log1p_exp(-a) + a * inv_logit(-a))
+    }
+
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        Some(divergence_of_odds(theta[0], other[0]))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -4,12 +4,17 @@
 
 use super::{ExponentialFamily, Param, Space, Support, Univariate, ratio};
 use crate::draw;
+use crate::multivariate::dirichlet;
 use jensen_rng::Stream;
 use jensen_special::gamma::{digamma, ln_beta};
+use jensen_special::incomplete_beta::ln_power;
 use jensen_special::logspace::{xlog1py, xlogy};
 
 /// Beta: `alpha`, `beta`.
 pub struct Beta;
+
+/// From these shapes on the terms of the log density cancel more than its parts by x.
+const CANCELS: f64 = 10.0;
 
 impl Univariate for Beta {
     fn name(&self) -> &'static str {
@@ -35,7 +40,11 @@ impl Univariate for Beta {
         partials[0] = ratio(a - 1.0, x) - ratio(b - 1.0, 1.0 - x);
         partials[1] = x.ln() + all - digamma(a);
         partials[2] = (-x).ln_1p() + all - digamma(b);
-        xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - ln_beta(a, b)
+        match a.min(b) >= CANCELS && x > 0.0 && x < 1.0 {
+            // The large terms cancel in the power.
+            true => ln_power(a, b, x, 1.0 - x) - x.ln() - (-x).ln_1p(),
+            false => xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - ln_beta(a, b),
+        }
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
@@ -57,6 +66,10 @@ impl Univariate for Beta {
             ln_beta(a, b) - (a - 1.0) * digamma(a) - (b - 1.0) * digamma(b)
                 + (a + b - 2.0) * digamma(a + b),
         )
+    }
+
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        Some(dirichlet::kl(theta, other))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -52,4 +52,15 @@ impl Univariate for BetaBinomial {
         let total = a + b;
         n * (a / total) * (b / total) * (total + n) / (total + 1.0)
     }
+
+    /// By the sum over all counts, which may be most at both ends. Cost n.
+    fn entropy(&self, theta: &[f64]) -> Option<f64> {
+        let (mut sum, mut x) = (0.0, 0.0);
+        while x <= theta[0] {
+            let ln_p = self.ln_prob(x, theta);
+            sum -= ln_p.exp() * ln_p;
+            x += 1.0;
+        }
+        Some(sum)
+    }
 }

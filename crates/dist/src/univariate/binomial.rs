@@ -2,11 +2,14 @@
 //!
 //! ln p(x) = ln (n choose x) + x ln p + (n - x) ln(1 - p)
 
-use super::{ExponentialFamily, Param, Space, Support, Univariate, divergence_term, ratio};
+use super::{
+    ExponentialFamily, Param, Space, Support, Univariate, counts, divergence_of_coins, ratio,
+};
 use crate::draw;
 use jensen_rng::Stream;
 use jensen_special::gamma::ln_choose;
-use jensen_special::logspace::{inv_logit, log1p_exp, logit, xlog1py, xlogy};
+use jensen_special::incomplete_beta::ln_power;
+use jensen_special::logspace::{inv_logit, log1p_exp, logit, xlogy};
 
 /// Binomial: `trials`, `chance`.
 pub struct Binomial;
@@ -33,7 +36,7 @@ impl Univariate for Binomial {
         let [n, p] = [theta[0], theta[1]];
         partials[..2].fill(0.0);
         partials[2] = ratio(x, p) - ratio(n - x, 1.0 - p);
-        ln_choose(n, x) + xlogy(x, p) + xlog1py(n - x, -p)
+        ln_mass(n, x, p, 1.0 - p)
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
@@ -48,18 +51,51 @@ impl Univariate for Binomial {
         theta[0] * theta[1] * (1.0 - theta[1])
     }
 
+    /// By its sum, to 1e-12 of one more than itself.
+    fn entropy(&self, theta: &[f64]) -> Option<f64> {
+        Some(counts::entropy(self, theta))
+    }
+
     /// Between laws with the same number of trials; with more trials than `other` it is infinite.
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
         let [p, q] = [theta[1], other[1]];
         if theta[0] != other[0] {
             return (theta[0] > other[0] && p > 0.0).then_some(f64::INFINITY);
         }
-        Some((theta[0] * (divergence_term(p, q) + divergence_term(1.0 - p, 1.0 - q))).max(0.0))
+        Some(times(theta[0], divergence_of_coins(p, q)))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
         Some(self)
     }
+}
+
+/// n times a divergence, none for no trials.
+pub(super) fn times(n: f64, divergence: f64) -> f64 {
+    if n == 0.0 { 0.0 } else { n * divergence }
+}
+
+/// ln of (n choose x) p^x q^(n-x), q = 1 - p, in which the large terms cancel before they are summed.
+pub(super) fn ln_mass(n: f64, x: f64, p: f64, q: f64) -> f64 {
+    if x == 0.0 {
+        return if p < 0.5 {
+            n * (-p).ln_1p()
+        } else {
+            xlogy(n, q)
+        };
+    }
+    if x == n {
+        return if q < 0.5 {
+            n * (-q).ln_1p()
+        } else {
+            xlogy(n, p)
+        };
+    }
+    if p == 0.0 || q == 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    // The beta function of the power is that of the shapes x and n - x: B(x, n - x) = n / (x (n - x)) / (n choose x).
+    ln_power(x, n - x, p, q) + (n / x / (n - x)).ln()
 }
 
 /// With n known: eta = ln(p / (1 - p)), t = x, A = n ln(1 + e^eta), h = (n choose x).

@@ -2,7 +2,10 @@
 //!
 //! ln p(x) = ln (n choose x) + x a - n ln(1 + e^a)
 
-use super::{Binomial, ExponentialFamily, Param, Space, Support, Univariate};
+use super::binomial::{ln_mass, times};
+use super::{
+    Binomial, ExponentialFamily, Param, Space, Support, Univariate, counts, divergence_of_odds,
+};
 use crate::draw;
 use jensen_rng::Stream;
 use jensen_special::gamma::ln_choose;
@@ -33,7 +36,12 @@ impl Univariate for BinomialLogit {
         let [n, a] = [theta[0], theta[1]];
         partials[..2].fill(0.0);
         partials[2] = x * inv_logit(-a) - (n - x) * inv_logit(a);
-        ln_choose(n, x) - x * log1p_exp(-a) - (n - x) * log1p_exp(a)
+        let [p, q] = [inv_logit(a), inv_logit(-a)];
+        // A chance out of range still has a logarithm.
+        match p.is_normal() && q.is_normal() {
+            true => ln_mass(n, x, p, q),
+            false => ln_choose(n, x) - x * log1p_exp(-a) - (n - x) * log1p_exp(a),
+        }
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
@@ -46,6 +54,19 @@ impl Univariate for BinomialLogit {
 
     fn variance(&self, theta: &[f64]) -> f64 {
         theta[0] * inv_logit(theta[1]) * inv_logit(-theta[1])
+    }
+
+    /// By its sum, to 1e-12 of one more than itself.
+    fn entropy(&self, theta: &[f64]) -> Option<f64> {
+        Some(counts::entropy(self, theta))
+    }
+
+    /// As for [`Binomial`].
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        if theta[0] != other[0] {
+            return (theta[0] > other[0]).then_some(f64::INFINITY);
+        }
+        Some(times(theta[0], divergence_of_odds(theta[1], other[1])))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -55,8 +55,8 @@ impl Univariate for Categorical {
         let terms = theta
             .iter()
             .zip(other)
-            .map(|(&p, &q)| divergence_term(p, q));
-        Some(terms.sum::<f64>().max(0.0))
+            .map(|(&p, &q)| divergence_term(p, q, p - q));
+        Some(terms.sum())
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

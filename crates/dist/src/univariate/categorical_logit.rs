@@ -2,10 +2,13 @@
 //!
 //! ln p(x) = b_x - ln sum_k e^(b_k)
 
-use super::{Categorical, Param, Space, Support, Univariate, moments_of_categories};
+use super::{
+    Categorical, ExponentialFamily, Param, Space, Support, Univariate, divergence_term_by_ln,
+    moments_of_categories,
+};
 use crate::draw;
 use jensen_rng::Stream;
-use jensen_special::logspace::softmax;
+use jensen_special::logspace::{log_sum_exp, softmax};
 
 /// Categorical by logits: `logits` `[K]`.
 pub struct CategoricalLogit;
@@ -62,14 +65,57 @@ impl Univariate for CategoricalLogit {
         if theta.len() != other.len() {
             return None;
         }
-        let k = theta.len();
-        let (mut p, mut q) = (vec![0.0; k], vec![0.0; k]);
-        let shift = softmax(other, &mut q) - softmax(theta, &mut p);
-        let terms = (0..k).map(|k| p[k] * (theta[k] - other[k] + shift));
-        Some(terms.sum::<f64>().max(0.0))
+        let mut p = vec![0.0; theta.len()];
+        let total = softmax(theta, &mut p);
+        let changes = || other.iter().zip(theta).map(|(b, a)| b - a);
+        let top = changes().fold(f64::NEG_INFINITY, f64::max);
+        // ln E e^(change - top): by differences, so that neighbors keep their digits, unless most of it is lost.
+        let below: f64 = (p.iter().zip(changes()))
+            .map(|(p, change)| p * (change - top).exp_m1())
+            .sum();
+        let ln_mean = match below > -0.5 {
+            true => below.ln_1p(),
+            false => log_sum_exp(other) - total - top,
+        };
+        let terms = (theta.iter().zip(changes()))
+            .map(|(a, change)| divergence_term_by_ln(a - total, (change - top) - ln_mean));
+        Some(terms.sum())
+    }
+
+    fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
+        Some(self)
     }
 
     fn wider(&self, theta: &[f64]) -> Option<(&'static dyn Univariate, Vec<f64>)> {
         Some((&Categorical, self.chances(theta)))
+    }
+}
+
+/// eta = b, t_k = 1 if x = k, A = ln sum_k e^(eta_k), h = 1. The statistics sum to one, as the logits matter up
+/// to a shift: the one view here that is not minimal.
+impl ExponentialFamily for CategoricalLogit {
+    fn n_statistics(&self, p: usize) -> usize {
+        p
+    }
+
+    fn natural(&self, theta: &[f64], eta: &mut [f64]) {
+        eta.copy_from_slice(theta);
+    }
+
+    fn usual(&self, eta: &[f64], theta: &mut [f64]) {
+        theta.copy_from_slice(eta);
+    }
+
+    fn statistics(&self, x: f64, _: &[f64], t: &mut [f64]) {
+        t.fill(0.0);
+        t[x as usize - 1] = 1.0;
+    }
+
+    fn log_partition(&self, eta: &[f64], _: &[f64], expected: &mut [f64]) -> f64 {
+        softmax(eta, expected)
+    }
+
+    fn ln_base(&self, _: f64, _: &[f64]) -> f64 {
+        0.0
     }
 }

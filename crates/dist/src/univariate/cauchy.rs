@@ -54,8 +54,12 @@ impl Univariate for Cauchy {
     }
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
-        let distance = (theta[0] - other[0]).hypot(theta[1] - other[1]);
-        Some((distance * distance / (4.0 * theta[1] * other[1])).ln_1p())
+        let distance = 0.5 * (theta[0] - other[0]).hypot(theta[1] - other[1]);
+        let ratio = distance / theta[1] * (distance / other[1]);
+        Some(match ratio.is_finite() {
+            true => ratio.ln_1p(),
+            false => 2.0 * distance.ln() - theta[1].ln() - other[1].ln(),
+        })
     }
 
     fn wider(&self, theta: &[f64]) -> Option<(&'static dyn Univariate, Vec<f64>)> {

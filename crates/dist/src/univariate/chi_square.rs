@@ -3,9 +3,9 @@
 //! ln p(x) = (n/2 - 1) ln x - x/2 - (n/2) ln 2 - ln Gamma(n/2)
 
 use super::{ExponentialFamily, Gamma, POSITIVES, Param, Space, Support, Univariate};
-use crate::draw;
 use jensen_rng::Stream;
 use jensen_special::gamma::{digamma, ln_gamma};
+use jensen_special::gamma_divergence::ln_gamma_divergence;
 use std::f64::consts::LN_2;
 
 /// Chi-square: `dof`.
@@ -33,7 +33,7 @@ impl Univariate for ChiSquare {
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
-        2.0 * draw::gamma(0.5 * theta[0], stream)
+        2.0 * stream.gamma(0.5 * theta[0])
     }
 
     fn mean(&self, theta: &[f64]) -> f64 {
@@ -46,6 +46,11 @@ impl Univariate for ChiSquare {
 
     fn entropy(&self, theta: &[f64]) -> Option<f64> {
         Gamma.entropy(&[0.5 * theta[0], 0.5])
+    }
+
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        let [a, b] = [0.5 * theta[0], 0.5 * other[0]];
+        Some(ln_gamma_divergence(a, b, b - a))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

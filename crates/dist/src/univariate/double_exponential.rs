@@ -4,6 +4,7 @@
 
 use super::{ExponentialFamily, Param, REALS, Space, Support, Univariate};
 use jensen_rng::Stream;
+use jensen_special::remainder::{excess, expm1mx};
 use std::f64::consts::LN_2;
 
 /// Double exponential: `location`, `scale`.
@@ -63,8 +64,14 @@ impl Univariate for DoubleExponential {
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
         // E|x - m2| / s2 = (d + s1 e^(-d/s1)) / s2 for d = |m1 - m2|; u below is d / s1 and r is s1 / s2.
         let r = theta[1] / other[1];
-        let u = (theta[0] - other[0]).abs() / theta[1];
-        Some(r * (u + (-u).exp_m1()) + (r - 1.0) - r.ln())
+        let distance = (theta[0] - other[0]).abs();
+        let u = distance / theta[1];
+        let shift = match u < 1.0 {
+            true => r * expm1mx(-u),
+            // The quotient may be too large a number.
+            false => distance / other[1] + r * (-u).exp_m1(),
+        };
+        Some(shift + excess(theta[1], other[1]))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

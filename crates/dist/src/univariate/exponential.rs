@@ -3,8 +3,8 @@
 //! ln p(x) = ln r - r x
 
 use super::{ExponentialFamily, Gamma, POSITIVES, Param, Space, Support, Univariate};
-use crate::draw;
 use jensen_rng::Stream;
+use jensen_special::remainder::excess;
 
 /// Exponential: `rate`.
 pub struct Exponential;
@@ -30,7 +30,7 @@ impl Univariate for Exponential {
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
-        draw::exponential(stream) / theta[0]
+        stream.exponential() / theta[0]
     }
 
     fn mean(&self, theta: &[f64]) -> f64 {
@@ -46,8 +46,7 @@ impl Univariate for Exponential {
     }
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
-        let ratio = other[0] / theta[0];
-        Some((ratio - 1.0) - ratio.ln())
+        Some(excess(other[0], theta[0]))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -4,7 +4,7 @@
 //! KL(eta || zeta) = A(zeta) - A(eta) - (zeta - eta) . E_eta t,
 //! the divergence that belongs to the convex function A ([wainwright-2008], eq. 5.6).
 
-/// ln p(x) = eta . t(x) - A(eta) + ln h(x), minimal, with k statistics.
+/// ln p(x) = eta . t(x) - A(eta) + ln h(x), minimal unless its file says otherwise, with k statistics.
 ///
 /// Parameters that are no part of eta, such as a number of trials, are known in this view: functions of
 /// x or eta find them at their places in `theta`, of which they read nothing else.

@@ -3,13 +3,18 @@
 //! ln p(x) = a ln b - ln Gamma(a) + (a - 1) ln x - b x
 
 use super::{ExponentialFamily, POSITIVES, Param, Space, Support, Univariate, ratio};
-use crate::draw;
 use jensen_rng::Stream;
 use jensen_special::gamma::{digamma, ln_gamma};
+use jensen_special::gamma_divergence::ln_gamma_divergence_beyond;
+use jensen_special::incomplete_gamma::ln_power;
 use jensen_special::logspace::xlogy;
+use jensen_special::remainder::log1pmx;
 
 /// Gamma: `shape`, `rate`.
 pub struct Gamma;
+
+/// From this shape on the terms of the log density cancel more than its parts by x.
+const CANCELS: f64 = 10.0;
 
 impl Univariate for Gamma {
     fn name(&self) -> &'static str {
@@ -34,11 +39,16 @@ impl Univariate for Gamma {
         partials[0] = ratio(shape - 1.0, x) - rate;
         partials[1] = rate.ln() - digamma(shape) + x.ln();
         partials[2] = shape / rate - x;
-        shape * rate.ln() - ln_gamma(shape) + xlogy(shape - 1.0, x) - rate * x
+        let scaled = rate * x;
+        // The large terms cancel in the power; out of its range, and at the ends, they do not.
+        match scaled.is_normal() && shape >= CANCELS {
+            true => ln_power(shape, scaled) + shape.ln() - x.ln(),
+            false => shape * rate.ln() - ln_gamma(shape) + xlogy(shape - 1.0, x) - scaled,
+        }
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
-        draw::gamma(theta[0], stream) / theta[1]
+        stream.gamma(theta[0]) / theta[1]
     }
 
     fn mean(&self, theta: &[f64]) -> f64 {
@@ -54,9 +64,30 @@ impl Univariate for Gamma {
         Some(shape - rate.ln() + ln_gamma(shape) + (1.0 - shape) * digamma(shape))
     }
 
+    /// The part of the means w = a1 b2 / (a2 b1) is a2 (w - 1 - ln w); what ln Gamma has beyond x ln x - x
+    /// gives the rest.
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        let ([a, b], [c, d]) = ([theta[0], theta[1]], [other[0], other[1]]);
+        let shapes = ln_gamma_divergence_beyond(a, c, c - a);
+        // w is y / x with y = a d and x = c b, each as a product of two ratios that are in range.
+        let w = a / c * (d / b);
+        let means = match product_difference(a, d, c, b) / (c * b) {
+            u if u.abs() < 0.25 => -log1pmx(u),
+            _ if w.is_normal() => w - 1.0 - w.ln(),
+            _ => w - 1.0 - (a.ln() - c.ln() + d.ln() - b.ln()),
+        };
+        Some(shapes + c * means)
+    }
+
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
         Some(self)
     }
+}
+
+/// a d - c b with one rounding of each product's error.
+fn product_difference(a: f64, d: f64, c: f64, b: f64) -> f64 {
+    let product = c * b;
+    a.mul_add(d, -product) - c.mul_add(b, -product)
 }
 
 /// eta = (a - 1, -b), t = (ln x, x), A = ln Gamma(a) - a ln b, h = 1.

@@ -5,9 +5,13 @@
 use super::{ExponentialFamily, Gamma, POSITIVES, Param, Space, Support, Univariate, nothing};
 use jensen_rng::Stream;
 use jensen_special::gamma::{digamma, ln_gamma};
+use jensen_special::incomplete_gamma::ln_power;
 
 /// Inverse gamma: `shape`, `scale`.
 pub struct InvGamma;
+
+/// From this shape on the terms of the log density cancel more than its parts by x.
+const CANCELS: f64 = 10.0;
 
 impl Univariate for InvGamma {
     fn name(&self) -> &'static str {
@@ -35,7 +39,11 @@ impl Univariate for InvGamma {
         partials[0] = (scale / x - shape - 1.0) / x;
         partials[1] = scale.ln() - digamma(shape) - x.ln();
         partials[2] = shape / scale - 1.0 / x;
-        shape * scale.ln() - ln_gamma(shape) - (shape + 1.0) * x.ln() - scale / x
+        let scaled = scale / x;
+        match scaled.is_normal() && shape >= CANCELS {
+            true => ln_power(shape, scaled) + shape.ln() - x.ln(),
+            false => shape * scale.ln() - ln_gamma(shape) - (shape + 1.0) * x.ln() - scaled,
+        }
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
@@ -61,6 +69,11 @@ impl Univariate for InvGamma {
     fn entropy(&self, theta: &[f64]) -> Option<f64> {
         let [shape, scale] = [theta[0], theta[1]];
         Some(shape + scale.ln() + ln_gamma(shape) - (1.0 + shape) * digamma(shape))
+    }
+
+    /// That of the inverses, which are gamma.
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        Gamma.kl(theta, other)
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

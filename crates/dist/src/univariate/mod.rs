@@ -10,6 +10,7 @@ mod categorical;
 mod categorical_logit;
 mod cauchy;
 mod chi_square;
+pub(crate) mod counts;
 mod double_exponential;
 mod exponential;
 mod exponential_family;
@@ -57,6 +58,9 @@ pub use von_mises::VonMises;
 pub use weibull::Weibull;
 
 use jensen_rng::Stream;
+use jensen_special::gamma_divergence::x_ln_x_divergence;
+use jensen_special::logspace::{inv_logit, log1p_exp};
+use jensen_special::remainder::{expm1mx, log1pmx};
 
 /// The distributions of one number, by name.
 pub static CATALOGUE: &[&dyn Univariate] = &[
@@ -160,7 +164,7 @@ pub trait Univariate: Sync {
     /// 1 - |E e^(ix)|, between 0 and 1.
     fn variance(&self, theta: &[f64]) -> f64;
 
-    /// The entropy, nats, where there is a closed form.
+    /// The entropy, nats, where there is a closed form or a sum of few terms.
     fn entropy(&self, _theta: &[f64]) -> Option<f64> {
         None
     }
@@ -294,9 +298,37 @@ fn ratio(a: f64, x: f64) -> f64 {
     if a == 0.0 { 0.0 } else { a / x }
 }
 
-/// p ln(p / q), and 0 where p = 0: a term of the divergence between laws on few points.
-fn divergence_term(p: f64, q: f64) -> f64 {
-    if p == 0.0 { 0.0 } else { p * (p / q).ln() }
+/// p ln(p / q) - (p - q): a term of the divergence between laws on few points. The masses cancel in the sum,
+/// every term is at least zero, and neighbors keep their digits. `difference` is p - q.
+pub(crate) fn divergence_term(p: f64, q: f64, difference: f64) -> f64 {
+    x_ln_x_divergence(q, p, difference)
+}
+
+/// The same by the logarithm of p and that of q / p.
+fn divergence_term_by_ln(ln_p: f64, ln_ratio: f64) -> f64 {
+    let (p, q) = (ln_p.exp(), (ln_p + ln_ratio).exp());
+    match ln_ratio < 1.0 && p > 0.0 {
+        true => p * expm1mx(ln_ratio),
+        // The ratio may be too large a number where its product with p is none.
+        false => q - if p > 0.0 { p * (1.0 + ln_ratio) } else { 0.0 },
+    }
+}
+
+/// The divergence between coins with the chances p and q.
+fn divergence_of_coins(p: f64, q: f64) -> f64 {
+    divergence_term(p, q, p - q) + divergence_term(1.0 - p, 1.0 - q, q - p)
+}
+
+/// The same by the log-odds a and b: ln(1 + p (e^t - 1)) - p t for t = b - a, where p is the smaller chance.
+fn divergence_of_odds(a: f64, b: f64) -> f64 {
+    // Both signs change alike, which exchanges the sides of the coins.
+    let (a, b) = if a > 0.0 { (-a, -b) } else { (a, b) };
+    let (t, p) = (b - a, inv_logit(a));
+    match t < 1.0 {
+        true => (log1pmx(p * t.exp_m1()) + p * expm1mx(t)).max(0.0),
+        // ln of the ratio of 1 + e^b and 1 + e^a: the power may be too large a number.
+        false => (log1p_exp(b) - log1p_exp(a) - p * t).max(0.0),
+    }
 }
 
 /// Mean and variance of a law on 1, ..., n by their sums.

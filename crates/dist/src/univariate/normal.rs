@@ -4,6 +4,7 @@
 
 use super::{ExponentialFamily, Param, REALS, Space, Support, Univariate};
 use jensen_rng::Stream;
+use jensen_special::remainder::excess;
 use std::f64::consts::{E, TAU};
 
 /// Normal: `mean`, `sd`.
@@ -53,9 +54,10 @@ impl Univariate for Normal {
     }
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
-        let ratio = theta[1] / other[1];
+        // With r = s1 / s2 the part of the scales, (r^2 - 1) / 2 - ln r, is (r - 1 - ln r) + (r - 1)^2 / 2.
+        let change = (theta[1] - other[1]) / other[1];
         let shift = (theta[0] - other[0]) / other[1];
-        Some(0.5 * ((ratio - 1.0) * (ratio + 1.0) + shift * shift) - ratio.ln())
+        Some(excess(theta[1], other[1]) + 0.5 * (change * change + shift * shift))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -4,7 +4,7 @@
 //! With l = e - c_(x-1) and u = e - c_x (infinite at the ends) and s the logistic function,
 //! p(x) = s(l) - s(u) = s(l) s(-u) (1 - e^(u-l)), whose logarithm is a sum without cancellation.
 
-use super::{Param, Space, Support, Univariate, moments_of_categories};
+use super::{Param, Space, Support, Univariate, divergence_term_by_ln, moments_of_categories};
 use jensen_rng::Stream;
 use jensen_special::logspace::{inv_logit, log1m_exp, log1p_exp, logit};
 
@@ -80,8 +80,9 @@ impl Univariate for OrderedLogistic {
         }
         let terms = (1..=theta.len()).map(|k| {
             let ln_p = self.ln_prob(k as f64, theta);
-            ln_p.exp() * (ln_p - self.ln_prob(k as f64, other))
+            // The masses of both sum to one, so their difference may join each term, which makes it positive.
+            divergence_term_by_ln(ln_p, self.ln_prob(k as f64, other) - ln_p)
         });
-        Some(terms.sum::<f64>().max(0.0))
+        Some(terms.sum())
     }
 }

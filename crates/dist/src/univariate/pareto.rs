@@ -3,8 +3,8 @@
 //! ln p(x) = ln a + a ln m - (a + 1) ln x,   x >= m
 
 use super::{ExponentialFamily, Param, Space, Support, Univariate};
-use crate::draw;
 use jensen_rng::Stream;
+use jensen_special::remainder::excess;
 
 /// Pareto: `minimum`, `shape`.
 pub struct Pareto;
@@ -36,7 +36,7 @@ impl Univariate for Pareto {
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
-        theta[0] * (draw::exponential(stream) / theta[1]).exp()
+        theta[0] * (stream.exponential() / theta[1]).exp()
     }
 
     fn mean(&self, theta: &[f64]) -> f64 {
@@ -64,8 +64,8 @@ impl Univariate for Pareto {
         if theta[0] < other[0] {
             return Some(f64::INFINITY);
         }
-        let ratio = other[1] / theta[1];
-        Some((ratio - 1.0) - ratio.ln() + other[1] * (theta[0] / other[0]).ln())
+        let rise = ((theta[0] - other[0]) / other[0]).ln_1p();
+        Some(excess(other[1], theta[1]) + other[1] * rise)
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -2,10 +2,12 @@
 //!
 //! ln p(x) = x ln r - r - ln x!
 
-use super::{ExponentialFamily, Param, Space, Support, Univariate};
+use super::{ExponentialFamily, Param, Space, Support, Univariate, counts};
 use crate::draw;
 use jensen_rng::Stream;
 use jensen_special::gamma::ln_gamma;
+use jensen_special::gamma_divergence::x_ln_x_divergence;
+use jensen_special::incomplete_gamma::ln_power;
 
 /// Poisson: `rate`.
 pub struct Poisson;
@@ -27,7 +29,7 @@ impl Univariate for Poisson {
         let rate = theta[0];
         partials[0] = 0.0;
         partials[1] = x / rate - 1.0;
-        x * rate.ln() - rate - ln_gamma(x + 1.0)
+        ln_power(x, rate)
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
@@ -42,9 +44,13 @@ impl Univariate for Poisson {
         theta[0]
     }
 
+    /// By its sum, to 1e-12 of one more than itself.
+    fn entropy(&self, theta: &[f64]) -> Option<f64> {
+        Some(counts::entropy(self, theta))
+    }
+
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
-        let ratio = other[0] / theta[0];
-        Some(theta[0] * ((ratio - 1.0) - ratio.ln()))
+        Some(x_ln_x_divergence(other[0], theta[0], theta[0] - other[0]))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -2,10 +2,13 @@
 //!
 //! ln p(x) = x a - e^a - ln x!, which is the exponential family itself.
 
-use super::{ExponentialFamily, Param, Poisson, Space, Support, Univariate};
+use super::{ExponentialFamily, Param, Poisson, Space, Support, Univariate, counts};
 use crate::draw;
 use jensen_rng::Stream;
 use jensen_special::gamma::ln_gamma;
+use jensen_special::incomplete_gamma::ln_power;
+use jensen_special::remainder::expm1mx;
+use std::f64::consts::{E, TAU};
 
 /// Poisson by its log-rate: `log_rate`.
 pub struct PoissonLog;
@@ -27,7 +30,11 @@ impl Univariate for PoissonLog {
         let rate = theta[0].exp();
         partials[0] = 0.0;
         partials[1] = x - rate;
-        x * theta[0] - rate - ln_gamma(x + 1.0)
+        // A rate out of range still has a logarithm.
+        match rate.is_normal() {
+            true => ln_power(x, rate),
+            false => x * theta[0] - rate - ln_gamma(x + 1.0),
+        }
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
@@ -42,9 +49,25 @@ impl Univariate for PoissonLog {
         theta[0].exp()
     }
 
+    /// By its sum, to 1e-12 of one more than itself.
+    fn entropy(&self, theta: &[f64]) -> Option<f64> {
+        // Beyond e^35 it is that of a normal law to the last place.
+        Some(match theta[0] > 35.0 {
+            true => 0.5 * ((TAU * E).ln() + theta[0]),
+            false => counts::entropy(self, theta),
+        })
+    }
+
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
         let shift = other[0] - theta[0];
-        Some(theta[0].exp() * (shift.exp_m1() - shift))
+        Some(if shift == 0.0 {
+            0.0
+        } else if shift < 1.0 {
+            theta[0].exp() * expm1mx(shift)
+        } else {
+            // The first rate may be zero to the last place where the second is not.
+            other[0].exp() - theta[0].exp() * (1.0 + shift)
+        })
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

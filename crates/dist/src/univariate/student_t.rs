@@ -3,7 +3,6 @@
 //! ln p(x) = -ln B(1/2, n/2) - (1/2) ln n - ln s - ((n+1)/2) ln(1 + z^2/n),   z = (x - m) / s
 
 use super::{Param, REALS, Space, Support, Univariate};
-use crate::draw;
 use jensen_rng::Stream;
 use jensen_special::gamma::{digamma, ln_beta};
 
@@ -45,11 +44,12 @@ impl Univariate for StudentT {
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
-        let half = 0.5 * theta[0];
+        // Half of the smallest number would be none.
+        let half = (0.5 * theta[0]).max(f64::from_bits(1));
         let normal = stream.normal();
         // Few degrees of freedom make gammas below the smallest number; their logarithm is safe.
-        let ln_ratio = draw::ln_gamma(half, stream) - half.ln();
-        theta[1] + theta[2] * normal * (-0.5 * ln_ratio).exp()
+        let ln_ratio = stream.gamma_ln(half) - half.ln();
+        theta[1] + theta[2] * (normal * (-0.5 * ln_ratio).exp())
     }
 
     fn mean(&self, theta: &[f64]) -> f64 {

@@ -5,7 +5,9 @@
 
 use super::{ExponentialFamily, Param, Space, Support, Univariate};
 use jensen_rng::Stream;
-use jensen_special::bessel::{i1_over_i0, ln_i0, ln_i0_scaled};
+use jensen_special::bessel::{
+    i1_over_i0, i1_over_i0_complement, ln_i0, ln_i0_divergence, ln_i0_scaled,
+};
 use std::f64::consts::{PI, TAU};
 
 /// Von Mises: `direction`, `concentration`.
@@ -39,26 +41,34 @@ impl Univariate for VonMises {
         -2.0 * concentration * half * half - TAU.ln() - ln_i0_scaled(concentration)
     }
 
-    /// Rejection from a wrapped Cauchy law; the draw lies within pi of the direction, with steps of 1e-8
-    /// at most.
+    /// Rejection from a wrapped Cauchy law; the draw lies within pi of the direction. The paper's r is 1 + s
+    /// here, and cosines are one less a square, so that draws near the direction keep their digits.
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
-        let [direction, concentration] = [theta[0], theta[1]];
+        /// Beyond this the law is a point to the last place, and its square root is no number to fear.
+        const LARGEST: f64 = 1e300;
+        let [direction, concentration] = [theta[0], theta[1].min(LARGEST)];
         // Below this the density is flat to the last place.
         if concentration < f64::EPSILON {
             return direction + PI * (2.0 * stream.uniform_open() - 1.0);
         }
         // The paper's (tau - sqrt(2 tau)) / (2 k) without its cancellation at small k.
-        let tau = 1.0 + 1.0f64.hypot(2.0 * concentration);
-        let rho = 2.0 * concentration / (tau + (2.0 * tau).sqrt());
-        let r = (1.0 + rho * rho) / (2.0 * rho);
+        let long = 1.0f64.hypot(2.0 * concentration);
+        let tau = 1.0 + long;
+        let rest = (2.0 * tau).sqrt();
+        let rho = 2.0 * concentration / (tau + rest);
+        // 1 - rho, in which 2 k cancels.
+        let gap = (1.0 + 1.0 / (long + 2.0 * concentration) + rest) / (tau + rest);
+        let s = gap * gap / (2.0 * rho);
         loop {
-            let z = (PI * stream.uniform()).cos();
-            let f = (1.0 + r * z) / (r + z);
-            let c = concentration * (r - f);
+            let (sin, cos) = (0.5 * PI * stream.uniform()).sin_cos();
+            let below = s + 2.0 * cos * cos;
+            let c = concentration * s * ((2.0 + s) / below);
             let u = stream.uniform_open();
             if c * (2.0 - c) > u || (c / u).ln() + 1.0 >= c {
                 let sign = if stream.uniform() < 0.5 { -1.0 } else { 1.0 };
-                return direction + sign * f.clamp(-1.0, 1.0).acos();
+                // 1 - cos of the angle is s (1 - z) / (r + z) with z = cos of the proposal.
+                let half = (s * sin * sin / below).sqrt().min(1.0).asin();
+                return direction + sign * 2.0 * half;
             }
         }
     }
@@ -69,12 +79,19 @@ impl Univariate for VonMises {
     }
 
     fn variance(&self, theta: &[f64]) -> f64 {
-        1.0 - i1_over_i0(theta[1])
+        i1_over_i0_complement(theta[1])
     }
 
     fn entropy(&self, theta: &[f64]) -> Option<f64> {
         let k = theta[1];
-        Some(TAU.ln() + ln_i0_scaled(k) + k * (1.0 - i1_over_i0(k)))
+        Some(TAU.ln() + ln_i0_scaled(k) + k * i1_over_i0_complement(k))
+    }
+
+    /// The divergence of ln I0 by the concentration, and k2 I1/I0(k1) (1 - cos of the angle between).
+    fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
+        let half = (0.5 * (theta[0] - other[0])).sin();
+        let pull = 2.0 * i1_over_i0(theta[1]) * other[1] * half * half;
+        Some(ln_i0_divergence(theta[1], other[1]) + pull)
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -3,10 +3,11 @@
 //! ln p(x) = ln(k / s) + (k - 1) ln z - z^k,   z = x / s
 
 use super::{ExponentialFamily, POSITIVES, Param, Space, Support, Univariate, ratio};
-use crate::draw;
 use jensen_rng::Stream;
 use jensen_special::gamma::{EULER_GAMMA, ln_gamma};
+use jensen_special::gamma_divergence::ln_gamma_divergence;
 use jensen_special::logspace::xlogy;
+use jensen_special::remainder::expm1mx;
 
 /// Weibull: `shape`, `scale`.
 pub struct Weibull;
@@ -40,7 +41,7 @@ impl Univariate for Weibull {
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
-        theta[1] * draw::exponential(stream).powf(1.0 / theta[0])
+        theta[1] * stream.exponential().powf(1.0 / theta[0])
     }
 
     fn mean(&self, theta: &[f64]) -> f64 {
@@ -58,14 +59,28 @@ impl Univariate for Weibull {
     }
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
-        // E ln(x/s1) = -gamma / k1 and E (x/s2)^k2 = (s1/s2)^k2 Gamma(1 + k2/k1).
-        let r = other[0] / theta[0];
-        let power = other[0] * (theta[1] / other[1]).ln();
-        Some((power + ln_gamma(1.0 + r)).exp() - 1.0 - r.ln() - power + EULER_GAMMA * (r - 1.0))
+        // E ln(x/s1) = -gamma / k1 and E (x/s2)^k2 = (s1/s2)^k2 Gamma(1 + k2/k1) = e^w. With r = k2/k1 it is
+        // (e^w - 1 - w) + ln Gamma(r) + gamma (r - 1), and -gamma = psi(1) makes the rest a divergence.
+        let change = (other[0] - theta[0]) / theta[0];
+        let rest = ln_gamma_divergence(1.0, other[0] / theta[0], change);
+        let ln_scales = match (theta[1] / other[1]).is_normal() {
+            true => ((theta[1] - other[1]) / other[1]).ln_1p(),
+            false => theta[1].ln() - other[1].ln(),
+        };
+        let w = other[0] * ln_scales + ln_gamma_1p(other[0] / theta[0], change);
+        Some(expm1mx(w) + rest)
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
         Some(self)
+    }
+}
+
+/// ln Gamma(1 + r) for r = 1 + u, exact in u near its zero at r = 1: the tangent at 2 and what lies above it.
+fn ln_gamma_1p(r: f64, u: f64) -> f64 {
+    match u.abs() < 0.5 {
+        true => (1.0 - EULER_GAMMA) * u + ln_gamma_divergence(2.0, 1.0 + r, u),
+        false => ln_gamma(1.0 + r),
     }
 }
 

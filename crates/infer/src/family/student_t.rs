@@ -104,7 +104,9 @@ impl Family for StudentT {
     }
 
     fn draw_noise(&self, stream: &mut Stream, noise: &mut [f64]) {
-        let stretch = |stream: &mut Stream| (self.dof / chi_square(self.dof, stream)).sqrt();
+        // By logarithms, since for few degrees of freedom c is often below the smallest number.
+        let half = 0.5 * self.dof;
+        let stretch = |stream: &mut Stream| (0.5 * (half.ln() - stream.gamma_ln(half))).exp();
         let shared = match self.shape {
             Shape::Product(_) => None,
             Shape::Full(_) => Some(stretch(stream)),
@@ -214,25 +216,6 @@ impl Product for StudentT {
         for i in 0..self.dim() {
             let u = (z[i] - mean[i]) * (-ln_scale[i]).exp();
             ln_q[i] = self.radial(1.0, u * u).0 - ln_scale[i];
-        }
-    }
-}
-
-/// A chi-square draw with nu degrees of freedom: twice a gamma draw of shape nu/2 by the rejection of
-/// [marsaglia-2000b]; for shapes below 1 that of shape + 1 times U^(1/shape).
-fn chi_square(dof: f64, stream: &mut Stream) -> f64 {
-    let shape = 0.5 * dof;
-    let boost = match shape < 1.0 {
-        true => stream.uniform_open().powf(1.0 / shape),
-        false => 1.0,
-    };
-    let d = shape + if shape < 1.0 { 1.0 } else { 0.0 } - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
-    loop {
-        let x = stream.normal();
-        let v = (1.0 + c * x).powi(3);
-        if v > 0.0 && stream.uniform_open().ln() < 0.5 * x * x + d * (1.0 - v + v.ln()) {
-            return 2.0 * d * v * boost;
         }
     }
 }

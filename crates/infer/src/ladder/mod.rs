@@ -8,16 +8,27 @@
 //! 4. **nuts**: Markov chains from the draws of the rungs below, longer where they have not mixed, with
 //!    smaller steps where they diverge.
 //!
-//! The first rung runs twice with nothing in common but the target, so that restarts can be compared. Where
-//! they disagree, one of them may have missed a mode: from the second rung on each gets the modes of both, and
-//! importance weights say what every mode is worth. The chains start from both. No step size, no tolerance and no number of iterations is asked of the user.
+//! The first rung runs twice with nothing in common but the target, so that restarts can be compared; scouts
+//! look for modes far from both (file `scouts`, with how far). Where restarts disagree, one of them may have
+//! missed a mode: from the second rung on each adds to its modes those that only the other found, and
+//! importance weights say what every mode is worth. The chains start from both. No step size, no tolerance and
+//! no number of iterations is asked of the user.
 //! If no rung is good the best answer is given with the referee's doubts. All in nats; gradients are counted
 //! for each rung.
+//!
+//! # Stop and resume
+//!
+//! A stop is heard within an evaluation of the density on any rung. With a place to keep things, chains that
+//! were finished are not run again; the rungs below them, a small part of the work, are climbed again from the
+//! same streams, so that the answer has the bits of an unbroken fit.
 
 mod answer;
+mod scouts;
 
 pub use answer::Answer;
+pub use scouts::REACH;
 
+use crate::drive::Keep;
 use crate::importance::{
     AdaptiveImportance, Sample, adaptive_importance, heavier, squared_distance,
 };
@@ -25,6 +36,7 @@ use crate::mcmc::{ChainOptions, Metric, Nuts, Sampled, Starts, nuts};
 use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::{Path, Pathfinder, paths};
 use crate::referee::{Report, Verdict, judge_chains};
+use crate::watch::watched;
 use crate::{InferError, laplace};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, StudentT, resample};
@@ -91,6 +103,8 @@ pub struct Climbed {
     pub n_gradients: u64,
     /// The judgement; none where the rung gave nothing to judge.
     pub report: Option<Report>,
+    /// Why it gave nothing to judge.
+    pub failed: Option<String>,
 }
 
 /// Newton steps that polish a mode.
@@ -100,70 +114,82 @@ const HOPELESS: f64 = 15.0;
 /// Draws and warmup of a chain at first, and how often both are doubled.
 const N_CHAIN_DRAWS: usize = 1000;
 const N_WARMUP: u64 = 600;
-const MAX_TRIES: u32 = 3;
+const MAX_TRIES: u64 = 3;
+/// Positions drawn from a restart for chains to start from.
+const N_STARTS: usize = 100;
+/// A mixture is fitted in at most this many coordinates: beyond, its covariances cost more draws than chains do.
+const WIDEST_MIXTURE: usize = 100;
 /// Acceptance targets, nearer to 1 where chains diverge or are stuck.
 const TARGET_ACCEPT: [f64; 3] = [0.9, 0.98, 0.995];
 
-/// Fits a density.
+/// What a rung gave: an answer or why there is none, and the gradients used.
+type Outcome = (Result<Answer, InferError>, u64);
+
+/// Fits a density; with `keep`, chains that were finished are not run again.
 ///
 /// # Errors
 /// [`InferError`] for options that do not fit, a density without coordinates, one that refuses every start,
-/// or a request to stop.
+/// a request to stop, or a file that cannot be read or written.
 pub fn fit(
     target: &dyn LogDensity,
     options: &Ladder,
     stream: &Stream,
+    keep: Option<&Keep>,
     observer: &mut dyn Observer,
 ) -> Result<Answer, InferError> {
     options.check()?;
-    let mut climbed = Vec::new();
+    let mut climbed: Vec<Climbed> = Vec::new();
     let mut best: Option<Answer> = None;
-    let consider = |answer: Answer, best: &mut Option<Answer>| {
-        let better = match best {
-            None => true,
-            // Of equals the higher rung, which knows what the lower ones found.
-            Some(known) => answer.report.verdict <= known.report.verdict,
-        };
-        if better {
-            *best = Some(answer);
-        }
-    };
-    let mut restarts = Restarts::begin(target, options, stream)?;
+    let mut restarts = watched(target, observer, |target| {
+        Restarts::begin(target, options, stream)
+    })??;
     for rung in [Rung::Paths, Rung::Refined, Rung::Mixture, Rung::Nuts] {
         if rung > options.top || best.as_ref().is_some_and(Answer::is_good) {
             break;
         }
-        if observer.stop_requested() {
-            return Err(InferError::Stopped);
+        if rung == Rung::Mixture && target.dim() > WIDEST_MIXTURE {
+            continue;
         }
         let stream = stream.child(rung.name(), 0);
-        let (answer, n_gradients) = match rung {
-            Rung::Nuts => {
-                let (sampled, report, n_gradients) =
-                    chains(target, options, &restarts, &stream, observer)?;
-                let answer = report.map(|report| Answer::of_chains(target, &sampled, report));
-                (answer, n_gradients)
-            }
-            rung => restarts.climb(target, rung, options, &stream),
+        let (outcome, n_gradients): Outcome = match rung {
+            Rung::Nuts => chains(target, options, &restarts, &stream, keep, observer),
+            rung => watched(target, observer, |target| {
+                restarts.climb(target, rung, options, &stream)
+            })?,
+        };
+        let answer = match outcome {
+            Ok(answer) => Ok(answer),
+            Err(error @ (InferError::Stopped | InferError::Run(_))) => return Err(error),
+            // A rung that fails takes nothing from those below.
+            Err(error) => Err(error.to_string()),
         };
         let text = match &answer {
-            Some(answer) => format!("{}: {}", rung.name(), answer.report),
-            None => format!("{}: no usable answer", rung.name()),
+            Ok(answer) => format!("{}: {}", rung.name(), answer.report),
+            Err(reason) => format!("{}: no usable answer, {reason}", rung.name()),
         };
         observer.on(&Event::Note { text: &text });
         climbed.push(Climbed {
             rung,
             n_gradients,
-            report: answer.as_ref().map(|a| a.report.clone()),
+            report: answer.as_ref().ok().map(|a| a.report.clone()),
+            failed: answer.as_ref().err().cloned(),
         });
-        if let Some(answer) = answer {
-            consider(answer, &mut best);
+        // Of equals the higher rung, which knows what the lower ones found.
+        if let Ok(answer) = answer
+            && (best.as_ref()).is_none_or(|known| answer.report.verdict <= known.report.verdict)
+        {
+            best = Some(answer);
         }
     }
-    let mut answer = best.ok_or_else(|| InferError::Failed {
-        method: "ladder",
-        reason: "no rung gave an answer".to_owned(),
-    })?;
+    let Some(mut answer) = best else {
+        let reasons: Vec<String> = (climbed.into_iter())
+            .filter_map(|c| Some(format!("{}: {}", c.rung.name(), c.failed?)))
+            .collect();
+        return Err(InferError::Failed {
+            method: "ladder",
+            reason: format!("no rung gave an answer ({})", reasons.join("; ")),
+        });
+    };
     answer.climbed = climbed;
     Ok(answer)
 }
@@ -197,9 +223,10 @@ impl Ladder {
 /// The two restarts and what they have found so far.
 struct Restarts {
     found: [Vec<Path>; 2],
-    /// One for each mode of both restarts.
-    refined: Vec<StudentT>,
-    samples: Option<[Sample; 2]>,
+    /// One for each mode that a restart knows.
+    refined: [Vec<StudentT>; 2],
+    /// Positions for chains to start from, by weight.
+    starts: [Vec<Vec<f64>>; 2],
     /// Gradients of the paths, charged to the first rung.
     n_gradients: u64,
 }
@@ -210,83 +237,114 @@ impl Restarts {
         options: &Ladder,
         stream: &Stream,
     ) -> Result<Self, InferError> {
-        let run = |index: u64| {
+        let mut n_gradients = 0;
+        let mut run = |index: u64| -> Result<Vec<Path>, InferError> {
             let stream = stream.child("restart", index);
-            paths(target, options.n_paths, &Pathfinder::default(), &stream)
+            let found = paths(target, options.n_paths, &Pathfinder::default(), &stream);
+            let mut found = match found {
+                // None of its paths gave a Gaussian: nothing to pool, but no error of the request.
+                Err(InferError::Failed { .. }) => Vec::new(),
+                other => other?,
+            };
+            n_gradients += found.iter().map(|path| path.n_gradients).sum::<u64>();
+            let (far, used) = scouts::scout(target, &found, &stream);
+            n_gradients += used;
+            found.extend(far);
+            Ok(found)
         };
-        // A restart none of whose paths gave a Gaussian has nothing to pool; that is no error of the request.
-        let keep = |found: Result<Vec<Path>, InferError>| match found {
-            Err(InferError::Failed { .. }) => Ok(Vec::new()),
-            other => other,
-        };
-        let found = [keep(run(0))?, keep(run(1))?];
-        let n_gradients = found.iter().flatten().map(|path| path.n_gradients).sum();
         Ok(Self {
-            found,
-            refined: Vec::new(),
-            samples: None,
+            found: [run(0)?, run(1)?],
+            refined: [Vec::new(), Vec::new()],
+            starts: [Vec::new(), Vec::new()],
             n_gradients,
         })
     }
 
-    /// Climbs one of the first three rungs: the answer, if there is one, and the gradients used.
+    /// The paths of a restart that matter, and those of the other that end on modes it has not found.
+    fn shared(&self, index: usize) -> Vec<&Path> {
+        let mut shared = hopeful(&self.found[index], self.best_elbo());
+        for path in hopeful(&self.found[1 - index], self.best_elbo()) {
+            let end = &path.optimum.place.position;
+            if !shared.iter().any(|known| scouts::same_mode(known, end)) {
+                shared.push(path);
+            }
+        }
+        shared
+    }
+
+    /// The best bound of both restarts, nats.
+    fn best_elbo(&self) -> f64 {
+        let elbos = self.found.iter().flatten().map(|path| path.elbo);
+        elbos.fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Climbs one of the first three rungs.
     fn climb(
         &mut self,
         target: &dyn LogDensity,
         rung: Rung,
         options: &Ladder,
         stream: &Stream,
-    ) -> (Option<Answer>, u64) {
+    ) -> Outcome {
         let mut n_gradients = std::mem::take(&mut self.n_gradients);
         if rung == Rung::Refined {
-            let (refined, used) = refine(target, &hopeful(self.found.iter().flatten()));
-            n_gradients += used;
-            self.refined = refined;
+            self.refined = [0, 1].map(|index| {
+                let (refined, used) = refine(target, &self.shared(index));
+                n_gradients += used;
+                refined
+            });
         }
-        let sample = |index: usize| -> Option<Sample> {
+        let sample = |index: usize| -> Result<Sample, InferError> {
             let mut first: Vec<&dyn Approximation> = Vec::new();
-            let hopeful = match rung {
-                Rung::Paths => hopeful(&self.found[index]),
-                _ => hopeful(self.found.iter().flatten()),
+            let known = match rung {
+                Rung::Paths => {
+                    let own = &self.found[index];
+                    let elbos = own.iter().map(|path| path.elbo);
+                    hopeful(own, elbos.fold(f64::NEG_INFINITY, f64::max))
+                }
+                _ => self.shared(index),
             };
-            if rung != Rung::Refined || self.refined.is_empty() {
-                let gaussians = hopeful
+            let refined = &self.refined[index];
+            if rung != Rung::Refined || refined.is_empty() {
+                let gaussians = known
                     .iter()
                     .map(|path| &path.gaussian as &dyn Approximation);
                 first.extend(gaussians);
             }
-            first.extend(self.refined.iter().map(|q| q as &dyn Approximation));
-            if first.is_empty() {
-                return None;
-            }
+            first.extend(refined.iter().map(|q| q as &dyn Approximation));
             let sampling = AdaptiveImportance {
                 n_draws: options.n_draws,
                 max_rounds: if rung == Rung::Mixture { 8 } else { 1 },
                 ..AdaptiveImportance::default()
             };
             let stream = stream.child("restart", index as u64);
-            adaptive_importance(target, &first, &sampling, &stream).ok()
+            adaptive_importance(target, &first, &sampling, &stream)
         };
-        let (Some(a), Some(b)) = (sample(0), sample(1)) else {
-            return (None, n_gradients);
+        let (a, b) = match (sample(0), sample(1)) {
+            (Ok(a), Ok(b)) => (a, b),
+            (Err(error), _) | (_, Err(error)) => return (Err(error), n_gradients),
         };
         n_gradients += a.n_gradients + b.n_gradients;
         let (answer, used) = Answer::of_samples(target, rung, [&a, &b], &stream.child("judge", 0));
-        self.samples = Some([a, b]);
-        (Some(answer), n_gradients + used)
+        self.starts = [&a, &b].map(|sample| positions(sample, &mut stream.child("starts", 0)));
+        (Ok(answer), n_gradients + used)
     }
 }
 
-/// The paths whose bound is near the best.
-fn hopeful<'a>(found: impl IntoIterator<Item = &'a Path>) -> Vec<&'a Path> {
-    let found: Vec<&Path> = found.into_iter().collect();
-    let elbos = found.iter().map(|path| path.elbo);
-    let best = elbos.fold(f64::NEG_INFINITY, f64::max);
-    let is_near = |path: &&Path| path.elbo > best - HOPELESS;
-    found.into_iter().filter(is_near).collect()
+/// Positions of a sample drawn by weight.
+fn positions(sample: &Sample, draws: &mut Stream) -> Vec<Vec<f64>> {
+    let rows: Vec<&[f64]> = sample.rows().collect();
+    let chosen = resample::with_replacement(&sample.psis.ln_weights, N_STARTS, draws);
+    let chosen = chosen.unwrap_or_default();
+    chosen.into_iter().map(|k| rows[k].to_vec()).collect()
 }
 
-/// Student-t laws with the curvature at the polished modes of the hopeful paths, one for each mode.
+/// The paths whose bound is near the best.
+fn hopeful(found: &[Path], best: f64) -> Vec<&Path> {
+    found.iter().filter(|p| p.elbo > best - HOPELESS).collect()
+}
+
+/// Student-t laws with the curvature at the polished modes of the paths, one for each mode.
 fn refine(target: &dyn LogDensity, hopeful: &[&Path]) -> (Vec<StudentT>, u64) {
     let mut refined: Vec<StudentT> = Vec::new();
     let mut n_gradients = 0;
@@ -316,14 +374,20 @@ fn chains(
     options: &Ladder,
     restarts: &Restarts,
     stream: &Stream,
+    keep: Option<&Keep>,
     observer: &mut dyn Observer,
-) -> Result<(Sampled, Option<Report>, u64), InferError> {
+) -> Outcome {
     let mut n_gradients = 0;
     let mut factor = 1;
     let mut accept = 0;
     let mut attempt = 0;
+    let mut last: Option<Answer> = None;
     loop {
         let stream = stream.child("try", attempt);
+        let keep = keep.map(|keep| Keep {
+            checkpoints: keep.checkpoints.within(&format!("chains-{}", attempt + 1)),
+            every: keep.every,
+        });
         let sampler = Nuts {
             n_warmup: N_WARMUP * factor,
             target_accept: TARGET_ACCEPT[accept],
@@ -333,51 +397,59 @@ fn chains(
         let chain_options = ChainOptions {
             n_chains: options.n_chains,
             n_draws: N_CHAIN_DRAWS * factor as usize,
-            starts: starts(target, restarts, options.n_chains, &stream),
+            starts: starts(&restarts.starts, options.n_chains, attempt),
         };
-        let sampled = nuts::sample(target, &sampler, &chain_options, &stream, None, observer)?;
-        n_gradients += sampled.n_gradients();
-        let report = judge_chains(target, &sampled).ok();
+        let sampled = nuts::sample(
+            target,
+            &sampler,
+            &chain_options,
+            &stream,
+            keep.as_ref(),
+            observer,
+        );
+        let judged = sampled.and_then(|sampled| {
+            n_gradients += sampled.n_gradients();
+            let report = judge_chains(target, &sampled).map_err(|error| InferError::Failed {
+                method: "nuts",
+                reason: error.to_string(),
+            })?;
+            Ok((sampled, report))
+        });
+        let (sampled, report): (Sampled, Report) = match (judged, last) {
+            (Ok(judged), _) => judged,
+            (Err(error @ (InferError::Stopped | InferError::Run(_))), _) | (Err(error), None) => {
+                return (Err(error), n_gradients);
+            }
+            (Err(_), Some(earlier)) => return (Ok(earlier), n_gradients),
+        };
         attempt += 1;
-        let good = report.as_ref().is_some_and(|r| r.verdict == Verdict::Good);
-        if good || attempt == u64::from(MAX_TRIES) {
-            return Ok((sampled, report, n_gradients));
+        let answer = Answer::of_chains(target, &sampled, report.clone());
+        if report.verdict == Verdict::Good || attempt == MAX_TRIES {
+            return (Ok(answer), n_gradients);
         }
+        last = Some(answer);
         let missed = |name: &str| {
-            let checks = report.iter().flat_map(|r| &r.checks);
-            checks
-                .into_iter()
-                .any(|c| c.name == name && c.verdict() != Verdict::Good)
+            let mut checks = report.checks.iter();
+            checks.any(|c| c.name == name && c.verdict() != Verdict::Good)
         };
         // Divergences call for smaller steps, and so do chains that are stuck in a narrow place.
         if missed("divergent") || missed("r_hat") {
             accept = (accept + 1).min(TARGET_ACCEPT.len() - 1);
         }
-        if missed("r_hat") || missed("scarcity") {
+        if missed("r_hat") || missed("ess") {
             factor *= 2;
         }
     }
 }
 
-/// Starts for chains: draws of both restarts in turn, or random ones where there are none.
-fn starts(
-    target: &dyn LogDensity,
-    restarts: &Restarts,
-    n_chains: usize,
-    stream: &Stream,
-) -> Starts {
-    let positions: Option<Vec<Vec<f64>>> = restarts.samples.as_ref().and_then(|samples| {
-        (0..n_chains)
-            .map(|chain| {
-                let sample = &samples[chain % 2];
-                let mut draws = stream.child("start", chain as u64);
-                let chosen = resample::with_replacement(&sample.psis.ln_weights, 1, &mut draws);
-                let index = *chosen.ok()?.first()?;
-                Some(sample.positions[index * target.dim()..(index + 1) * target.dim()].to_vec())
-            })
-            .collect()
-    });
-    match positions {
+/// Starts for the chains of a try: draws of both restarts in turn, or random ones where there are none.
+fn starts(drawn: &[Vec<Vec<f64>>; 2], n_chains: usize, attempt: u64) -> Starts {
+    let at = |chain: usize| {
+        let drawn = &drawn[chain % 2];
+        let index = attempt as usize * n_chains + chain / 2;
+        drawn.get(index % drawn.len().max(1)).cloned()
+    };
+    match (0..n_chains).map(at).collect() {
         Some(positions) => Starts::At(positions),
         None => ChainOptions::default().starts,
     }

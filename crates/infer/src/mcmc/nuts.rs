@@ -83,6 +83,9 @@ impl Nuts {
     }
 }
 
+/// From here on an update of the low-rank metric costs more than the draws between two of them.
+const MANY_COORDINATES: usize = 100;
+
 /// Samples the target with the No-U-turn sampler; with `keep`, chains that were finished are not run again.
 ///
 /// # Errors
@@ -113,12 +116,15 @@ pub fn sample(
             chain_idx,
             desk,
         ),
-        Metric::LowRank => run_chain(
-            &job,
-            settings(nuts, LowRankNutsSettings::default()),
-            chain_idx,
-            desk,
-        ),
+        Metric::LowRank => {
+            let mut settings = settings(nuts, LowRankNutsSettings::default());
+            let every = &mut settings.adapt_options.mass_matrix_update_freq;
+            // An update costs O(d^3), so in many coordinates there are fewer of them.
+            if target.dim() > MANY_COORDINATES {
+                *every = (*every).max(target.dim() as u64);
+            }
+            run_chain(&job, settings, chain_idx, desk)
+        }
     })
 }
 
@@ -257,7 +263,7 @@ fn sloping(
     }
     let coordinate = flat.map(|index| evaluator.target().layout().coordinate(index));
     Err(failed(format!(
-        "the density does not change with {} around the starting position; a proper posterior does",
+        "the density does not change with {} around the starting position, so that no step size can be found there",
         coordinate.unwrap_or_default()
     )))
 }

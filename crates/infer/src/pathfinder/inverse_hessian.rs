@@ -82,6 +82,24 @@ impl PathGaussian {
         })
     }
 
+    /// Standard deviations of the coordinates, `[d]`.
+    pub fn sd(&self) -> Vec<f64> {
+        let r = self.rank();
+        (self.root.iter().enumerate())
+            .map(|(i, root)| {
+                // |L^T q_i|^2 in place of |q_i|^2, q_i the i-th row of Q.
+                let change: f64 = (0..r)
+                    .map(|k| {
+                        let along: f64 =
+                            (k..r).map(|l| self.lower[l * r + k] * self.q[(i, l)]).sum();
+                        along * along - self.q[(i, k)].powi(2)
+                    })
+                    .sum();
+                root * (1.0 + change).max(0.0).sqrt()
+            })
+            .collect()
+    }
+
     fn rank(&self) -> usize {
         self.q.ncols()
     }
@@ -215,7 +233,9 @@ mod tests {
                 newest: &pairs,
             };
             let q = PathGaussian::new(&position, &grad, &pairs).unwrap();
+            let sd = q.sd();
             for i in 0..d {
+                assert!((sd[i] - h[(i, i)].sqrt()).abs() < 1e-9 * sd[i]);
                 let step: f64 = (0..d).map(|j| h[(i, j)] * grad[j]).sum();
                 assert!((q.mean[i] - position[i] - step).abs() < 1e-9);
             }

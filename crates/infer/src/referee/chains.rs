@@ -1,18 +1,28 @@
-//! Judges Markov chains: they must have mixed, be long enough, and not have been broken off.
+//! Judges Markov chains: they must have mixed, be long enough, not have been broken off, and estimate moments
+//! that exist.
 
-use super::{Check, Report};
-use crate::mcmc::Sampled;
+use super::{Check, Report, Sense, drift::moments, tail_shape};
+use crate::mcmc::{SAMPLER_COLUMNS, Sampled};
 use jensen_density::LogDensity;
-use jensen_posterior::{PosteriorError, ess, rhat};
+use jensen_posterior::{Draws, PosteriorError, ess, rhat};
 
-/// Rank-normalized split R-hat of a good and of a hopeless answer ([vehtari-2021]).
-const R_HAT: f64 = 1.02;
+/// Rank-normalized split R-hat of a good and of a hopeless answer ([vehtari-2021], Sect. 4).
+const R_HAT: f64 = 1.01;
 const R_HAT_FAR: f64 = 1.2;
 /// Bulk and tail need this many effective draws ([vehtari-2021]: 100 for each of four chains).
 const LEAST_DRAWS: f64 = 400.0;
-/// Share of draws whose trajectory diverged.
-const DIVERGENT: f64 = 0.005;
+/// A divergence is a place that the chains could not enter: none goes unmentioned.
+const DIVERGENT: f64 = 0.0;
 const DIVERGENT_FAR: f64 = 0.1;
+/// Bayesian fraction of missing information below which momenta do not reach all energies
+/// ([betancourt-2016], Sect. 6.1).
+const LEAST_E_BFMI: f64 = 0.3;
+/// Shape of a value's tail from which on it has no variance, and with it no standard error of its mean, and
+/// from which on it has no mean.
+const NO_VARIANCE: f64 = 0.5;
+const NO_MEAN: f64 = 1.0;
+/// A coordinate that is this many standard deviations off on average where trajectories diverge is named.
+const BLAMED: f64 = 1.0;
 
 /// Judges the draws after warmup, on the scale of the values.
 ///
@@ -21,25 +31,83 @@ const DIVERGENT_FAR: f64 = 0.1;
 pub fn judge_chains(target: &dyn LogDensity, sampled: &Sampled) -> Result<Report, PosteriorError> {
     let draws = sampled.constrained(target);
     let names = draws.names();
-    let mut r_hats = Vec::new();
-    let mut scarcities = Vec::new();
+    let n_draws = draws.n_chains() * draws.n_draws();
+    let (mut r_hats, mut sizes, mut tails) = (Vec::new(), Vec::new(), Vec::new());
     for j in 0..draws.dim() {
         let chains = draws.quantity(j)?;
         let first = chains.values()[0][0];
         // A constant, such as the diagonal of a correlation matrix, is neither mixed nor unmixed.
         if chains.values().iter().flatten().all(|x| *x == first) {
             r_hats.push(1.0);
-            scarcities.push(0.0);
+            sizes.push(n_draws as f64);
+            tails.push(0.0);
             continue;
         }
         r_hats.push(rhat::rank(&chains));
-        scarcities.push(LEAST_DRAWS / ess::bulk(&chains).min(ess::tail(&chains)));
+        sizes.push(ess::bulk(&chains).min(ess::tail(&chains)));
+        let values: Vec<f64> = chains.values().iter().flatten().copied().collect();
+        let equal = vec![0.0; values.len()];
+        tails.push(tail_shape(
+            &equal,
+            &values,
+            ess::mean(&chains) / n_draws as f64,
+        ));
     }
-    let n_draws = (draws.n_chains() * draws.n_draws()) as f64;
-    let divergent = sampled.divergences.len() as f64 / n_draws;
-    Ok(Report::of(vec![
-        Check::each("r_hat", &r_hats, names, R_HAT, R_HAT_FAR),
-        Check::each("scarcity", &scarcities, names, 1.0, 10.0),
-        Check::whole("divergent", divergent, DIVERGENT, DIVERGENT_FAR),
-    ]))
+    let divergent = sampled.divergences.len() as f64 / n_draws as f64;
+    let (least, most) = (Sense::AtLeast, Sense::AtMost);
+    let mut checks = vec![
+        Check::each("r_hat", &r_hats, names, most, R_HAT, R_HAT_FAR),
+        Check::each("ess", &sizes, names, least, LEAST_DRAWS, 0.1 * LEAST_DRAWS),
+        Check::whole("divergent", divergent, most, DIVERGENT, DIVERGENT_FAR)
+            .blaming(|| where_divergent(sampled)),
+        Check::each("moment_k_hat", &tails, names, most, NO_VARIANCE, NO_MEAN),
+    ];
+    let fraction = e_bfmi(&sampled.sampler);
+    if fraction.is_finite() {
+        let far = 0.1 * LEAST_E_BFMI;
+        checks.push(Check::whole("e_bfmi", fraction, least, LEAST_E_BFMI, far));
+    }
+    Ok(Report::of(checks))
+}
+
+/// The smallest Bayesian fraction of missing information of a chain, sum (E_t - E_{t-1})^2 / sum (E_t - E)^2;
+/// infinite for samplers without energies.
+fn e_bfmi(sampler: &Draws) -> f64 {
+    let column = SAMPLER_COLUMNS.iter().position(|name| *name == "energy__");
+    let chains = sampler.chains_of(column.expect("internal error: a column of energies"));
+    let fraction = |energies: &Vec<f64>| {
+        let mean = energies.iter().sum::<f64>() / energies.len() as f64;
+        let spread: f64 = energies.iter().map(|e| (e - mean).powi(2)).sum();
+        let moves: f64 = energies.windows(2).map(|e| (e[1] - e[0]).powi(2)).sum();
+        if spread > 0.0 {
+            moves / spread
+        } else {
+            f64::INFINITY
+        }
+    };
+    chains.iter().map(fraction).fold(f64::INFINITY, f64::min)
+}
+
+/// The coordinates that are farthest from their means where trajectories diverged, the farthest first.
+fn where_divergent(sampled: &Sampled) -> Vec<String> {
+    let draws = &sampled.draws;
+    let d = draws.dim();
+    let (mean, sd) = moments(draws.rows(), d, draws.rows().len() as f64);
+    let places: Vec<&[f64]> = (sampled.divergences.iter())
+        .map(|diverged| diverged.divergence.position.as_slice())
+        .filter(|position| position.len() == d)
+        .collect();
+    if places.is_empty() {
+        return Vec::new();
+    }
+    let (center, _) = moments(places.iter(), d, places.len() as f64);
+    let off: Vec<f64> = (0..d)
+        .map(|i| (center[i] - mean[i]).abs() / sd[i])
+        .collect();
+    let mut order: Vec<usize> = (0..d).collect();
+    order.sort_by(|&i, &j| off[j].total_cmp(&off[i]));
+    (order.iter().enumerate())
+        .filter(|(rank, i)| *rank == 0 || off[**i] > BLAMED)
+        .map(|(_, &i)| draws.names()[i].clone())
+        .collect()
 }

@@ -2,7 +2,9 @@
 //!
 //! Each draw makes one Metropolis-corrected trajectory ([neal-2011], Sect. 3.2), with the draws' standard
 //! deviations as scales. The step leaves the posterior invariant, so means that move say that the draws are
-//! not from it. It sees what weights cannot: a region beside the draws where mass is missing.
+//! not from it. It sees what weights cannot: a region beside the draws where mass is missing. With n draws a
+//! mean is seen to move from about 4 / n^(1/2) standard deviations on; smaller errors are for the Stein checks,
+//! which use all draws.
 
 use jensen_density::{Evaluator, LogDensity};
 use jensen_rng::Stream;

@@ -1,19 +1,26 @@
-//! Judges weighted draws: two samples that know nothing of each other must have good tails and agree.
+//! Judges weighted draws: two samples must have good tails, agree, and fulfil what holds for draws of the
+//! target.
+//!
+//! Agreement says as much as the samples are independent. Those of the ladder's first rung share nothing;
+//! later ones share the modes that both restarts found, so that they disagree only by what their draws and
+//! weights do not carry.
 
-use super::{Check, Report, drift, stein};
+use super::{Check, Report, Sense, drift, stein, tail_shape};
 use crate::importance::Sample;
 use jensen_density::LogDensity;
-use jensen_posterior::{Psis, psis::threshold, resample};
+use jensen_posterior::{psis::threshold, resample};
 use jensen_rng::Stream;
 
-/// Draws that make trajectories.
-const N_DRIFT: usize = 200;
+/// Draws that make trajectories: three standard errors of their movement are then a fifth of a standard
+/// deviation.
+const N_DRIFT: usize = 400;
 /// Weights worth less than this many draws do not carry a mean.
 const LEAST_DRAWS: f64 = 100.0;
-/// Means of two samples may differ by this many standard deviations: twice what a quarter allows to each.
+/// Means of two samples may differ by this many standard deviations, so that each is within a tenth of their
+/// middle.
 const AGREEMENT: f64 = 0.2;
-/// Allowed drift, in standard deviations, and allowed error of Stein's identity.
-const DRIFT: f64 = 0.2;
+/// Allowed drift, in standard deviations beyond chance, and allowed error of Stein's identities.
+const DRIFT: f64 = 0.15;
 const STEIN: f64 = 0.2;
 
 /// Weighted means and standard deviations of values `[n, v]`.
@@ -70,26 +77,38 @@ pub fn judge_importance(
 ) -> (Report, u64) {
     let names = target.layout().value_names();
     let width = names.len();
-    let mut checks = Vec::new();
-    // With its uncertainty, so that a lucky tail is not taken for a good one.
-    let shape = |sample: &Sample| sample.psis.k_hat + sample.psis.k_hat_sd;
+    let most = Sense::AtMost;
     let limit = samples
         .iter()
         .map(|s| threshold(s.ln_p.len()))
         .fold(f64::INFINITY, f64::min);
-    checks.push(Check::whole(
-        "k_hat",
-        shape(samples[0]).max(shape(samples[1])),
-        limit,
-        1.0,
-    ));
-    let draws = samples.map(|s| s.psis.effective_draws());
-    checks.push(Check::whole(
-        "scarcity",
-        LEAST_DRAWS / draws[0].min(draws[1]),
-        1.0,
-        10.0,
-    ));
+    // The weights may have a good tail where the quantity times the weight has none: its mean is then not
+    // to be had from these draws.
+    let tails: Vec<f64> = (0..width)
+        .map(|j| {
+            let shapes = [0, 1].map(|i| {
+                let column: Vec<f64> = values[i].iter().skip(j).step_by(width).copied().collect();
+                tail_shape(&samples[i].psis.ln_weights, &column, 1.0)
+            });
+            shapes[0].max(shapes[1])
+        })
+        .collect();
+    let of_moments = Check::each("moment_k_hat", &tails, &names, most, limit, 1.0);
+    // With its uncertainty, so that a lucky tail is not taken for a good one.
+    let shapes = samples.map(|s| s.psis.k_hat + s.psis.k_hat_sd);
+    let worth = samples.map(|s| s.psis.effective_draws());
+    let blamed = || of_moments.failing.clone();
+    let mut checks = vec![
+        Check::whole("k_hat", shapes[0].max(shapes[1]), most, limit, 1.0).blaming(blamed),
+        Check::whole(
+            "ess",
+            worth[0].min(worth[1]),
+            Sense::AtLeast,
+            LEAST_DRAWS,
+            0.1 * LEAST_DRAWS,
+        )
+        .blaming(blamed),
+    ];
     let moments = [0, 1].map(|i| weighted_moments(samples[i], values[i], width));
     let gaps: Vec<f64> = (0..width)
         .map(|j| {
@@ -99,17 +118,15 @@ pub fn judge_importance(
             if gap == 0.0 { 0.0 } else { gap / sd }
         })
         .collect();
-    checks.push(Check::each("agreement", &gaps, &names, AGREEMENT, 1.0));
-    // The weights may have a good tail where the quantity times the weight has none: its mean is then not
-    // to be had from these draws.
-    let tails: Vec<f64> = (0..width)
-        .map(|j| {
-            let shapes =
-                [0, 1].map(|i| moment_shape(samples[i], values[i], &moments[i].0, j, width));
-            shapes[0].max(shapes[1])
-        })
-        .collect();
-    checks.push(Check::each("moment_k_hat", &tails, &names, limit, 1.0));
+    checks.push(Check::each(
+        "agreement",
+        &gaps,
+        &names,
+        most,
+        AGREEMENT,
+        1.0,
+    ));
+    checks.push(of_moments);
     let coordinates: Vec<String> = (0..target.dim())
         .map(|i| target.layout().coordinate(i))
         .collect();
@@ -117,27 +134,28 @@ pub fn judge_importance(
         let [a, b] = samples.map(stein);
         a.iter().zip(&b).map(|(a, b)| a.max(*b)).collect()
     };
-    checks.push(Check::each("stein", &errors, &coordinates, STEIN, 1.0));
-    let mut n_gradients = 0;
-    if let Ok(chosen) = resample::with_replacement(
+    checks.push(Check::each(
+        "stein",
+        &errors,
+        &coordinates,
+        most,
+        STEIN,
+        1.0,
+    ));
+    let chosen = resample::with_replacement(
         &samples[0].psis.ln_weights,
         N_DRIFT,
         &mut stream.child("drift", 0),
-    ) {
-        let rows: Vec<&[f64]> = samples[0].rows().collect();
-        let picked: Vec<&[f64]> = chosen.iter().map(|&i| rows[i]).collect();
-        let (moved, used) = drift(target, &picked, &stream.child("drift", 1));
-        n_gradients = used;
-        checks.push(Check::each("drift", &moved, &names, DRIFT, 1.0));
-    }
+    );
+    // Weights that cannot be drawn from have moved by any amount.
+    let (moved, n_gradients) = match chosen {
+        Ok(chosen) => {
+            let rows: Vec<&[f64]> = samples[0].rows().collect();
+            let picked: Vec<&[f64]> = chosen.iter().map(|&i| rows[i]).collect();
+            drift(target, &picked, &stream.child("drift", 1))
+        }
+        Err(_) => (vec![f64::INFINITY; width], 0),
+    };
+    checks.push(Check::each("drift", &moved, &names, most, DRIFT, 1.0));
     (Report::of(checks), n_gradients)
-}
-
-/// k-hat of |value - mean| times the weight, for one quantity.
-fn moment_shape(sample: &Sample, values: &[f64], mean: &[f64], j: usize, width: usize) -> f64 {
-    let ln_weights: Vec<f64> = (sample.psis.ln_weights.iter().enumerate())
-        .map(|(k, w)| w + (values[k * width + j] - mean[j]).abs().ln())
-        .collect();
-    // A constant has no deviations at all.
-    Psis::smooth(&ln_weights).map_or(0.0, |psis| psis.k_hat)
 }

@@ -1,6 +1,6 @@
 //! The referee: whether an answer may be trusted, and if not, why.
 //!
-//! Every check is a number beside its limit, with the quantity that is worst. An answer that passes all is
+//! Every check is a number beside its limit, with the quantities that miss it. An answer that passes all is
 //! `good`; one that misses some is `doubtful`; one that misses a limit by far is `wrong`. The limits aim at
 //! one statement: a good answer has every posterior mean within a quarter of a standard deviation.
 
@@ -12,8 +12,9 @@ mod stein;
 pub use chains::judge_chains;
 pub use drift::drift;
 pub use importance::judge_importance;
-pub use stein::stein;
+pub use stein::{stein, stein_of};
 
+use jensen_posterior::Psis;
 use serde::Serialize;
 use std::fmt;
 
@@ -39,27 +40,41 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// One check: passed if the value is at most the limit.
+/// Which side of its limits a value has to be on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sense {
+    /// The smaller the better.
+    AtMost,
+    /// The larger the better.
+    AtLeast,
+}
+
+/// One check: a number beside its limits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
     /// Its name: `k_hat`, `r_hat`, `agreement`.
     pub name: &'static str,
     /// What was measured, at its worst.
     pub value: f64,
-    /// The largest value that passes.
+    /// Which side of the limits is good.
+    pub sense: Sense,
+    /// The last value that passes.
     pub limit: f64,
-    /// The largest value that is doubtful rather than wrong.
+    /// The last value that is doubtful rather than wrong.
     pub far: f64,
-    /// Every quantity that misses the limit, the worst first; empty where the check is about the whole.
+    /// Every quantity that misses the limit, the worst first; for a check of the whole that fails, the
+    /// quantities to look at, as far as they are known.
     pub failing: Vec<String>,
 }
 
 impl Check {
     /// A check of the whole answer.
-    pub fn whole(name: &'static str, value: f64, limit: f64, far: f64) -> Self {
+    pub fn whole(name: &'static str, value: f64, sense: Sense, limit: f64, far: f64) -> Self {
         Self {
             name,
             value,
+            sense,
             limit,
             far,
             failing: Vec::new(),
@@ -71,30 +86,46 @@ impl Check {
         name: &'static str,
         values: &[f64],
         names: &[String],
+        sense: Sense,
         limit: f64,
         far: f64,
     ) -> Self {
         // NaN misses every limit and is the worst of all.
-        let rank = |value: f64| if value.is_nan() { f64::INFINITY } else { value };
+        let badness = |value: f64| match sense {
+            _ if value.is_nan() => f64::INFINITY,
+            Sense::AtMost => value,
+            Sense::AtLeast => -value,
+        };
         let mut order: Vec<usize> = (0..values.len()).collect();
-        order.sort_by(|&i, &j| rank(values[j]).total_cmp(&rank(values[i])));
-        Self {
-            name,
-            value: order.first().map_or(0.0, |&i| rank(values[i])),
-            limit,
-            far,
-            failing: (order.iter())
-                .filter(|&&i| rank(values[i]) > limit)
-                .map(|&i| names[i].clone())
-                .collect(),
+        order.sort_by(|&i, &j| badness(values[j]).total_cmp(&badness(values[i])));
+        let mut check = Self::whole(name, limit, sense, limit, far);
+        if let Some(&worst) = order.first() {
+            check.value = values[worst];
         }
+        let missed = |i: &&usize| badness(values[**i]) > badness(limit);
+        check.failing = (order.iter().filter(missed))
+            .map(|&i| names[i].clone())
+            .collect();
+        check
     }
 
-    /// What it says.
+    /// The same with the quantities to look at if it fails.
+    pub fn blaming(mut self, quantities: impl FnOnce() -> Vec<String>) -> Self {
+        if self.verdict() != Verdict::Good {
+            self.failing = quantities();
+        }
+        self
+    }
+
+    /// What it says; a value that is not a number is wrong.
     pub fn verdict(&self) -> Verdict {
-        if self.value <= self.limit {
+        let passes = |limit: f64| match self.sense {
+            Sense::AtMost => self.value <= limit,
+            Sense::AtLeast => self.value >= limit,
+        };
+        if passes(self.limit) {
             Verdict::Good
-        } else if self.value <= self.far {
+        } else if passes(self.far) {
             Verdict::Doubtful
         } else {
             Verdict::Wrong
@@ -112,11 +143,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of some checks.
+    /// The report of some checks; without any, nothing speaks for the answer.
     pub fn of(checks: Vec<Check>) -> Self {
         let verdict = checks.iter().map(Check::verdict).max();
         Self {
-            verdict: verdict.unwrap_or(Verdict::Good),
+            verdict: verdict.unwrap_or(Verdict::Wrong),
             checks,
         }
     }
@@ -140,9 +171,13 @@ impl fmt::Display for Report {
         let missed = self.checks.iter().filter(|c| c.verdict() != Verdict::Good);
         for (i, check) in missed.enumerate() {
             let sign = if i == 0 { ": " } else { "; " };
+            let side = match check.sense {
+                Sense::AtMost => "above",
+                Sense::AtLeast => "below",
+            };
             write!(
                 f,
-                "{sign}{} {:.3} above {:.3}",
+                "{sign}{} {:.3} {side} {:.3}",
                 check.name, check.value, check.limit
             )?;
             if let Some(worst) = check.failing.first() {
@@ -157,18 +192,41 @@ impl fmt::Display for Report {
     }
 }
 
+/// k-hat of |value - mean| times the weight for one quantity `[n]`, with log weights that sum to one or are all
+/// equal: from 1 on its mean does not exist, or is not to be had from these draws. Draws of a chain have an
+/// efficiency below 1. Infinite where there is no tail to look at.
+fn tail_shape(ln_weights: &[f64], values: &[f64], efficiency: f64) -> f64 {
+    let weights: Vec<f64> = ln_weights.iter().map(|w| w.exp()).collect();
+    let total: f64 = weights.iter().sum();
+    // Values of refused positions mean nothing.
+    let weighted = || weights.iter().zip(values).filter(|(w, _)| **w > 0.0);
+    let mean: f64 = weighted().map(|(w, x)| w / total * x).sum();
+    let deviations: Vec<f64> = (ln_weights.iter().zip(values))
+        .map(|(w, x)| match *w == f64::NEG_INFINITY {
+            true => f64::NEG_INFINITY,
+            false => w + (x - mean).abs().ln(),
+        })
+        .collect();
+    // A constant has no deviations at all.
+    if deviations.iter().all(|x| *x == f64::NEG_INFINITY) {
+        return 0.0;
+    }
+    Psis::smooth_chain(&deviations, efficiency).map_or(f64::INFINITY, |psis| psis.k_hat)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::Sense::{AtLeast, AtMost};
     use super::*;
 
     #[test]
     fn the_worst_check_decides_and_names_quantities() {
         let names = ["mu", "tau", "eta"].map(str::to_owned);
-        let check = Check::each("r_hat", &[1.0, 1.2, f64::NAN], &names, 1.01, 1.1);
+        let check = Check::each("r_hat", &[1.0, 1.2, f64::NAN], &names, AtMost, 1.01, 1.1);
         assert_eq!(check.failing, ["eta", "tau"]);
         assert_eq!(check.verdict(), Verdict::Wrong);
-        let fine = Check::whole("k_hat", 0.3, 0.7, 1.0);
-        let doubtful = Check::each("agreement", &[0.1, 0.3, 0.2], &names, 0.15, 1.0);
+        let fine = Check::whole("k_hat", 0.3, AtMost, 0.7, 1.0);
+        let doubtful = Check::each("agreement", &[0.1, 0.3, 0.2], &names, AtMost, 0.15, 1.0);
         let report = Report::of(vec![fine, doubtful]);
         assert_eq!(report.verdict, Verdict::Doubtful);
         assert_eq!(report.failing(), ["tau", "eta"]);
@@ -176,5 +234,19 @@ mod tests {
             report.to_string(),
             "doubtful: agreement 0.300 above 0.150 (tau and 1 more)"
         );
+    }
+
+    #[test]
+    fn a_check_may_ask_for_much() {
+        let names = ["mu", "tau"].map(str::to_owned);
+        let check = Check::each("ess", &[500.0, 30.0], &names, AtLeast, 400.0, 40.0);
+        assert_eq!((check.value, check.verdict()), (30.0, Verdict::Wrong));
+        assert_eq!(check.failing, ["tau"]);
+        let report = Report::of(vec![check]);
+        assert_eq!(report.to_string(), "wrong: ess 30.000 below 400.000 (tau)");
+        let unknown = Check::whole("ess", f64::NAN, AtLeast, 400.0, 40.0);
+        assert_eq!(unknown.verdict(), Verdict::Wrong);
+        assert_eq!(unknown.blaming(|| vec!["tau".to_owned()]).failing, ["tau"]);
+        assert_eq!(Report::of(Vec::new()).verdict, Verdict::Wrong);
     }
 }

@@ -2,8 +2,7 @@
 
 use super::output::{self, Written};
 use crate::error::{Error, Result};
-use crate::memory;
-use crate::pictures::{self, COLUMNS};
+use crate::pictures::{self, COLUMNS, Side};
 use crate::session::{self, Session};
 use burn::tensor::{Tensor, TensorData};
 use jensen_data::npy::{Array, read_npy, read_npz};
@@ -55,7 +54,12 @@ pub fn decode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
         }
     }
     let width = session.layout().n_values();
-    memory::check_rows(&format!("holding {n} examples"), n, width)?;
+    output::check_grid(
+        &session,
+        &path,
+        Side::of("--codes", COLUMNS),
+        Side::rows_of("--codes", n),
+    )?;
     let device = session.params.device();
     let stream = Stream::from_seed(request.seed);
     let mut values = Vec::new();
@@ -73,7 +77,7 @@ pub fn decode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
         session::advance(observer, "decode", start + rows, n, "codes")?;
     }
     output::check_finite(&values, width, "--codes", |row| format!("row {row}"))?;
-    output::write(&session, &path, &[("x", &values)], |rows| {
+    output::write(&session, &path, &[], &[("x", &values)], observer, |rows| {
         pictures::plain(&rows[0], COLUMNS)
     })?;
     Ok(Written {

@@ -1,6 +1,6 @@
 //! `encode`: codes of examples as arrays.
 
-use super::output::{Written, check_extension};
+use super::output::{Written, check_place};
 use crate::error::{Error, Result};
 use crate::session::{self, Part, Session};
 use jensen_data::npy::{Array, Numbers, write_npz};
@@ -43,7 +43,7 @@ impl Default for Request {
 /// and `label` `[n]` where there are labels.
 pub fn encode(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
     if let Some(out) = &request.out {
-        check_extension(out, &["npz"])?;
+        check_place(out, &["npz"])?;
     }
     let session = Session::load(&request.run, request.device.as_deref())?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;

@@ -1,13 +1,14 @@
 //! `evaluate`: the metric battery on the test part, and the referee's word.
 
-use super::verdict::{Facts, Verdict};
+use super::judge;
+use super::output::NotStored;
+use super::verdict::Verdict;
 use crate::error::{Error, Result};
-use crate::session::{Parts, Session, advancing, newest_state, open_parts};
+use crate::session::{Parts, Session, advancing, open_parts};
 use jensen_nets::Params;
-use jensen_rng::Stream;
 use jensen_run::{Observer, RunFolder, file};
 use jensen_vae::feed::Feed;
-use jensen_vae::metric::{self, EvaluateOptions, score::elbo_parts};
+use jensen_vae::metric::{self, EvaluateOptions};
 use jensen_vae::model::Model;
 use jensen_vae::recipe::Recipe;
 use serde::Serialize;
@@ -16,10 +17,10 @@ use std::path::PathBuf;
 
 /// K of the importance-weighted estimate unless another is asked for.
 pub const QUICK_SAMPLES: usize = 100;
+/// What the names of those estimates begin with; K follows.
+const ESTIMATE: &str = "test_nll_iwae_";
 /// A fit leaves that estimate out where it takes more passes through the decoder than this.
 pub const QUICK_PASSES: usize = 200_000;
-/// Training examples whose bound the referee compares.
-const N_TRAIN: usize = 5000;
 
 /// What to evaluate.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,12 +61,19 @@ pub struct Evaluated {
     pub units: [usize; 2],
     /// The referee's word; none on other data than the run's.
     pub verdict: Option<Verdict>,
+    /// Why this does not stand in the run's `evaluation.json`, though it should.
+    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
+    pub not_stored: Option<NotStored>,
+    /// K of the importance-weighted estimate that was measured last; 0 if none was.
+    #[serde(skip)]
+    iwae_samples: usize,
 }
 
-/// Measures the model of a run.
+/// Measures the model of a run. Importance-weighted estimates for another K stay in `evaluation.json`.
 ///
 /// # Errors
-/// [`Error::Stopped`] on request, and then nothing is written.
+/// [`Error::Stopped`] on request, and then nothing is written. Numbers that cannot be stored are given
+/// with [`Evaluated::not_stored`].
 pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
     let session = Session::load(&request.run, request.device.as_deref())?;
     let Session {
@@ -85,12 +93,14 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
             kl_per_dim: found.kl_per_dim,
             units: [found.active_units, found.n_units],
             verdict: None,
+            not_stored: None,
+            iwae_samples: request.samples,
         });
     }
     // The check for changed data belongs to the session; the split to the recipe.
     session.feed(None, Default::default(), observer)?;
     let parts = open_parts(recipe, params.device(), observer)?;
-    let evaluated = measure(
+    let mut evaluated = measure(
         recipe,
         model,
         params,
@@ -99,11 +109,51 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
         request.samples,
         observer,
     )?;
-    session.refresh_report()?;
+    evaluated.keep_estimates(run);
+    // Numbers that took minutes are not lost with the file that they should stand in.
+    let stored = write(run, &evaluated, recipe).and_then(|()| session.refresh_report(observer));
+    evaluated.not_stored = stored.err().as_ref().map(NotStored::of);
     Ok(evaluated)
 }
 
-/// Measures a model, judges it, and writes `evaluation.json`.
+/// Relative difference up to which two bounds of one model agree: other processors and devices round
+/// otherwise, and no two models agree so far.
+const SAME_MODEL: f64 = 1e-6;
+
+impl Evaluated {
+    /// Takes over the importance-weighted estimates for other K that stand in `evaluation.json`, if they
+    /// are of this model: they are dear, and nobody has asked to drop them.
+    fn keep_estimates(&mut self, run: &RunFolder) {
+        // A file that is missing or damaged has nothing to keep; this evaluation makes it again.
+        let Ok(stored) = run.read_json::<serde_json::Value>(file::EVALUATION) else {
+            return;
+        };
+        let (Some(metrics), bound) = (stored["metrics"].as_object(), self.metrics["test_neg_elbo"])
+        else {
+            return;
+        };
+        let then = stored["metrics"]["test_neg_elbo"].as_f64();
+        let is_same = |then: f64| (then - bound).abs() <= SAME_MODEL * bound.abs();
+        let is_same_data = stored["settings"]["data"] == self.data.as_str();
+        if !(is_same_data && then.is_some_and(is_same)) {
+            return;
+        }
+        for (name, value) in metrics
+            .iter()
+            .filter(|(name, _)| name.starts_with(ESTIMATE))
+        {
+            if let Some(value) = value.as_f64() {
+                self.metrics.entry(name.clone()).or_insert(value);
+            }
+        }
+        if self.iwae_samples == 0 {
+            let then = stored["settings"]["iwae_samples"].as_u64();
+            self.iwae_samples = then.unwrap_or(0) as usize;
+        }
+    }
+}
+
+/// Measures a model and judges it.
 pub(super) fn measure(
     recipe: &Recipe,
     model: &Model,
@@ -114,34 +164,14 @@ pub(super) fn measure(
     observer: &mut dyn Observer,
 ) -> Result<Evaluated> {
     let mut found = battery(recipe, model, params, &parts.test, samples, observer)?;
-    let stream = Stream::from_seed(recipe.train.seed).child("judge", 0);
-    let train = first(&parts.train, N_TRAIN);
-    let advance = &mut |_: Option<usize>| !observer.stop_requested();
-    let [train_neg_elbo, distortion, rate] =
-        elbo_parts(model, params, &train, &stream.child("train", 0), advance)
-            .ok_or(Error::Stopped)?;
-    found
-        .metrics
-        .insert("train_neg_elbo".to_owned(), train_neg_elbo);
-    let mut held_out_neg_elbo = found.metrics["test_neg_elbo"];
-    if let Some(validation) = &parts.validation {
-        let stream = stream.child("validation", 0);
-        [held_out_neg_elbo, ..] =
-            elbo_parts(model, params, validation, &stream, advance).ok_or(Error::Stopped)?;
-        let name = "validation_neg_elbo".to_owned();
-        found.metrics.insert(name, held_out_neg_elbo);
+    let facts = judge::facts(recipe, model, params, parts, run, &found, observer)?;
+    let mut put = |name: &str, value: f64| found.metrics.insert(name.to_owned(), value);
+    put("train_neg_elbo", facts.train.value);
+    if let Some(validation) = facts.validation {
+        put("validation_neg_elbo", validation.value);
     }
-    let n_rollbacks = newest_state(run)?
-        .and_then(|(_, state)| state["n_rollbacks"].as_u64())
-        .unwrap_or(0);
-    let verdict = Verdict::of(&Facts {
-        active_units: found.active_units,
-        n_units: found.n_units,
-        train_neg_elbo,
-        held_out_neg_elbo,
-        train_scale: distortion.abs() + rate,
-        n_rollbacks,
-    });
+    put("test_neg_elbo_without_latent", facts.without_latent);
+    let verdict = Verdict::of(&facts);
     let evaluated = Evaluated {
         run: run.root().to_path_buf(),
         data: parts.facts.name.clone(),
@@ -149,19 +179,21 @@ pub(super) fn measure(
         kl_per_dim: found.kl_per_dim,
         units: [found.active_units, found.n_units],
         verdict: Some(verdict),
+        not_stored: None,
+        iwae_samples: samples,
     };
-    write(run, &evaluated, samples, recipe)?;
     Ok(evaluated)
 }
 
 /// `evaluation.json`; numbers that are settings stand apart from those that were measured.
-fn write(run: &RunFolder, evaluated: &Evaluated, samples: usize, recipe: &Recipe) -> Result<()> {
+pub(super) fn write(run: &RunFolder, evaluated: &Evaluated, recipe: &Recipe) -> Result<()> {
     let Evaluated {
         data,
         metrics,
         kl_per_dim,
         units: [active_units, n_units],
         verdict,
+        iwae_samples,
         ..
     } = evaluated;
     let value = serde_json::json!({
@@ -172,7 +204,7 @@ fn write(run: &RunFolder, evaluated: &Evaluated, samples: usize, recipe: &Recipe
         "settings": {
             "data": data,
             "n_units": n_units,
-            "iwae_samples": samples,
+            "iwae_samples": iwae_samples,
             "seed": recipe.train.seed,
         },
     });

@@ -1,5 +1,6 @@
 //! `export`: a model as one file for other programs.
 
+use super::output;
 use crate::error::Result;
 use crate::session::Session;
 use jensen_run::{Observer, tensors};
@@ -35,6 +36,9 @@ pub struct Exported {
 /// Writes parameters and latent statistics as one safetensors file; its metadata entry `config` holds
 /// the configuration of the model, so that the file stands alone.
 pub fn export(request: &Request, _: &mut dyn Observer) -> Result<Exported> {
+    if let Some(out) = &request.out {
+        output::check_file("--out", out)?;
+    }
     let session = Session::load(&request.run, None)?;
     let run = &session.run;
     let mut stored = tensors::read(run.path(store::WEIGHTS))?;

@@ -69,9 +69,10 @@ pub(super) fn finish(
     });
     let evaluated =
         evaluate::measure(task.recipe, model, &params, parts, run, n_samples, observer)?;
+    evaluate::write(run, &evaluated, task.recipe)?;
     fitted.metrics = evaluated.metrics;
     fitted.verdict = evaluated.verdict;
-    fitted.report = Some(jensen_report::write_html(run)?);
+    fitted.report = Some(jensen_report::write_html(run, observer)?);
     Ok(())
 }
 
@@ -105,7 +106,11 @@ fn draw_pictures(
         let options = traverse::Options::default();
         let traversed = traverse::make(model, params, &parts.test, &options, stream, observer)?;
         if let Some(pictures) = pictures::of_rows(&traversed.values, model.site())? {
-            put("traversal", &pictures::plain(&pictures, options.steps)?)?;
+            let labels = traversed.labels(model, &options);
+            put(
+                "traversal",
+                &pictures::labelled(&pictures, options.steps, &labels)?,
+            )?;
         }
         let pairs = interpolate::choose_pairs(&parts.test, interpolate::N_PAIRS);
         for path in [Path::Linear, Path::Spherical] {
@@ -116,7 +121,8 @@ fn draw_pictures(
                 continue;
             };
             let name = format!("interpolation-{}", path.name());
-            put(&name, &pictures::plain(&pictures, STEPS)?)?;
+            let labels = interpolate::labels(&pairs);
+            put(&name, &pictures::labelled(&pictures, STEPS, &labels)?)?;
             if path == Path::Spherical {
                 let gif = pictures::animation(&pictures, STEPS)?;
                 run.write(format!("{}/{name}.gif", file::SAMPLES), &gif)?;

@@ -2,6 +2,7 @@
 
 use super::album::Album;
 use super::finish::finish;
+use super::output::check_folder;
 use super::verdict::Verdict;
 use crate::error::{Error, Result};
 use crate::recipes::RecipeRequest;
@@ -14,7 +15,7 @@ use jensen_vae::recipe::Recipe;
 use jensen_vae::train::{Ending, Start, Task, check_options};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What to fit, and where to put it.
@@ -78,6 +79,9 @@ pub struct Fitted {
 /// training gives up.
 pub fn fit(request: &FitRequest, observer: &mut dyn Observer) -> Result<Fitted> {
     let started = Instant::now();
+    if let Some(out) = &request.out {
+        check_out(out)?;
+    }
     let recipe = request.recipe.resolve()?;
     let mut prepared = Prepared::new(recipe, observer)?;
     let run = match &request.out {
@@ -87,6 +91,18 @@ pub fn fit(request: &FitRequest, observer: &mut dyn Observer) -> Result<Fitted> 
     config::write(&run, &prepared.recipe, &prepared.parts.facts)?;
     let start = prepared.start(&run)?;
     prepared.run(&run, start, request.iwae_samples, started, observer)
+}
+
+/// Refuses a place where no run folder can be, before any work.
+pub(super) fn check_out(out: &Path) -> Result<()> {
+    match out.as_os_str().is_empty() {
+        true => Err(Error::Option {
+            name: "--out",
+            expected: "a folder for the run".to_owned(),
+            found: "nothing".to_owned(),
+        }),
+        false => check_folder("--out", out),
+    }
 }
 
 /// Everything that a run needs before its folder is touched.

@@ -3,9 +3,10 @@
 use super::output::{self, Written};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::pictures;
+use crate::pictures::{self, Side};
 use crate::session::{self, Part, Session};
 use jensen_nets::Params;
+use jensen_report::Labels;
 use jensen_rng::Stream;
 use jensen_run::{Observer, file, write_atomic};
 use jensen_vae::feed::Feed;
@@ -80,6 +81,9 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         let found = format!("{} and {}", request.from.len(), request.to.len());
         return Err(fault("--from and --to", "equally many examples", found));
     }
+    if let Some(out) = &request.out {
+        output::check_folder("--out", out)?;
+    }
     let session = Session::load(&request.run, request.device.as_deref())?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     Session::check_indices("--from", &request.from, feed.len())?;
@@ -90,11 +94,20 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
             .zip(request.to.iter().copied())
             .collect(),
     };
+    pictures::check_grid(
+        session.model.site(),
+        Side::of("--steps", request.steps),
+        Side::of("--pairs", pairs.len()),
+    )?;
     let stream = Stream::from_seed(session.recipe.train.seed);
     let folder = match &request.out {
         Some(folder) => folder.clone(),
         None => session.run.path(file::SAMPLES),
     };
+    let is_image = pictures::shape(session.layout()).is_some();
+    let extension = if is_image { "png" } else { "csv" };
+    let n = pairs.len().saturating_mul(request.steps);
+    output::check_size(&session, extension, n)?;
     let mut files = Vec::new();
     for &path in &request.paths {
         let (model, params) = (&session.model, &session.params);
@@ -107,11 +120,28 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
             write_atomic(&gif, &pictures::animation(rows, request.steps)?)?;
             files.push(gif);
         }
-        let extension = if rows.is_some() { "png" } else { "csv" };
         let strip = folder.join(format!("{stem}.{extension}"));
-        output::write(&session, &strip, &[("x", &values)], |rows| {
-            pictures::plain(&rows[0], request.steps)
-        })?;
+        let of_rows = |key: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
+            (0..n)
+                .map(|row| key(row / request.steps, row % request.steps))
+                .collect()
+        };
+        let keys = [
+            ("from", of_rows(&|pair, _| pairs[pair].0 as f32)),
+            ("to", of_rows(&|pair, _| pairs[pair].1 as f32)),
+            (
+                "share",
+                of_rows(&|_, step| step as f32 / (request.steps - 1) as f32),
+            ),
+        ];
+        output::write(
+            &session,
+            &strip,
+            &keys,
+            &[("x", &values)],
+            observer,
+            |rows| pictures::labelled(&rows[0], request.steps, &labels(&pairs)),
+        )?;
         files.push(strip);
     }
     Ok(Written {
@@ -120,6 +150,15 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         n: pairs.len(),
         ..Written::default()
     })
+}
+
+/// The examples of each pair beside its row.
+pub(super) fn labels(pairs: &[(usize, usize)]) -> Labels {
+    let label = |(from, to): &(usize, usize)| format!("{from}\nto {to}");
+    Labels {
+        rows: pairs.iter().map(label).collect(),
+        columns: Vec::new(),
+    }
 }
 
 /// The ways between pairs of examples, `[pairs, steps, P]`.

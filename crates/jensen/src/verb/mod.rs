@@ -17,6 +17,8 @@ pub mod score;
 pub mod traverse;
 
 mod album;
+pub(crate) mod expect;
 mod finish;
+mod judge;
 pub mod output;
 pub mod verdict;

@@ -1,12 +1,13 @@
 //! Where generated values go: a picture, an archive of arrays, or a table, by the file's extension.
 
 use crate::error::{Error, Result};
-use crate::pictures;
+use crate::memory;
+use crate::pictures::{self, Side};
 use crate::session::Session;
 use jensen_data::Layout;
 use jensen_data::npy::{Array, Numbers, write_npz};
 use jensen_report::{Picture, png_bytes};
-use jensen_run::{file, write_atomic};
+use jensen_run::{Observer, file, write_atomic};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,6 +24,28 @@ pub struct Written {
     pub n: usize,
     /// What was measured on the way, by name.
     pub metrics: BTreeMap<String, f64>,
+    /// Why nothing was written, where what was measured is worth telling all the same.
+    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
+    pub not_stored: Option<NotStored>,
+}
+
+/// Why what was measured could not be stored. The numbers are in the result all the same, and the result
+/// is a failure all the same: in JSON this is its `error`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotStored {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl NotStored {
+    pub(super) fn of(error: &Error) -> Self {
+        Self {
+            message: format!("the numbers could not be stored: {error}"),
+            hint: error.hint(),
+        }
+    }
 }
 
 /// The place for a result: as asked for, else in the run's `samples/` as a picture, or as a table where
@@ -37,7 +60,7 @@ pub(super) fn place(session: &Session, out: Option<&Path>, name: &str) -> Result
         let path = format!("{}/{name}.{extension}", file::SAMPLES);
         return Ok(session.run.path(path));
     };
-    check_extension(out, &["png", "npz", "csv"])?;
+    check_place(out, &["png", "npz", "csv"])?;
     match is_image || extension(out) != "png" {
         true => Ok(out.to_path_buf()),
         false => Err(Error::Option {
@@ -48,8 +71,38 @@ pub(super) fn place(session: &Session, out: Option<&Path>, name: &str) -> Result
     }
 }
 
-/// Refuses a file whose extension is none of these.
-pub(super) fn check_extension(out: &Path, known: &[&str]) -> Result<()> {
+/// Refuses a file that cannot be made, or whose extension is none of these.
+pub(super) fn check_place(out: &Path, known: &[&str]) -> Result<()> {
+    check_extension(out, known)?;
+    check_file("--out", out)
+}
+
+/// Refuses a place for a file where a folder stands, or that lies in no folder.
+pub(super) fn check_file(name: &'static str, out: &Path) -> Result<()> {
+    match out.is_dir() {
+        true => Err(Error::Option {
+            name,
+            expected: "a file".to_owned(),
+            found: format!("the folder {}", out.display()),
+        }),
+        false => check_folder(name, out.parent().unwrap_or(out)),
+    }
+}
+
+/// Refuses a place for a folder where a file stands, it or something above it.
+pub(crate) fn check_folder(name: &'static str, out: &Path) -> Result<()> {
+    let there = out.ancestors().find(|path| path.exists());
+    match there.filter(|path| !path.is_dir()) {
+        None => Ok(()),
+        Some(file) => Err(Error::Option {
+            name,
+            expected: "a folder".to_owned(),
+            found: format!("{}, which is a file", file.display()),
+        }),
+    }
+}
+
+fn check_extension(out: &Path, known: &[&str]) -> Result<()> {
     if known.contains(&extension(out)) {
         return Ok(());
     }
@@ -70,11 +123,37 @@ fn extension(path: &Path) -> &str {
     extension.to_str().unwrap_or_default()
 }
 
-/// Writes rows of values `[n, P]`, several under names; `draw` lays the pictures of all rows out.
+/// Refuses rows of values that a file could not be made of in memory: beside the values themselves an
+/// archive holds a copy, a table their text; pictures have their own limits.
+pub(super) fn check_size(session: &Session, extension: &str, n: usize) -> Result<()> {
+    let times = match extension {
+        "npz" => 2,
+        // A number takes up to some thirteen characters.
+        "csv" => 5,
+        _ => 1,
+    };
+    let width = session.layout().n_values().saturating_mul(times);
+    memory::check_rows(&format!("holding {n} examples"), n, width)
+}
+
+/// [`check_size`], and for a picture whether one can be so large.
+pub(super) fn check_grid(session: &Session, path: &Path, columns: Side, rows: Side) -> Result<()> {
+    let n = columns.lines.saturating_mul(rows.lines);
+    check_size(session, extension(path), n)?;
+    match extension(path) {
+        "png" => pictures::check_grid(session.model.site(), columns, rows),
+        _ => Ok(()),
+    }
+}
+
+/// Writes rows of values `[n, P]`, several under names; `draw` lays the pictures of all rows out. Tables
+/// and archives begin with `keys`, a number a row that says what the row is.
 pub(super) fn write(
     session: &Session,
     path: &Path,
+    keys: &[(&str, Vec<f32>)],
     named: &[(&str, &[f32])],
+    observer: &mut dyn Observer,
     draw: impl FnOnce(&[Vec<Picture>]) -> Result<Picture>,
 ) -> Result<()> {
     let extension = extension(path);
@@ -89,17 +168,22 @@ pub(super) fn write(
         }
         "npz" => {
             let shape = array_shape(session.layout());
-            let arrays: Vec<(&str, Array)> = named
+            let named = named
                 .iter()
-                .map(|(name, values)| (*name, array(values, &shape)))
-                .collect();
+                .map(|(name, values)| (*name, array(values, &shape)));
+            let keys = (keys.iter())
+                .map(|(name, of)| (*name, Array::new(vec![of.len()], Numbers::F32(of.clone()))));
+            let arrays: Vec<(&str, Array)> = named.chain(keys).collect();
             write_npz(path, &arrays)?;
         }
-        "csv" => write_atomic(path, table(named, session.layout().n_values()).as_bytes())?,
+        "csv" => {
+            let text = table(keys, named, session.layout().n_values());
+            write_atomic(path, text.as_bytes())?;
+        }
         _ => panic!("internal error: {} was not checked", path.display()),
     }
     if path.starts_with(session.run.root()) && extension == "png" {
-        session.refresh_report()?;
+        session.refresh_report(observer)?;
     }
     Ok(())
 }
@@ -123,18 +207,20 @@ pub(super) fn array(values: &[f32], shape: &[usize]) -> Array {
 }
 
 /// Rows as comma-separated text with a header.
-fn table(named: &[(&str, &[f32])], width: usize) -> String {
-    let columns: Vec<String> = named
+fn table(keys: &[(&str, Vec<f32>)], named: &[(&str, &[f32])], width: usize) -> String {
+    let values = named
         .iter()
-        .flat_map(|(name, _)| (0..width).map(move |i| format!("{name}_{i}")))
-        .collect();
+        .flat_map(|(name, _)| (0..width).map(move |i| format!("{name}_{i}")));
+    let keyed = keys.iter().map(|(name, _)| (*name).to_owned());
+    let columns: Vec<String> = keyed.chain(values).collect();
     let mut text = columns.join(",") + "\n";
     let n = named.first().map_or(0, |(_, values)| values.len() / width);
     for row in 0..n {
         let cells = named
             .iter()
             .flat_map(|(_, values)| &values[row * width..(row + 1) * width]);
-        for (i, value) in cells.enumerate() {
+        let keyed = keys.iter().map(|(_, of)| &of[row]);
+        for (i, value) in keyed.chain(cells).enumerate() {
             let comma = if i > 0 { "," } else { "" };
             write!(text, "{comma}{value}").expect("internal error: writing to a text");
         }
@@ -181,10 +267,13 @@ mod tests {
     #[test]
     fn tables_name_their_columns() {
         let text = table(
+            &[],
             &[("x", &[1.0, 2.5, 3.0, 4.0]), ("y", &[5.0, 6.0, 7.0, 8.0])],
             2,
         );
         assert_eq!(text, "x_0,x_1,y_0,y_1\n1,2.5,5,6\n3,4,7,8\n");
+        let keyed = table(&[("dim", vec![7.0, 9.0])], &[("x", &[1.0, 2.5])], 1);
+        assert_eq!(keyed, "dim,x_0\n7,1\n9,2.5\n");
     }
 
     #[test]

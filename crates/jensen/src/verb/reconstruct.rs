@@ -3,7 +3,7 @@
 use super::output::{self, Written};
 use crate::error::Result;
 use crate::memory;
-use crate::pictures::{self, COLUMNS};
+use crate::pictures::{self, COLUMNS, Side};
 use crate::session::{self, Part, Session};
 use jensen_nets::Params;
 use jensen_report::Picture;
@@ -62,6 +62,13 @@ pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         named => named.to_vec(),
     };
     Session::check_indices("--index", &indices, feed.len())?;
+    // Originals above reconstructions.
+    let rows = Side {
+        lines: indices.len().div_ceil(COLUMNS) * 2,
+        each: COLUMNS / 2,
+        option: "-n",
+    };
+    output::check_grid(&session, &path, Side::of("-n", COLUMNS), rows)?;
     let stream = Stream::from_seed(session.recipe.train.seed);
     let (model, params) = (&session.model, &session.params);
     let made = make(model, params, &feed, &indices, &stream, observer)?;
@@ -69,7 +76,7 @@ pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         ("original", &made.originals),
         ("reconstruction", &made.values),
     ];
-    output::write(&session, &path, &named, |rows| {
+    output::write(&session, &path, &[], &named, observer, |rows| {
         pictures::pairs(&rows[0], &rows[1], COLUMNS)
     })?;
     Ok(Written {
@@ -77,6 +84,7 @@ pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         files: vec![path],
         n: indices.len(),
         metrics: BTreeMap::from([("mse".to_owned(), made.mse())]),
+        ..Written::default()
     })
 }
 

@@ -1,5 +1,6 @@
 //! `report`: a run as one self-contained page.
 
+use super::output;
 use crate::error::Result;
 use crate::session::run_path;
 use jensen_run::{Observer, RunFolder, write_atomic};
@@ -25,12 +26,15 @@ pub struct Reported {
 }
 
 /// Writes the report of a run, finished or not.
-pub fn report(request: &Request, _: &mut dyn Observer) -> Result<Reported> {
+pub fn report(request: &Request, observer: &mut dyn Observer) -> Result<Reported> {
+    if let Some(out) = &request.out {
+        output::check_file("--out", out)?;
+    }
     let run = RunFolder::open(run_path(&request.run))?;
     let report = match &request.out {
-        None => jensen_report::write_html(&run)?,
+        None => jensen_report::write_html(&run, observer)?,
         Some(path) => {
-            write_atomic(path, jensen_report::html(&run)?.as_bytes())?;
+            write_atomic(path, jensen_report::html(&run, observer)?.as_bytes())?;
             path.clone()
         }
     };

@@ -25,7 +25,7 @@ pub struct Request {
 /// Continues a run from its newest checkpoint; with more epochs also one that had ended.
 ///
 /// # Errors
-/// [`Error::DataChanged`], [`Error::Frozen`], [`Error::BeyondRepair`], those of a checkpoint that does
+/// [`Error::DataChanged`], [`Error::Frozen`], [`Error::BeyondRepair`], [`Error::NoCheckpoint`], those of a checkpoint that does
 /// not fit, and those of [`fit`](super::fit::fit); all before anything is written.
 pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> {
     let started = Instant::now();
@@ -50,6 +50,12 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
         Ended::Damaged(damage) => observer.on(&Event::Warning {
             text: &format!("{damage}; the run is finished again from its checkpoint"),
         }),
+        // Training would begin again and replace what there is.
+        Ended::Not if newest.is_none() && run.has(store::WEIGHTS) => {
+            return Err(Error::NoCheckpoint {
+                run: run.root().to_path_buf(),
+            });
+        }
         Ended::Not => {}
     }
     let mut prepared = Prepared::new(recipe, observer)?;

@@ -3,7 +3,7 @@
 use super::output::{self, Written};
 use crate::error::Result;
 use crate::memory;
-use crate::pictures::{self, COLUMNS};
+use crate::pictures::{self, COLUMNS, Side};
 use crate::session::{self, Session};
 use jensen_nets::Params;
 use jensen_rng::Stream;
@@ -52,9 +52,15 @@ pub fn sample(request: &Request, observer: &mut dyn Observer) -> Result<Written>
     let path = output::place(&session, request.out.as_deref(), "samples")?;
     let stream = Stream::from_seed(request.seed);
     let n = request.n;
+    output::check_grid(
+        &session,
+        &path,
+        Side::of("-n", COLUMNS),
+        Side::rows_of("-n", n),
+    )?;
     let (model, params) = (&session.model, &session.params);
     let values = make(model, params, n, request.draw, &stream, observer)?;
-    output::write(&session, &path, &[("x", &values)], |rows| {
+    output::write(&session, &path, &[], &[("x", &values)], observer, |rows| {
         pictures::plain(&rows[0], COLUMNS)
     })?;
     Ok(Written {

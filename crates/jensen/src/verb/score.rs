@@ -1,6 +1,6 @@
 //! `score`: how probable each example is under the model, as a table; the most unusual ones by index.
 
-use super::output::{Written, check_extension};
+use super::output::{NotStored, Written, check_place};
 use crate::error::{Error, Result};
 use crate::session::{self, Part, Session};
 use jensen_rng::Stream;
@@ -43,10 +43,11 @@ impl Default for Request {
     }
 }
 
-/// Writes one line an example: index, label, -ELBO, its parts, and the estimate if asked for; nats.
+/// Writes one line an example: index, label, -ELBO, its parts, and the estimate if asked for; nats. Where
+/// that cannot be stored, the means are given all the same.
 pub fn score(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
     if let Some(out) = &request.out {
-        check_extension(out, &["csv"])?;
+        check_place(out, &["csv"])?;
     }
     let session = Session::load(&request.run, request.device.as_deref())?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
@@ -60,12 +61,13 @@ pub fn score(request: &Request, observer: &mut dyn Observer) -> Result<Written> 
     let text = table(&scores, labels, request.samples);
     let out = request.out.clone();
     let path = out.unwrap_or_else(|| session.run.path("scores.csv"));
-    write_atomic(&path, text.as_bytes())?;
+    let stored = write_atomic(&path, text.as_bytes()).map_err(Error::from);
     Ok(Written {
         run: session.run.root().to_path_buf(),
-        files: vec![path],
+        files: stored.is_ok().then_some(path).into_iter().collect(),
         n,
         metrics: means(&scores, request.samples),
+        not_stored: stored.err().as_ref().map(NotStored::of),
     })
 }
 

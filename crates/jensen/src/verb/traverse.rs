@@ -4,9 +4,10 @@ use super::evaluate::first;
 use super::output::{self, Written};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::pictures;
+use crate::pictures::{self, Side};
 use crate::session::{self, Part, Session};
 use jensen_nets::Params;
+use jensen_report::Labels;
 use jensen_rng::Stream;
 use jensen_run::Observer;
 use jensen_vae::feed::Feed;
@@ -78,14 +79,36 @@ pub fn traverse(request: &Request, observer: &mut dyn Observer) -> Result<Writte
     };
     let stream = Stream::from_seed(session.recipe.train.seed);
     let (model, params) = (&session.model, &session.params);
+    let rows = match options.dims.len() {
+        0 => Side::of(
+            "--rows",
+            options.n_dims.min(model.latent_dims()[options.latent]),
+        ),
+        n => Side::of("--dims", n),
+    };
+    output::check_grid(&session, &path, Side::of("--steps", options.steps), rows)?;
     let made = make(model, params, &feed, &options, &stream, observer)?;
     let width = session.layout().n_values();
     output::check_finite(&made.values, width, "--range", |row| {
         format!("dimension {}", made.dims[row / options.steps])
     })?;
-    output::write(&session, &path, &[("x", &made.values)], |rows| {
-        pictures::plain(&rows[0], options.steps)
-    })?;
+    let labels = made.labels(model, &options);
+    let each = |row: usize| (row / options.steps, row % options.steps);
+    let of_rows = |key: &dyn Fn(usize) -> f32| -> Vec<f32> {
+        (0..made.dims.len() * options.steps).map(key).collect()
+    };
+    let keys = [
+        ("dim", of_rows(&|row| made.dims[each(row).0] as f32)),
+        ("value", of_rows(&|row| options.value(each(row).1) as f32)),
+    ];
+    output::write(
+        &session,
+        &path,
+        &keys,
+        &[("x", &made.values)],
+        observer,
+        |rows| pictures::labelled(&rows[0], options.steps, &labels),
+    )?;
     Ok(Written {
         run: session.run.root().to_path_buf(),
         files: vec![path],
@@ -99,6 +122,32 @@ pub(super) struct Traversal {
     pub(super) dims: Vec<usize>,
     /// `[dims, steps, P]`.
     pub(super) values: Vec<f32>,
+}
+
+impl Options {
+    /// The value of the dimension in a picture of a row.
+    fn value(&self, step: usize) -> f64 {
+        self.range * (2.0 * step as f64 / (self.steps - 1) as f64 - 1.0)
+    }
+}
+
+impl Traversal {
+    /// The dimensions beside their rows, the values above the columns.
+    pub(super) fn labels(&self, model: &Model, options: &Options) -> Labels {
+        let latent = model.latent_names().nth(options.latent).unwrap_or_default();
+        // Two digits, and none behind the point where there are none.
+        let short = |x: f64| format!("{}", (x * 10.0).round() / 10.0 + 0.0);
+        Labels {
+            rows: self
+                .dims
+                .iter()
+                .map(|dim| format!("{latent}{dim}"))
+                .collect(),
+            columns: (0..options.steps)
+                .map(|step| short(options.value(step)))
+                .collect(),
+        }
+    }
 }
 
 pub(super) fn make(
@@ -142,9 +191,7 @@ pub(super) fn make(
         n,
         model.site().layout.n_values(),
     )?;
-    let last = (options.steps - 1) as f64;
-    let value = |step: usize| options.range * (2.0 * step as f64 / last - 1.0);
-    let values: Vec<f64> = (0..options.steps).map(value).collect();
+    let values: Vec<f64> = (0..options.steps).map(|step| options.value(step)).collect();
     let x = (!example.is_empty()).then(|| feed.batch(&example, &stream.child("traverse", 0)));
     let advance = &mut session::advancing(observer, "traverse", n, "pictures");
     let made = generate::traverse(model, params, x, options.latent, &dims, &values, advance);

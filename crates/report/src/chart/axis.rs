@@ -131,7 +131,7 @@ impl Axis {
         } else {
             &[1.0, 2.0, 5.0]
         };
-        let every = ((last - first) as usize / n.max(1) + 1) as i32;
+        let every = ((last - first) as usize).div_ceil(n.max(1)).max(1) as i32;
         (first..=last)
             .filter(|power| power % every == 0)
             .flat_map(|power| digits.iter().map(move |digit| digit * 10f64.powi(power)))

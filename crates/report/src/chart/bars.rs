@@ -1,16 +1,20 @@
 //! One bar a number, side by side, from zero up or down.
 
 use super::axis::Axis;
-use super::frame::{Frame, LEFT, RIGHT, put, x_mark};
+use super::frame::{Frame, Paper, Words, put};
 use crate::text::{escape, number};
 
 /// A chart of bars.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BarChart {
-    /// Above the chart, with the unit.
+    /// Above the chart, with the unit unless the y axis has a label.
     pub title: String,
+    /// What is to be seen, in a sentence or two below the title.
+    pub note: String,
     /// Below the bars.
     pub x_label: String,
+    /// Beside the y axis, with the unit.
+    pub y_label: String,
     /// Name and height of each bar; one that is not finite is left out.
     pub bars: Vec<(String, f64)>,
 }
@@ -23,16 +27,23 @@ impl BarChart {
         // Room above the highest bar only: bars stand on the axis.
         let highest = heights.clone().fold(0.0, f64::max) * 1.05;
         let y = Axis::over(heights.chain([0.0, highest]), false);
-        let frame = Frame {
+        let words = Words {
             title: &self.title,
+            note: &self.note,
             x_label: &self.x_label,
+            y_label: &self.y_label,
+            legend: Vec::new(),
+        };
+        let paper = Paper::of(&words);
+        let frame = Frame {
+            words: &words,
+            paper: &paper,
             x: &x,
             y: &y,
             x_ticks: false,
-            legend: &[],
         };
         let mut body = String::new();
-        let slot = (RIGHT - LEFT) / self.bars.len().max(1) as f64;
+        let slot = paper.size().0 / self.bars.len().max(1) as f64;
         // A third of the slot is left free, but thin bars need all of theirs.
         let width = (0.7 * slot).max(slot - 8.0).max(0.5);
         let longest = self.bars.iter().map(|bar| bar.0.chars().count()).max();
@@ -40,9 +51,9 @@ impl BarChart {
         let every = (room / slot).ceil().max(1.0) as usize;
         let ground = frame.y_place(0.0).unwrap_or(0.0);
         for (bar_idx, (name, height)) in self.bars.iter().enumerate() {
-            let middle = LEFT + (bar_idx as f64 + 0.5) * slot;
+            let middle = paper.left + (bar_idx as f64 + 0.5) * slot;
             if bar_idx % every == 0 {
-                x_mark(&mut body, middle, name);
+                paper.x_mark(&mut body, middle, name);
             }
             if let Some(end) = frame.y_place(*height) {
                 let (left, top, tall) =
@@ -71,6 +82,7 @@ mod tests {
             title: "KL".into(),
             x_label: "dimension".into(),
             bars: bars.map(|(i, &x)| (i.to_string(), x)).collect(),
+            ..BarChart::default()
         }
         .svg()
     }

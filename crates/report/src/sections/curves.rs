@@ -53,12 +53,10 @@ fn draw(contents: &Contents, name: &str) -> Option<String> {
                 .records
                 .iter()
                 .filter(|record| record.split == split);
-            Series {
-                name: label.into(),
-                points: records
-                    .filter_map(|r| Some((r.step as f64, r.get(name)?)))
-                    .collect(),
-            }
+            Series::line(
+                label,
+                records.filter_map(|r| Some((r.step as f64, r.get(name)?))),
+            )
         });
     let drawn = series.iter().any(|series| series.points.len() > 1);
     let metric = describe(name);
@@ -74,6 +72,7 @@ fn draw(contents: &Contents, name: &str) -> Option<String> {
             .filter(|series| !series.points.is_empty())
             .collect(),
         focus: true,
+        last_values: true,
         ..LineChart::default()
     };
     drawn.then(|| chart.svg())

@@ -4,7 +4,7 @@ use super::SectionInfo;
 use crate::contents::Contents;
 use crate::names::describe;
 use crate::text::{escape, number};
-use jensen_run::Split;
+use jensen_run::{Split, shell_word};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -87,7 +87,7 @@ fn last_measured(contents: &Contents) -> Option<(Metrics, String)> {
         "The last values of the {part}, after step {}. \
          <code>jensen evaluate {}</code> measures the test part in full.",
         number(record.step as f64),
-        escape(&contents.name)
+        escape(&shell_word(&contents.name))
     );
     Some((record.metrics.clone(), source))
 }

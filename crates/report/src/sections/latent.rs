@@ -48,6 +48,7 @@ pub(super) fn render(contents: &Contents) -> Option<String> {
         bars: (kl.iter().enumerate())
             .map(|(i, &x)| (i.to_string(), x))
             .collect(),
+        ..BarChart::default()
     };
     let active = match evaluation.get("active_units").and_then(Value::as_u64) {
         Some(n) => format!(" {n} of {n_units} dimensions are active."),

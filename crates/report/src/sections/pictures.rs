@@ -44,7 +44,7 @@ pub(super) fn render(contents: &Contents) -> Option<String> {
 }
 
 /// Beginning of the name, heading, what it shows; in the order to show.
-const KNOWN: [(&str, &str, &str); 6] = [
+const KNOWN: [(&str, &str, &str); 8] = [
     (
         "reconstruction",
         "Reconstructions",
@@ -58,12 +58,22 @@ const KNOWN: [(&str, &str, &str); 6] = [
     (
         "traversal",
         "Latent traversal",
-        "Each row changes one latent dimension and keeps the others.",
+        "Each row changes the latent dimension at its left to the values above and keeps the others.",
     ),
     (
         "traverse",
         "Latent traversal",
         "Each row changes one latent dimension and keeps the others.",
+    ),
+    (
+        "interpolation-linear",
+        "Interpolation on straight lines",
+        "From one example to another, whose positions in the part of the data stand at the left, along the straight line between their codes.",
+    ),
+    (
+        "interpolation-spherical",
+        "Interpolation on great circles",
+        "From one example to another, whose positions in the part of the data stand at the left; the codes keep their distance from the origin, where a normal prior has its mass.",
     ),
     (
         "interpolation",

@@ -81,6 +81,16 @@ impl Options {
                 ));
             }
         }
+        // A window that lies in the padding alone sees nothing of the image.
+        if self.padding >= self.kernel {
+            return Err(RecipeError::value(
+                place,
+                format!(
+                    "padding = {}: expected less than the kernel of {}",
+                    self.padding, self.kernel
+                ),
+            ));
+        }
         if self.residual > MOST_RESIDUALS {
             return Err(RecipeError::value(
                 place,

@@ -6,7 +6,9 @@
 use crate::recipe::RecipeError;
 use burn::tensor::{Tensor, activation};
 use jensen_nets::{Builder, Handle, Init, Params};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 
 /// Lower bound of log scales: a scale of 0.0025, which is 0.63 of a grey level of 8-bit images on [0, 1].
 const MIN_LOG_SCALE: f32 = -6.0;
@@ -18,11 +20,38 @@ pub(super) struct Options {
     scale: Choice,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Choice {
     Fixed(f64),
     Named(String),
+}
+
+impl<'de> Deserialize<'de> for Choice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand, because an untagged enum would not say what is expected.
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = Choice;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"shared\", \"per_value\" or a number")
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Choice, E> {
+                Ok(Choice::Fixed(value))
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Choice, E> {
+                Ok(Choice::Fixed(value as f64))
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<Choice, E> {
+                Ok(Choice::Named(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 impl Default for Options {

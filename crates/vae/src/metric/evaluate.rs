@@ -1,9 +1,11 @@
 //! The metric battery of a trained model on the test part.
 
-use super::{Advance, aggregate, score};
+use super::{Advance, Scores, aggregate, score};
 use crate::feed::Feed;
 use crate::likelihood::Support;
 use crate::model::Model;
+use crate::objective::mmd;
+use burn::tensor::{Tensor, TensorData};
 use jensen_data::Layout;
 use jensen_nets::Params;
 use jensen_rng::Stream;
@@ -30,6 +32,9 @@ pub struct Evaluation {
     pub active_units: usize,
     /// Number of latent dimensions.
     pub n_units: usize,
+    /// What the means of the bound and its parts are taken over.
+    #[serde(skip)]
+    pub scores: Scores,
 }
 
 /// Measures a model on a feed. `advance` hears how many examples of the importance-weighted estimate are
@@ -46,10 +51,9 @@ pub fn evaluate(
     let mut put = |name: &str, value: f64| found.metrics.insert(name.to_owned(), value);
 
     // Only the slow part is worth a count; the others ask whether to go on.
-    let [neg_elbo, distortion, rate] =
-        score::elbo_parts(model, params, test, &stream.child("elbo", 0), &mut |_| {
-            advance(None)
-        })?;
+    let elbo = stream.child("elbo", 0);
+    let scores = score::score(model, params, test, 0, &elbo, &mut |_| advance(None))?;
+    let [neg_elbo, distortion, rate] = scores.means();
     put("test_neg_elbo", neg_elbo);
     put("test_distortion", distortion);
     put("test_rate", rate);
@@ -83,11 +87,26 @@ pub fn evaluate(
     let n = test.len().min(aggregate::N_INFORMATION);
     let information = aggregate::mutual_information(&codes, n, &mut || advance(None))?;
     put(&format!("mutual_information_{n}"), information);
+    if n > 1 {
+        let from_prior = model.prior_sample(params, n, &stream.child("prior", 0));
+        let farthest = (codes.iter().zip(from_prior))
+            .map(|(codes, y)| {
+                let z: Vec<f32> = codes.sample[..n * codes.dim]
+                    .iter()
+                    .map(|z| *z as f32)
+                    .collect();
+                let z = Tensor::<2>::from_data(TensorData::new(z, [n, codes.dim]), &y.device());
+                mmd::measure(z, y, mmd::Kernel::Imq)
+            })
+            .fold(f64::NEG_INFINITY, f64::max);
+        put(&format!("aggregate_mmd_imq_{n}"), farthest);
+    }
     for codes in &codes {
         active += codes.active_units();
         kl_per_dim.extend(codes.kl_per_dim());
     }
     put("active_units", active as f64);
+    found.scores = scores;
     found.kl_per_dim = kl_per_dim;
     found.active_units = active;
     found.n_units = model.latent_dims().iter().sum();

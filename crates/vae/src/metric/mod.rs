@@ -1,6 +1,7 @@
 //! What a trained model is measured by. Every estimate names what it was computed with.
 
 pub mod aggregate;
+pub mod baseline;
 pub mod evaluate;
 pub mod importance;
 pub mod score;

@@ -24,6 +24,14 @@ pub struct Scores {
     pub nll: Option<Vec<f64>>,
 }
 
+impl Scores {
+    /// Means of -ELBO, distortion and rate; nats per example.
+    pub fn means(&self) -> [f64; 3] {
+        [&self.neg_elbo, &self.reconstruction, &self.kl]
+            .map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    }
+}
+
 /// Scores the examples of a feed; `iwae` is K, 0 for none. `None` once `advance` asks for a stop. The
 /// ELBO does not depend on K.
 pub fn score(
@@ -122,11 +130,5 @@ pub fn elbo_parts(
     stream: &Stream,
     advance: &mut Advance<'_>,
 ) -> Option<[f64; 3]> {
-    let scores = score(model, params, feed, 0, stream, advance)?;
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    Some([
-        mean(&scores.neg_elbo),
-        mean(&scores.reconstruction),
-        mean(&scores.kl),
-    ])
+    Some(score(model, params, feed, 0, stream, advance)?.means())
 }

@@ -116,6 +116,17 @@ impl RecipeError {
         }
     }
 
+    /// The same fault of a table that stands in another one.
+    pub(crate) fn within(mut self, outer: &str) -> Self {
+        if let Self::UnknownKey { place, .. }
+        | Self::UnknownKind { place, .. }
+        | Self::Value { place, .. } = &mut self
+        {
+            *place = format!("{outer}.{place}");
+        }
+        self
+    }
+
     pub(crate) fn value(place: &str, message: impl Into<String>) -> Self {
         Self::Value {
             place: place.to_owned(),

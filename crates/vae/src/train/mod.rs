@@ -18,8 +18,8 @@ use crate::recipe::{Recipe, RecipeError, TrainOptions};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{
-    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder, Split, file,
-    read_metrics, tfevents::EventWriter,
+    Checkpoints, Event, MetricsLog, Observer, Outcome, Record, RunError, RunFolder, Split,
+    damaged_lines, file, tfevents::EventWriter,
 };
 use recovery::{Cause, Snapshot};
 use state::State;
@@ -118,6 +118,8 @@ pub struct Start {
     is_resumed: bool,
     /// Newer checkpoints that cannot be read.
     skipped: Vec<RunError>,
+    /// The first line of the log that holds no record.
+    damaged: Option<RunError>,
 }
 
 impl Start {
@@ -132,8 +134,8 @@ impl Start {
         if recovered.checkpoint.is_none() && !skipped.is_empty() {
             return Err(skipped.remove(0).into());
         }
-        // The log goes on too, and must be readable for that.
-        read_metrics(task.run.path(file::METRICS))?;
+        // The log goes on too, without lines that hold no record.
+        let damaged = damaged_lines(task.run.path(file::METRICS))?.map(|(fault, _)| fault);
         let options = &task.recipe.train;
         let root = Stream::from_seed(options.seed);
         let mut state = State::new(task, first, &root)?;
@@ -160,6 +162,7 @@ impl Start {
             epochs,
             is_resumed: recovered.checkpoint.is_some(),
             skipped,
+            damaged,
         })
     }
 
@@ -210,9 +213,14 @@ impl<'a> Trainer<'a> {
             epochs,
             is_resumed,
             skipped,
+            damaged,
         } = start;
         for error in &skipped {
             let text = format!("{error}; going on from the checkpoint before it");
+            observer.on(&Event::Warning { text: &text });
+        }
+        if let Some(fault) = &damaged {
+            let text = format!("{fault}; such lines are removed");
             observer.on(&Event::Warning { text: &text });
         }
         let mut metrics = MetricsLog::open(task.run.path(file::METRICS))?;

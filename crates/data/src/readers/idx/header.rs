@@ -1,7 +1,7 @@
 //! Magic number, dimensions and values of one IDX file, each checked against its length.
 
 use crate::files::{Loaded, hex_start};
-use crate::readers::{check_finite, levels};
+use crate::readers::{check_numbers, levels};
 use crate::{DataError, Values};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,35 +93,36 @@ impl Header {
     pub(super) fn values(&self, file: &Loaded) -> Result<Values, DataError> {
         self.check_length(file)?;
         let bytes = &file.bytes[self.len..];
-        let numbers: Vec<f32> = match self.kind {
+        let numbers: Vec<f64> = match self.kind {
             Kind::U8 => return Ok(levels(bytes.into())),
-            Kind::I8 => bytes.iter().map(|&b| f32::from(b as i8)).collect(),
+            Kind::I8 => bytes.iter().map(|&b| f64::from(b as i8)).collect(),
             Kind::I16 => bytes
                 .as_chunks()
                 .0
                 .iter()
-                .map(|&c| f32::from(i16::from_be_bytes(c)))
+                .map(|&c| f64::from(i16::from_be_bytes(c)))
                 .collect(),
             Kind::I32 => bytes
                 .as_chunks()
                 .0
                 .iter()
-                .map(|&c| i32::from_be_bytes(c) as f32)
+                .map(|&c| f64::from(i32::from_be_bytes(c)))
                 .collect(),
             Kind::F32 => bytes
                 .as_chunks()
                 .0
                 .iter()
-                .map(|&c| f32::from_be_bytes(c))
+                .map(|&c| f64::from(f32::from_be_bytes(c)))
                 .collect(),
             Kind::F64 => bytes
                 .as_chunks()
                 .0
                 .iter()
-                .map(|&c| f64::from_be_bytes(c) as f32)
+                .map(|&c| f64::from_be_bytes(c))
                 .collect(),
         };
-        check_finite(&file.path, "", &numbers)?;
+        check_numbers(&file.path, "", numbers.iter().copied())?;
+        let numbers: Vec<f32> = numbers.into_iter().map(|x| x as f32).collect();
         Ok(Values::F32(numbers.into()))
     }
 }

@@ -1,0 +1,61 @@
+//! The referee's word, from outside: never better than the evidence.
+
+use super::jensen;
+use std::fs;
+
+#[test]
+fn a_word_rests_on_evidence() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let word = |name: &str, rows: Vec<String>, more: &[&str]| {
+        fs::write(folder.join(name), rows.concat()).unwrap();
+        let fit = [
+            "fit",
+            "vae",
+            "--json",
+            "--data",
+            name,
+            "--set",
+            "encoder.hidden=[8]",
+        ];
+        let call = jensen(
+            folder,
+            &[&fit[..], &["--set", "decoder.hidden=[8]"], more].concat(),
+        );
+        let value = call.json();
+        assert_eq!(value["verdict"]["word"], "doubtful", "{name}: {value}");
+        (
+            call.code,
+            value["verdict"]["reason"].as_str().unwrap().to_owned(),
+        )
+    };
+    // There is nothing to encode, which is no failure of the model.
+    let constant = vec!["1,0,0,1\n".to_owned(); 60];
+    let (code, reason) = word("constant.csv", constant, &["--set", "train.epochs=20"]);
+    assert!(
+        code == Some(0) && reason.contains("nothing to encode"),
+        "{reason}"
+    );
+    assert!(!reason.contains("collapsed"), "{reason}");
+    // Two steps on noise, two test examples.
+    let noise = |n: u32| {
+        let bit = |i: u32| i.wrapping_mul(2_654_435_761) >> 16 & 1;
+        (0..n)
+            .map(|row| {
+                format!(
+                    "{},{},{}\n",
+                    bit(3 * row),
+                    bit(3 * row + 1),
+                    bit(3 * row + 2)
+                )
+            })
+            .collect()
+    };
+    let (_, reason) = word("noise.csv", noise(200), &["--set", "train.epochs=1"]);
+    for part in ["no better than a model without a latent", "too short"] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+    let few = ["--set", "train.epochs=400", "--set", "data.validation=0.0"];
+    let (_, reason) = word("few.csv", noise(10), &few);
+    assert!(reason.contains("2 test examples are too few"), "{reason}");
+}

@@ -1,0 +1,73 @@
+//! A density from a closure: the short way for small models.
+//!
+//! ```
+//! use jensen_density::{Evaluator, Layout, Variable, from_fn};
+//!
+//! // x ~ N(3, 1), up to a constant.
+//! let target = from_fn(Layout::new(vec![Variable::real("x")]), |x, grad| {
+//!     grad[0] = 3.0 - x[0];
+//!     -0.5 * grad[0] * grad[0]
+//! });
+//! assert_eq!(Evaluator::new(&target).log_density(&[1.0]), -2.0);
+//! ```
+
+use crate::{Layout, LogDensity, Reject};
+
+/// A density whose value and gradient a closure computes; made by [`from_fn`].
+pub struct FromFn<F> {
+    layout: Layout,
+    f: F,
+}
+
+/// The density of a closure that gets a position `[d]`, writes the gradient `[d]` and returns the log
+/// density, nats. A value of minus infinity refuses the position, as everywhere; one that is not a number
+/// does too.
+pub fn from_fn<F>(layout: Layout, f: F) -> FromFn<F>
+where
+    F: Fn(&[f64], &mut [f64]) -> f64 + Sync,
+{
+    FromFn { layout, f }
+}
+
+impl<F> LogDensity for FromFn<F>
+where
+    F: Fn(&[f64], &mut [f64]) -> f64 + Sync,
+{
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn log_density_and_grad(
+        &self,
+        position: &[f64],
+        grad: &mut [f64],
+        _: &mut [f64],
+    ) -> Result<f64, Reject> {
+        Ok((self.f)(position, grad))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cause, Evaluator, Variable};
+
+    #[test]
+    fn what_a_closure_cannot_compute_is_refused() {
+        let layout = Layout::new(vec![Variable::real("x")]);
+        let target = from_fn(layout, |x, grad| {
+            grad[0] = 1.0 / x[0];
+            x[0].ln()
+        });
+        let mut evaluator = Evaluator::new(&target);
+        let mut grad = [0.0];
+        assert_eq!(evaluator.log_density_and_grad(&[1.0], &mut grad), Ok(0.0));
+        assert_eq!(grad, [1.0]);
+        let cause = |x: f64, evaluator: &mut Evaluator<'_>| {
+            let answer = evaluator.log_density_and_grad(&[x], &mut [0.0]);
+            answer.unwrap_err().cause
+        };
+        assert_eq!(cause(0.0, &mut evaluator), Cause::OutsideSupport);
+        assert_eq!(cause(-1.0, &mut evaluator), Cause::NotFiniteValue);
+    }
+}

@@ -1,0 +1,163 @@
+//! The facts for the referee: what a finished run and its data say about its model.
+
+use super::evaluate::first;
+use super::verdict::{Facts, Mean};
+use crate::error::{Error, Result};
+use crate::session::{Parts, newest_state};
+use jensen_nets::Params;
+use jensen_rng::Stream;
+use jensen_run::{Observer, Record, RunFolder, Split, file, read_metrics};
+use jensen_vae::metric::baseline::without_latent;
+use jensen_vae::metric::{self, Evaluation, Scores};
+use jensen_vae::model::Model;
+use jensen_vae::objective;
+use jensen_vae::recipe::Recipe;
+use jensen_vae::schedule::Schedule;
+
+/// Examples of a part whose bound the referee compares.
+const N_EXAMPLES: usize = 5000;
+
+/// Measures what the referee looks at beside `found`, the evaluation of the test part.
+///
+/// # Errors
+/// [`Error::Stopped`] on request.
+pub(super) fn facts(
+    recipe: &Recipe,
+    model: &Model,
+    params: &Params,
+    parts: &Parts,
+    run: &RunFolder,
+    found: &Evaluation,
+    observer: &mut dyn Observer,
+) -> Result<Facts> {
+    let stream = Stream::from_seed(recipe.train.seed).child("judge", 0);
+    let advance = &mut |_: Option<usize>| !observer.stop_requested();
+    let mut score = |feed: &_, name: &str| {
+        let stream = stream.child(name, 0);
+        metric::score(model, params, feed, 0, &stream, advance).ok_or(Error::Stopped)
+    };
+    let train = score(&first(&parts.train, N_EXAMPLES), "train")?;
+    let validation = parts
+        .validation
+        .as_ref()
+        .map(|feed| score(feed, "validation"));
+    let validation = validation.transpose()?;
+    let few = first(&parts.test, N_EXAMPLES);
+    let stream = stream.child("without_latent", 0);
+    let without = without_latent(model, params, &parts.train, &few, &stream, advance)
+        .ok_or(Error::Stopped)?;
+    let Scores {
+        neg_elbo,
+        reconstruction,
+        ..
+    } = &found.scores;
+    let costs = if asks_for_rate(recipe) {
+        neg_elbo
+    } else {
+        reconstruction
+    };
+    let gains: Vec<f64> = without.iter().zip(costs).map(|(a, b)| a - b).collect();
+    let [_, distortion, rate] = train.means();
+    let state = newest_state(run)?.map_or(serde_json::Value::Null, |(_, state)| state);
+    let patience = recipe.train.patience as u64;
+    let stopped_early = patience > 0 && state["epochs_without_gain"].as_u64() >= Some(patience);
+    let records = read_metrics(run.path(file::METRICS))?;
+    Ok(Facts {
+        active_units: found.active_units,
+        n_units: found.n_units,
+        is_constant: parts.train.examples().is_constant(),
+        train: Mean::of(&train.neg_elbo),
+        validation: validation.map(|scores| Mean::of(&scores.neg_elbo)),
+        test: Mean::of(neg_elbo),
+        scale: distortion.abs() + rate,
+        without_latent: Mean::of(&without).value,
+        gain: Mean::of(&gains),
+        last_fall: if stopped_early {
+            Some(0.0)
+        } else {
+            last_fall(&records)
+        },
+        n_rollbacks: state["n_rollbacks"].as_u64().unwrap_or(0),
+    })
+}
+
+/// Whether training, at its end, charges every nat of every latent's rate at least in full. Where it does
+/// not, as in a Wasserstein auto-encoder, the bound is not what was trained.
+fn asks_for_rate(recipe: &Recipe) -> bool {
+    let Some(rates) = recipe.objective.get(objective::RATE) else {
+        // The bound includes it.
+        return true;
+    };
+    rates.values().all(|table| {
+        let weight = table.get("weight").cloned();
+        let weight: Option<Schedule> = weight.and_then(|weight| weight.try_into().ok());
+        weight.is_some_and(|weight| weight.at(1.0) >= 1.0)
+    })
+}
+
+/// By how much the mean of -ELBO fell from the fourth to the last fifth of training, nats: of training
+/// examples, or of validation where too few lines are there.
+fn last_fall(records: &[Record]) -> Option<f64> {
+    let last = records.iter().map(|record| record.step).max()? as f64;
+    let mean = |split: Split, from: f64, to: f64, fewest: usize| {
+        let is_in = |record: &&Record| {
+            let done = record.step as f64 / last;
+            record.split == split && done > from && done <= to
+        };
+        let elbo = records
+            .iter()
+            .filter(is_in)
+            .filter_map(|record| record.get("elbo"));
+        let elbo: Vec<f64> = elbo.filter(|elbo| elbo.is_finite()).collect();
+        (elbo.len() >= fewest).then(|| elbo.iter().sum::<f64>() / elbo.len() as f64)
+    };
+    // Validation looks at the same examples each time, but at few.
+    [(Split::Train, 2), (Split::Validation, 3)]
+        .into_iter()
+        .find_map(|(split, fewest)| {
+            Some(mean(split, 0.8, 1.0, fewest)? - mean(split, 0.6, 0.8, fewest)?)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(split: Split, n: u64) -> Vec<Record> {
+        let record = |i: u64| Record {
+            step: 100 * i,
+            epoch: i,
+            split,
+            elapsed_s: 0.0,
+            metrics: vec![("elbo".to_owned(), i as f64)],
+        };
+        (1..=n).map(record).collect()
+    }
+
+    #[test]
+    fn the_last_two_fifths_are_compared() {
+        // 7 and 8 of 10 with 9 and 10.
+        assert_eq!(last_fall(&records(Split::Train, 10)), Some(2.0));
+        assert_eq!(last_fall(&records(Split::Train, 5)), None);
+        assert_eq!(last_fall(&records(Split::Validation, 10)), None);
+        assert_eq!(last_fall(&records(Split::Validation, 15)), Some(3.0));
+        assert_eq!(last_fall(&[]), None);
+    }
+
+    #[test]
+    fn training_asks_for_the_rate_or_not() {
+        for (pair, asks) in [
+            ("objective.rate.z.weight=1", true),
+            ("objective.rate.z.weight=4.0", true),
+            ("objective.rate.z.weight=0.0", false),
+            (
+                "objective.rate.z.weight={ kind = 'linear', from = 0.0, to = 1.0, until = 0.5 }",
+                true,
+            ),
+            ("bound.kind=importance", true),
+        ] {
+            let recipe = Recipe::parse("", "test", &[pair.to_owned()]).unwrap();
+            assert_eq!(asks_for_rate(&recipe), asks, "{pair}");
+        }
+    }
+}
