@@ -19,6 +19,7 @@ use crate::referee::{Check, Report, Sense, judge_importance};
 use jensen_density::LogDensity;
 use jensen_posterior::Approximation;
 use jensen_posterior::evidence::Estimate;
+use jensen_posterior::psis::threshold;
 use jensen_rng::Stream;
 
 /// Paths that join the answer in each of the two samples.
@@ -88,8 +89,8 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
                 "k_hat",
                 f64::INFINITY,
                 Sense::AtMost,
-                SHIFT,
-                SHIFT_FAR,
+                threshold(N_DRAWS),
+                1.0,
             )],
             log_evidence: None,
             n_gradients,

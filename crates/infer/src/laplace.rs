@@ -150,7 +150,7 @@ fn covariance_factor(precision: &Mat<f64>) -> Option<Scale> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{Quadratic, Rosenbrock};
+    use crate::targets::{Quadratic, rosenbrock};
     use jensen_density::{Layout, Reject};
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn curvature_by_hand() {
         // At (1, 1) the Hessian of -ln p is [[802, -400], [-400, 200]], with inverse [[1/2, 1], [1, 2.005]].
-        let (q, _) = laplace(&Rosenbrock::new(), &[0.0, 0.0]).unwrap();
+        let (q, _) = laplace(&rosenbrock(), &[0.0, 0.0]).unwrap();
         let variances = q.scale.variances();
         assert!((variances[0] - 0.5).abs() < 1e-4, "{variances:?}");
         assert!((variances[1] - 2.005).abs() < 4e-4, "{variances:?}");

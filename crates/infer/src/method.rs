@@ -59,7 +59,7 @@ use crate::referee::drift::moments;
 use crate::referee::{Check, Report, Sense, Verdict, drift, judge_chains, stein};
 use crate::svgd::{Svgd, SvgdInfo};
 use crate::vi::{self, Advi, AdviPhase, AdviStop, Bam};
-use crate::{InferError, starts};
+use crate::{Algorithm, InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::evidence::{self, Estimate};
 use jensen_posterior::{Approximation, Draws, Gaussian, Psis, Scale};
@@ -443,6 +443,34 @@ impl Fit<'_> {
         }
     }
 
+    /// The last state of an algorithm, run for a restart.
+    fn iterate<A: Algorithm>(
+        &self,
+        algorithm: &A,
+        restart: u64,
+        start: &[f64],
+        n_steps: u64,
+        observer: &mut dyn Observer,
+        mut each: impl FnMut(&A::State, A::Info) -> Flow,
+    ) -> Result<A::State, InferError> {
+        let stream = self.stream.child("method", restart);
+        let each = |_, state: &A::State, info| each(state, info);
+        let driven = drive(
+            algorithm,
+            self.target,
+            start,
+            n_steps,
+            &stream,
+            None,
+            observer,
+            each,
+        )?;
+        match driven.stopped {
+            true => Err(InferError::Stopped),
+            false => Ok(driven.state),
+        }
+    }
+
     fn climb(&self, ladder: &Ladder, observer: &mut dyn Observer) -> Result<Fitted, InferError> {
         let answer = ladder::fit(
             self.target,
@@ -504,29 +532,16 @@ impl Fit<'_> {
         let start = self.start(0)?;
         // The trials of step sizes come on top.
         let n_steps = self.options.max_steps.saturating_mul(2);
-        let stream = self.stream.child("method", 0);
-        let driven = drive(
-            advi,
-            self.target,
-            &start,
-            n_steps,
-            &stream,
-            None,
-            observer,
-            |_, state, info| {
-                n_gradients += info.n_gradients;
-                match state.phase {
-                    AdviPhase::Stopped(why) => {
-                        stop = Some(why);
-                        Flow::Done
-                    }
-                    _ => Flow::Continue,
+        let state = self.iterate(advi, 0, &start, n_steps, observer, |state, info| {
+            n_gradients += info.n_gradients;
+            match state.phase {
+                AdviPhase::Stopped(why) => {
+                    stop = Some(why);
+                    Flow::Done
                 }
-            },
-        )?;
-        if driven.stopped {
-            return Err(InferError::Stopped);
-        }
+                _ => Flow::Continue,
+            }
+        })?;
         if matches!(stop, Some(AdviStop::NoStepSize | AdviStop::Refused)) {
             return Err(InferError::Failed {
                 method: self.name,
@@ -535,29 +550,16 @@ impl Fit<'_> {
         }
         // The start is one gradient and an estimate of the ELBO.
         let n_gradients = n_gradients + 1 + advi.n_elbo_draws as u64;
-        self.approximated(advi.approximation(&driven.state.params), n_gradients)
+        self.approximated(advi.approximation(&state.params), n_gradients)
     }
 
     fn bam(&self, bam: &Bam, observer: &mut dyn Observer) -> Result<Fitted, InferError> {
         let start = self.start(0)?;
         let n_steps = self.options.max_steps.min(N_SETTLE);
-        let stream = self.stream.child("method", 0);
-        let go_on = |_, _: &_, _| Flow::Continue;
-        let driven = drive(
-            bam,
-            self.target,
-            &start,
-            n_steps,
-            &stream,
-            None,
-            observer,
-            go_on,
-        )?;
-        if driven.stopped {
-            return Err(InferError::Stopped);
-        }
+        let go_on = |_: &_, _| Flow::Continue;
+        let state = self.iterate(bam, 0, &start, n_steps, observer, go_on)?;
         let n_gradients = 1 + n_steps * bam.n_draws as u64;
-        self.approximated(Box::new(driven.state.gaussian()), n_gradients)
+        self.approximated(Box::new(state.gaussian()), n_gradients)
     }
 
     /// The answer of an approximation: its own draws, confirmed by weights.
@@ -615,28 +617,15 @@ impl Fit<'_> {
         let mut clouds = Vec::new();
         for cloud in 0..2 {
             let start = self.start(cloud)?;
-            let stream = self.stream.child("method", cloud);
-            let count = |_, _: &_, info: SvgdInfo| {
+            let count = |_: &_, info: SvgdInfo| {
                 n_gradients += info.n_gradients;
                 Flow::Continue
             };
-            let driven = drive(
-                svgd,
-                self.target,
-                &start,
-                n_steps,
-                &stream,
-                None,
-                observer,
-                count,
-            )?;
-            if driven.stopped {
-                return Err(InferError::Stopped);
-            }
-            n_gradients += driven.state.n_gradients_start;
-            let (_, mean, sd) = self.values(driven.state.particles.clone());
+            let state = self.iterate(svgd, cloud, &start, n_steps, observer, count)?;
+            n_gradients += state.n_gradients_start;
+            let (_, mean, sd) = self.values(state.particles.clone());
             clouds.push((mean, sd));
-            positions.extend(driven.state.particles);
+            positions.extend(state.particles);
         }
         let (draws, mean, sd) = self.values(positions.clone());
         let rows: Vec<&[f64]> = positions.chunks_exact(d).collect();

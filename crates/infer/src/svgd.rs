@@ -19,7 +19,7 @@
 //! Here phi is divided by the root of a running mean of its squares, and the steps shrink as
 //! (1 + t / 100)^-1/2, which ends the jitter that a constant step leaves.
 
-use crate::mcmc::check::positive;
+use crate::check::positive;
 use crate::optimize::Place;
 use crate::pathfinder::{Pathfinder, pathfinder};
 use crate::referee::drift::moments;
@@ -323,8 +323,8 @@ fn square_distance(x: &[f64], y: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::drive::{Flow, Keep, drive};
-    use crate::mcmc::laws::{self, Target};
-    use crate::targets::Quadratic;
+    use crate::mcmc::laws;
+    use crate::targets::{Quadratic, Target};
     use jensen_run::{Checkpoints, RunFolder, Silent};
 
     fn settled(svgd: &Svgd, target: &dyn LogDensity, start: &[f64], n_steps: u64) -> SvgdState {

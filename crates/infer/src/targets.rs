@@ -1,6 +1,6 @@
 //! Small densities with known modes, for the unit tests of this crate.
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
+use jensen_density::{Cause, Layout, LogDensity, Reject, Variable};
 
 /// Independent Gaussians: mean and standard deviation of each coordinate.
 pub(crate) struct Quadratic {
@@ -40,31 +40,41 @@ impl LogDensity for Quadratic {
     }
 }
 
-/// -((1 - x)^2 + 100 (y - x^2)^2): a curved valley with its top at (1, 1).
-pub(crate) struct Rosenbrock(Layout);
+/// A density written as a function of position and gradient.
+pub(crate) struct Target<F>(Layout, F);
 
-impl Rosenbrock {
-    pub(crate) fn new() -> Self {
-        Self(Layout::new(vec![Variable::new("x", &[2])]))
+impl<F: Fn(&[f64], &mut [f64]) -> f64 + Sync> Target<F> {
+    pub(crate) fn new(d: usize, f: F) -> Self {
+        Self(Layout::new(vec![Variable::new("x", &[d])]), f)
     }
 }
 
-impl LogDensity for Rosenbrock {
+impl<F: Fn(&[f64], &mut [f64]) -> f64 + Sync> LogDensity for Target<F> {
     fn layout(&self) -> &Layout {
         &self.0
     }
 
     fn log_density_and_grad(
         &self,
-        p: &[f64],
+        position: &[f64],
         grad: &mut [f64],
         _: &mut [f64],
     ) -> Result<f64, Reject> {
+        match (self.1)(position, grad) {
+            f64::NEG_INFINITY => Err(Reject::at("here", Cause::OutsideSupport)),
+            value => Ok(value),
+        }
+    }
+}
+
+/// -((1 - x)^2 + 100 (y - x^2)^2): a curved valley with its top at (1, 1).
+pub(crate) fn rosenbrock() -> impl LogDensity {
+    Target::new(2, |p: &[f64], grad: &mut [f64]| {
         let (u, v) = (1.0 - p[0], p[1] - p[0] * p[0]);
         grad[0] = 2.0 * u + 400.0 * v * p[0];
         grad[1] = -200.0 * v;
-        Ok(-u * u - 100.0 * v * v)
-    }
+        -u * u - 100.0 * v * v
+    })
 }
 
 /// Two Gaussians with mean 1, variance 1 and a correlation; it has its own Hessian products.

@@ -6,7 +6,7 @@
 //! and nothing exceeds the largest raw weight. [vehtari-2024]; r is the relative efficiency
 //! of draws that come from a chain.
 //!
-//! Reading: k-hat below [`threshold`] means that the error falls nearly as 1/sqrt(S); above 0.7 no
+//! Reading ([vehtari-2024], Sect. 3.2.4): k-hat below [`threshold`] means that the error falls nearly as 1/sqrt(S); above 0.7 no
 //! feasible S helps; above 1 the mean itself need not exist.
 //! Cost O(S ln S + M^1.5).
 
@@ -20,7 +20,7 @@ const MIN_TAIL: usize = 5;
 /// Weights whose tail spreads by less than this, relative to the cutoff, differ by rounding of log
 /// densities only.
 const EQUAL_WEIGHTS: f64 = 1e-10;
-/// The largest shape at which smoothing is worth having for any number of draws ([vehtari-2024]).
+/// The largest shape at which smoothing is worth having for any number of draws ([vehtari-2024], Sect. 3.2.4).
 const LARGEST_SHAPE: f64 = 0.7;
 
 /// Smoothed weights and the shape of their tail.
@@ -143,7 +143,7 @@ fn tail_length(n_draws: usize, relative_efficiency: f64) -> usize {
     (0.2 * s).min(3.0 * (s / relative_efficiency).sqrt()).ceil() as usize
 }
 
-/// The shape up to which s draws suffice: min(1 - 1 / log10 s, 0.7) ([vehtari-2024]).
+/// The shape up to which s draws suffice: min(1 - 1 / log10 s, 0.7) ([vehtari-2024], eq. 13).
 pub fn threshold(n_draws: usize) -> f64 {
     (1.0 - 1.0 / (n_draws as f64).log10()).min(LARGEST_SHAPE)
 }

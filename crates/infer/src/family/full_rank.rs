@@ -1,6 +1,6 @@
 //! Gaussians with any covariance: q(z) = N(z; m, S S^T), S lower triangular; z = m + S e.
 //!
-//! The full-rank family of [kucukelbir-2017], lambda = (m `[d]`, ln S_ii `[d]`, S below the diagonal). With
+//! The full-rank family of [kucukelbir-2017], Sect. 2.4, lambda = (m `[d]`, ln S_ii `[d]`, S below the diagonal). With
 //! u = S^-1 (z - m) and a = S^-T u:
 //!
 //! - ln q = -d/2 ln 2 pi - ln det S - u^T u / 2, by z: -a, by m: a, by S: a u^T - S^-T

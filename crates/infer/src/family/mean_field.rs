@@ -1,6 +1,6 @@
 //! Independent Gaussians: q(z) = prod_i N(z_i; m_i, s_i^2), lambda = (m, w) with s = exp(w).
 //!
-//! The mean-field family of [kucukelbir-2017]. Entropy d/2 ln(2 pi e) + sum w. Fisher information
+//! The mean-field family of [kucukelbir-2017], Sect. 2.4. Entropy d/2 ln(2 pi e) + sum w. Fisher information
 //! diag(1/s^2, 2), so that J = diag(s, 1/sqrt 2) exactly. Cost O(d) a draw.
 
 use super::{Family, Product};

@@ -18,9 +18,9 @@
 //! `always` is set: what remains is an ordinary Markov chain. With `always` the draws are right in the limit
 //! only.
 
-use super::check::enough_warmup;
-use super::metropolis::{best_acceptance, rate};
+use super::metropolis::{accept, best_acceptance, rate};
 use super::{Kernel, Transition};
+use crate::check::enough_warmup;
 use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
@@ -102,24 +102,13 @@ impl Algorithm for AdaptiveMetropolis {
                 x + row.iter().zip(&noise).map(|(l, e)| l * e).sum::<f64>()
             })
             .collect();
-        let log_density = evaluator.log_density(&proposal);
-        let accept_prob = (log_density - state.log_density).exp().min(1.0);
-        if stream.uniform() < accept_prob {
-            state.position = proposal;
-            state.log_density = log_density;
-        }
+        let (position, log_density) = (&mut state.position, &mut state.log_density);
+        let accept_prob = accept(evaluator, position, log_density, proposal, &mut stream);
         state.step += 1;
         if self.always || state.step <= self.n_warmup {
             adapt(state, accept_prob);
         }
-        Transition {
-            log_density: state.log_density,
-            accept_prob,
-            step_size: used,
-            n_gradients: 1,
-            energy: -state.log_density,
-            ..Transition::default()
-        }
+        Transition::without_momentum(state.log_density, accept_prob, used, 1)
     }
 }
 

@@ -8,10 +8,10 @@
 //!
 //! Use it where a model is conjugate in parts.
 
-use super::check::enough_warmup;
-use super::metropolis::{best_acceptance, rate};
+use super::metropolis::{accept, best_acceptance, rate};
 use super::slice::{learn_width, move_coordinate};
 use super::{Divergence, Kernel, Transition};
+use crate::check::enough_warmup;
 use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, Reject};
@@ -248,13 +248,8 @@ fn walk(
         .map(|&i| state.position[i] + scale * stream.normal())
         .collect();
     let proposal = with(&state.position, block, &values);
-    let log_density = evaluator.log_density(&proposal);
-    let accept_prob = (log_density - state.log_density).exp().min(1.0);
-    if stream.uniform() < accept_prob {
-        state.position = proposal;
-        state.log_density = log_density;
-    }
-    accept_prob
+    let (position, log_density) = (&mut state.position, &mut state.log_density);
+    accept(evaluator, position, log_density, proposal, stream)
 }
 
 /// The position with other values in a block.
@@ -268,8 +263,9 @@ fn with(position: &[f64], block: &Block<'_>, values: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::laws::{Target, estimate};
+    use super::super::laws::estimate;
     use super::*;
+    use crate::targets::Target;
     use jensen_posterior::Draws;
 
     /// m ~ N(0, 1), s ~ N(0, 1/4), b ~ N(0, 1), y_i ~ N(m + b, e^(2 s)) for two observations; draws of

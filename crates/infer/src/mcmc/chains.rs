@@ -5,8 +5,8 @@
 //! attempt at a starting position, child `step`, t for step t. So a chain that is interrupted and continued
 //! gives the bits of an unbroken one.
 
-use super::check::{at_least_one, positive};
 use super::{ChainCost, Diverged, Kernel, SAMPLER_COLUMNS, Sampled, Transition};
+use crate::check::{at_least_one, positive};
 use crate::drive::{Keep, newest_checkpoint, unreadable};
 use crate::identity::Identity;
 use crate::optimize::Place;

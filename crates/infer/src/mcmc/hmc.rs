@@ -8,10 +8,10 @@
 //!
 //! Use it where the length of trajectories should be fixed; else [`nuts`](super::nuts) finds it.
 
-use super::check::{at_least_one, enough_warmup, positive, probability};
 use super::dual_averaging::DualAveraging;
 use super::windows::Windows;
 use super::{Divergence, Kernel, Transition};
+use crate::check::{at_least_one, enough_warmup, positive, probability};
 use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
@@ -257,9 +257,10 @@ fn reasonable_step(
 
 #[cfg(test)]
 mod tests {
-    use super::super::laws::{self, Target};
+    use super::super::laws;
     use super::super::{ChainOptions, Starts, sample_chains};
     use super::*;
+    use crate::targets::Target;
     use jensen_run::Silent;
 
     /// A standard normal by hand: e = 1, from (0, 1) to (1, 1/2), so H is 1/2 before and 5/8 after.

@@ -6,38 +6,12 @@ use super::{
 };
 use crate::InferError;
 use crate::drive::{Driven, Flow, Keep, drive};
-use jensen_density::{Cause, Evaluator, Layout, LogDensity, Reject, Variable};
+use crate::targets::Target;
+use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
 use jensen_rng::Stream;
 use jensen_run::{Checkpoints, Event, Observer, RunFolder, Silent};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A density written as a function of position and gradient.
-pub(crate) struct Target<F>(Layout, F);
-
-impl<F: Fn(&[f64], &mut [f64]) -> f64 + Sync> Target<F> {
-    pub(crate) fn new(d: usize, f: F) -> Self {
-        Self(Layout::new(vec![Variable::new("x", &[d])]), f)
-    }
-}
-
-impl<F: Fn(&[f64], &mut [f64]) -> f64 + Sync> LogDensity for Target<F> {
-    fn layout(&self) -> &Layout {
-        &self.0
-    }
-
-    fn log_density_and_grad(
-        &self,
-        position: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        match (self.1)(position, grad) {
-            f64::NEG_INFINITY => Err(Reject::at("here", Cause::OutsideSupport)),
-            value => Ok(value),
-        }
-    }
-}
 
 /// A target, and E x_i, E x_i^2 for every coordinate.
 pub(crate) struct Known {

@@ -8,8 +8,8 @@
 //! Use it for teaching and comparison; [`AdaptiveMetropolis`](super::AdaptiveMetropolis) also learns the
 //! shape.
 
-use super::check::{enough_warmup, positive};
 use super::{Kernel, Transition};
+use crate::check::{enough_warmup, positive};
 use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
@@ -94,25 +94,14 @@ impl Algorithm for Metropolis {
         let proposal: Vec<f64> = (state.position.iter())
             .map(|x| x + used * stream.normal())
             .collect();
-        let log_density = evaluator.log_density(&proposal);
-        let accept_prob = (log_density - state.log_density).exp().min(1.0);
-        if stream.uniform() < accept_prob {
-            state.position = proposal;
-            state.log_density = log_density;
-        }
+        let (position, log_density) = (&mut state.position, &mut state.log_density);
+        let accept_prob = accept(evaluator, position, log_density, proposal, &mut stream);
         state.step += 1;
         if state.step <= self.n_warmup && self.scale == ProposalScale::Adapted {
             let target = best_acceptance(state.position.len());
             state.scale *= (rate(state.step) * (accept_prob - target)).exp();
         }
-        Transition {
-            log_density: state.log_density,
-            accept_prob,
-            step_size: used,
-            n_gradients: 1,
-            energy: -state.log_density,
-            ..Transition::default()
-        }
+        Transition::without_momentum(state.log_density, accept_prob, used, 1)
     }
 }
 
@@ -128,6 +117,23 @@ impl Kernel for Metropolis {
     fn position<'s>(&self, state: &'s MetropolisState) -> &'s [f64] {
         &state.position
     }
+}
+
+/// Moves to a proposal of a symmetric law with the probability min(1, p(z') / p(z)), which is returned.
+pub(super) fn accept(
+    evaluator: &mut Evaluator<'_>,
+    position: &mut Vec<f64>,
+    log_density: &mut f64,
+    proposal: Vec<f64>,
+    stream: &mut Stream,
+) -> f64 {
+    let proposed = evaluator.log_density(&proposal);
+    let accept_prob = (proposed - *log_density).exp().min(1.0);
+    if stream.uniform() < accept_prob {
+        *position = proposal;
+        *log_density = proposed;
+    }
+    accept_prob
 }
 
 /// The acceptance probability of the best random walk ([roberts-1997]).

@@ -44,7 +44,6 @@
 mod adaptive_metropolis;
 mod blocks;
 mod chains;
-pub(crate) mod check;
 mod dual_averaging;
 mod hmc;
 #[cfg(test)]
@@ -178,6 +177,23 @@ pub const SAMPLER_COLUMNS: [&str; 7] = [
 ];
 
 impl Transition {
+    /// Of a sampler without momentum, whose energy is minus the log density.
+    fn without_momentum(
+        log_density: f64,
+        accept_prob: f64,
+        step_size: f64,
+        n_gradients: u64,
+    ) -> Self {
+        Self {
+            log_density,
+            accept_prob,
+            step_size,
+            n_gradients,
+            energy: -log_density,
+            ..Self::default()
+        }
+    }
+
     /// The values of [`SAMPLER_COLUMNS`].
     fn columns(&self) -> [f64; 7] {
         [

@@ -20,9 +20,9 @@
 //! of an unbroken run, at the price of the steps done twice.
 
 use super::chains::{Desk, Job, Record};
-use super::check::{at_least_one, enough_warmup, positive, probability};
 use super::{ChainOptions, Divergence, Sampled, Transition};
 use crate::InferError;
+use crate::check::{at_least_one, enough_warmup, positive, probability};
 use crate::drive::Keep;
 use jensen_density::{Evaluator, LogDensity, Reject};
 use jensen_rng::Stream;
@@ -312,8 +312,9 @@ impl CpuLogpFunc for Density<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::super::Starts;
-    use super::super::laws::{self, Target, check_recovery, estimate};
+    use super::super::laws::{self, check_recovery, estimate};
     use super::*;
+    use crate::targets::Target;
     use jensen_density::{Layout, Variable};
     use jensen_run::{Checkpoints, RunFolder, Silent};
     use std::sync::atomic::{AtomicU64, Ordering};

@@ -8,8 +8,8 @@
 //!
 //! Use it without gradients, for few coordinates that are not strongly correlated.
 
-use super::check::{enough_warmup, positive};
 use super::{Kernel, Transition};
+use crate::check::{enough_warmup, positive};
 use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use jensen_density::Evaluator;
@@ -89,14 +89,8 @@ impl Algorithm for Slice {
                 learn_width(&mut state.widths[i], moved, state.step);
             }
         }
-        Transition {
-            log_density: state.log_density,
-            accept_prob: 1.0,
-            step_size: mean_width,
-            n_gradients: evaluator.n_gradients() - before,
-            energy: -state.log_density,
-            ..Transition::default()
-        }
+        let n_gradients = evaluator.n_gradients() - before;
+        Transition::without_momentum(state.log_density, 1.0, mean_width, n_gradients)
     }
 }
 

@@ -160,7 +160,7 @@ impl Algorithm for Adam {
 mod tests {
     use super::*;
     use crate::optimize::maximize;
-    use crate::targets::{Quadratic, Rosenbrock};
+    use crate::targets::{Quadratic, rosenbrock};
 
     #[test]
     fn it_comes_within_its_rate_of_the_mode() {
@@ -189,7 +189,7 @@ mod tests {
                 assert!((x - mean).abs() < 1e-3 * sd, "{sd}: {found:?}");
             }
         }
-        let found = maximize(&Adam::default(), &Rosenbrock::new(), &[-1.2, 1.0], 20_000).unwrap();
+        let found = maximize(&Adam::default(), &rosenbrock(), &[-1.2, 1.0], 20_000).unwrap();
         assert!((found.place.position[1] - 1.0).abs() < 0.05, "{found:?}");
     }
 

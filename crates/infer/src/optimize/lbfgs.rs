@@ -140,7 +140,7 @@ fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::optimize::{Stop, maximize};
-    use crate::targets::{Quadratic, Rosenbrock};
+    use crate::targets::{Quadratic, rosenbrock};
 
     #[test]
     fn the_mode_of_a_badly_scaled_gaussian() {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_curved_valley() {
-        let found = maximize(&Lbfgs::default(), &Rosenbrock::new(), &[-1.2, 1.0], 500).unwrap();
+        let found = maximize(&Lbfgs::default(), &rosenbrock(), &[-1.2, 1.0], 500).unwrap();
         assert_eq!(found.stop, Stop::Converged);
         assert!((found.place.position[0] - 1.0).abs() < 1e-3, "{found:?}");
         assert!(found.n_gradients < 100, "{}", found.n_gradients);

@@ -89,7 +89,7 @@ fn direction(evaluator: &mut Evaluator<'_>, place: &Place) -> Option<Vec<f64>> {
 mod tests {
     use super::*;
     use crate::optimize::{Stop, maximize};
-    use crate::targets::{Quadratic, Rosenbrock};
+    use crate::targets::{Quadratic, rosenbrock};
 
     #[test]
     fn one_step_solves_a_gaussian_of_any_scale() {
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn convergence_in_a_curved_valley_is_quadratic() {
-        let found = maximize(&Newton, &Rosenbrock::new(), &[-1.2, 1.0], 100).unwrap();
+        let found = maximize(&Newton, &rosenbrock(), &[-1.2, 1.0], 100).unwrap();
         assert_eq!(found.stop, Stop::Converged);
         assert!(found.n_steps < 40, "{found:?}");
         assert!((found.place.position[1] - 1.0).abs() < 1e-5, "{found:?}");

@@ -177,7 +177,7 @@ fn to_boundary(u: &[f64], p: &[f64], radius: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::optimize::{Stop, maximize};
-    use crate::targets::{Quadratic, Rosenbrock};
+    use crate::targets::{Quadratic, rosenbrock};
 
     #[test]
     fn gaussians_and_valleys() {
@@ -193,13 +193,7 @@ mod tests {
         {
             assert!((x - mean).abs() < 1e-4 * sd, "{found:?}");
         }
-        let found = maximize(
-            &TrustRegion::default(),
-            &Rosenbrock::new(),
-            &[-1.2, 1.0],
-            200,
-        )
-        .unwrap();
+        let found = maximize(&TrustRegion::default(), &rosenbrock(), &[-1.2, 1.0], 200).unwrap();
         assert_eq!(found.stop, Stop::Converged);
         assert!((found.place.position[1] - 1.0).abs() < 1e-3, "{found:?}");
     }

@@ -190,7 +190,7 @@ fn candidate(state: &State, diagonal: &mut [f64]) -> Option<Candidate> {
     })
 }
 
-/// The diagonal of the inverse Hessian after a pair ([zhang-2022], eq. in Alg. 3; [gilbert-1989]).
+/// The diagonal of the inverse Hessian after a pair ([zhang-2022], Alg. 3; [gilbert-1989], eq. 4.9).
 fn update_diagonal(diagonal: &mut [f64], s: &[f64], y: &[f64]) {
     let a: f64 = y.iter().zip(diagonal.iter()).map(|(y, d)| y * y * d).sum();
     let b = dot(y, s);

@@ -18,7 +18,7 @@
 //! plain diagonal of any sign, with ln |L_ii| in the entropy; a refused draw is drawn again, up to ten times.
 
 use super::batch::row;
-use super::step_size::positive;
+use crate::check::{at_least_one, positive};
 use crate::family::{Family, MeanField};
 use crate::optimize::Place;
 use crate::{Algorithm, InferError};
@@ -143,10 +143,10 @@ impl Algorithm for Advi {
         stream: &Stream,
     ) -> Result<AdviState, InferError> {
         positive("tolerance", self.tolerance)?;
-        positive("n_draws", self.n_draws as f64)?;
-        positive("n_elbo_draws", self.n_elbo_draws as f64)?;
-        positive("n_trial", self.n_trial as f64)?;
-        positive("every", self.every as f64)?;
+        at_least_one("n_draws", self.n_draws as u64)?;
+        at_least_one("n_elbo_draws", self.n_elbo_draws as u64)?;
+        at_least_one("n_trial", self.n_trial)?;
+        at_least_one("every", self.every)?;
         Place::start(evaluator, position)?;
         let d = position.len();
         let mut params = position.to_vec();

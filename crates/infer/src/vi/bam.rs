@@ -14,7 +14,7 @@
 //! cost O(d^3) a step. Where the family is wrong it fits scores, not mass.
 
 use super::batch::row;
-use super::step_size::positive;
+use crate::check::positive;
 use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use faer::{Mat, Side};

@@ -2,8 +2,9 @@
 //!
 //! lambda_{t+1} = lambda_t + J u_t, u_t the step that the rule makes of J^T g_t, g_t an unbiased estimate of
 //! the gradient of the objective from M draws, J the local coordinates of the family (`family/mod.rs`). The
-//! answer is the averaged iterate. [hoffman-2013], [ranganath-2014], [kucukelbir-2017] with the amendments of
-//! [dhaka-2020]: averaged iterates and a stop rule that does not look at a noisy bound.
+//! answer is the averaged iterate. [ranganath-2014], Algorithm 1, and [kucukelbir-2017], Algorithm 1, with natural
+//! gradients as in [hoffman-2013] and the amendments of [dhaka-2020]: averaged iterates and a stop rule that does
+//! not look at a noisy bound.
 //!
 //! **Stop rule.** Let x_c be the averaged iterate at check c; checks lie at steps that grow by a factor of 1.5.
 //! The gain L(x_c) - L(x_{c-1}), and the gain ahead L(x_c + 5 (x_c - x_{c-1})) - L(x_c), are estimated from draws
@@ -20,8 +21,9 @@
 //! at most half as much again, or one batch of `n_check` pairs each.
 
 use super::estimator::{Estimator, Problem, Reparameterization};
-use super::step_size::{Adam, Averaging, RobbinsMonro, StepRule, StepState, positive};
+use super::step_size::{Adam, Averaging, RobbinsMonro, StepRule, StepState};
 use super::{Batch, Objective};
+use crate::check::positive;
 use crate::dense::norm;
 use crate::family::Family;
 use crate::optimize::Place;
@@ -241,7 +243,7 @@ impl Algorithm for Sgvi<'_> {
             factored: self.factored,
             baseline: state.baseline,
         };
-        let gradients = self.estimator.gradients(problem, &batch);
+        let gradients = self.estimator.try_gradients(problem, &batch);
         let (mut n_rejected, mut reject) = (batch.n_rejected, batch.reject);
         let gradients = gradients.unwrap_or_else(|refused| {
             // Factors that refuse what their density accepts spoil the whole step.

@@ -61,7 +61,7 @@ fn gradients_on(
         factored: Some(target as &dyn Factored),
         baseline: Some(-1.0),
     };
-    estimator.gradients(problem, &batch).unwrap()
+    estimator.try_gradients(problem, &batch).unwrap()
 }
 
 /// The trace of the covariance of one row.

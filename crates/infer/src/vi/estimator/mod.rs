@@ -41,11 +41,17 @@ pub struct Problem<'a> {
 }
 
 impl Estimator {
+    /// Estimates `[G, n_params]` from the G full groups of the batch; none at all where
+    /// [`Estimator::try_gradients`] refuses.
+    pub fn gradients(&self, problem: Problem<'_>, batch: &Batch) -> Vec<f64> {
+        self.try_gradients(problem, batch).unwrap_or_default()
+    }
+
     /// Estimates `[G, n_params]` from the G full groups of the batch.
     ///
     /// # Errors
     /// [`Reject`] where the factors refuse a position that the density accepts.
-    pub fn gradients(&self, problem: Problem<'_>, batch: &Batch) -> Result<Vec<f64>, Reject> {
+    pub fn try_gradients(&self, problem: Problem<'_>, batch: &Batch) -> Result<Vec<f64>, Reject> {
         match self {
             Self::Score(score) => score.gradients(problem, batch),
             Self::Reparameterization(path) => Ok(path.gradients(problem, batch)),

@@ -4,16 +4,16 @@
 //! doubly reparameterized gradient, whose signal does not drown in noise as K grows, weights the path of
 //! draw k by v_k^2, [tucker-2019], equation (8).
 
-use super::softmax;
+use jensen_special::logspace::{log_sum_exp, softmax};
 
 /// L of one group.
 pub(super) fn value(ln_w: &[f64]) -> f64 {
-    softmax(1.0, ln_w, &mut vec![0.0; ln_w.len()])
+    log_sum_exp(ln_w) - (ln_w.len() as f64).ln()
 }
 
 /// v_k = w_k / sum w.
 pub(super) fn weights(ln_w: &[f64], v: &mut [f64]) {
-    softmax(1.0, ln_w, v);
+    softmax(ln_w, v);
 }
 
 /// a_k = v_k^2.

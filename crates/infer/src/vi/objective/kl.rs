@@ -1,6 +1,6 @@
 //! KL(q || p): the ELBO, L = ln w of a single draw, in mean log evidence - KL(q || p).
 //!
-//! It seeks a member of the family that lies within the target. Standard; [kucukelbir-2017].
+//! It seeks a member of the family that lies within the target. [ranganath-2014], equation (1).
 
 /// L of one draw.
 pub(super) fn value(ln_w: &[f64]) -> f64 {

@@ -100,22 +100,6 @@ impl Objective {
     }
 }
 
-/// Writes the softmax of `scale` times `x` and returns its ln sum exp - ln K.
-fn softmax(scale: f64, x: &[f64], out: &mut [f64]) -> f64 {
-    let top = x
-        .iter()
-        .map(|x| scale * x)
-        .fold(f64::NEG_INFINITY, f64::max);
-    for (o, x) in out.iter_mut().zip(x) {
-        *o = (scale * x - top).exp();
-    }
-    let sum: f64 = out.iter().sum();
-    for o in out.iter_mut() {
-        *o /= sum;
-    }
-    top + (sum / x.len() as f64).ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,9 @@
 //! for their start at zero and rate_t = rate (1 + t / delay)^-1/2. For families whose local coordinates are not
 //! those of the Fisher information, as the weights of a flow.
 
-use super::{StepState, positive};
+use super::StepState;
 use crate::InferError;
+use crate::check::positive;
 
 /// Adam with a falling rate.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -97,18 +97,6 @@ impl StepRule {
     }
 }
 
-/// The error for an option that has to be a positive number and is not.
-pub(crate) fn positive(option: &'static str, value: f64) -> Result<(), InferError> {
-    match value.is_finite() && value > 0.0 {
-        true => Ok(()),
-        false => Err(InferError::Option {
-            option,
-            expected: "a finite number above 0".to_owned(),
-            found: value.to_string(),
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

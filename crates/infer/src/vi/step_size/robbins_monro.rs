@@ -4,8 +4,9 @@
 //! power below one is best ([polyak-1992]). In local coordinates the Hessian of the bound of a matched
 //! Gaussian is the identity, so that first = 1 would be Newton's step without noise.
 
-use super::{StepState, positive};
+use super::StepState;
 use crate::InferError;
+use crate::check::positive;
 
 /// A falling schedule.
 #[derive(Clone, Copy, Debug, PartialEq)]

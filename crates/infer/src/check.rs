@@ -1,4 +1,4 @@
-//! Checks of options that several samplers share.
+//! Checks of options that several methods share.
 
 use crate::InferError;
 
@@ -6,7 +6,7 @@ use crate::InferError;
 pub(crate) fn positive(option: &'static str, found: f64) -> Result<(), InferError> {
     match found.is_finite() && found > 0.0 {
         true => Ok(()),
-        false => refused(option, "a positive number", found),
+        false => refused(option, "a finite number above 0", found),
     }
 }
 
