@@ -74,7 +74,7 @@ fn family<F: Family + 'static>(of: impl Fn(usize) -> F + 'static) -> Run {
     Box::new(move |target, start| {
         let family = of(target.dim());
         iterate(&Sgvi::new(&family), target, start)?;
-        vi::fit(target, &family, start, 20, &stream(), None, &mut Silent).map(|_| ())
+        vi::fit(target, &family, start, 20, &stream(), &mut Silent).map(|_| ())
     })
 }
 
@@ -283,16 +283,7 @@ fn a_density_that_refuses_everywhere_is_told_with_its_place() {
 #[test]
 fn a_family_of_another_dimension_is_told_from_a_position() {
     let family = FullRank { dim: 3 };
-    let error = vi::fit(
-        &edged(2),
-        &family,
-        &[0.0; 2],
-        10,
-        &stream(),
-        None,
-        &mut Silent,
-    )
-    .err();
+    let error = vi::fit(&edged(2), &family, &[0.0; 2], 10, &stream(), &mut Silent).err();
     match error {
         Some(InferError::FamilyDim {
             family,
