@@ -15,7 +15,7 @@
 use crate::importance::{AdaptiveImportance, Sample, adaptive_importance};
 use crate::pathfinder::{Path, Pathfinder, paths};
 use crate::referee::importance::{values_of, weighted_moments};
-use crate::referee::{Check, Report, judge_importance};
+use crate::referee::{Check, Report, Sense, judge_importance};
 use jensen_density::LogDensity;
 use jensen_posterior::Approximation;
 use jensen_posterior::evidence::Estimate;
@@ -56,6 +56,7 @@ pub(crate) struct Confirmed {
 
 /// Judges a claim.
 pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Stream) -> Confirmed {
+    let most = Sense::AtMost;
     let mut n_gradients = 0;
     let mut sample = |index: u64| -> Option<Sample> {
         let stream = stream.child("restart", index);
@@ -88,6 +89,7 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
             checks: vec![Check::whole(
                 "k_hat",
                 f64::INFINITY,
+                most,
                 threshold(N_DRAWS),
                 1.0,
             )],
@@ -122,11 +124,14 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
         });
     }
     let mut checks = report.checks;
-    checks.push(Check::each("shift", &shifts, &names, SHIFT, SHIFT_FAR));
+    checks.push(Check::each(
+        "shift", &shifts, &names, most, SHIFT, SHIFT_FAR,
+    ));
     checks.push(Check::each(
         "spread",
         &spreads,
         &names,
+        most,
         SPREAD.ln(),
         SPREAD_FAR.ln(),
     ));

@@ -257,7 +257,7 @@ fn a_density_without_coordinates_is_refused() {
     assert!(matches!(found, Err(InferError::Empty)));
     let found = multi_path(&empty, 2, 100, &Pathfinder::default(), &stream());
     assert!(matches!(found, Err(InferError::Empty)));
-    let found = ladder::fit(&empty, &Ladder::default(), &stream(), &mut Silent);
+    let found = ladder::fit(&empty, &Ladder::default(), &stream(), None, &mut Silent);
     assert!(matches!(found, Err(InferError::Empty)));
 }
 
@@ -275,7 +275,7 @@ fn a_density_that_refuses_everywhere_is_told_with_its_place() {
     refused(starts::random(&target, &stream()).map(|_| ()));
     refused(paths(&target, 2, &path, &stream()).map(|_| ()));
     refused(multi_path(&target, 2, 100, &path, &stream()).map(|_| ()));
-    refused(ladder::fit(&target, &Ladder::default(), &stream(), &mut Silent).map(|_| ()));
+    refused(ladder::fit(&target, &Ladder::default(), &stream(), None, &mut Silent).map(|_| ()));
     let (sampler, options) = (Nuts::default(), ChainOptions::default());
     refused(nuts::sample(&target, &sampler, &options, &stream(), None, &mut Silent).map(|_| ()));
 }
