@@ -74,7 +74,9 @@ impl Coin {
         });
         let best = maximize(&Newton, &likelihood, &[0.0], 100)?;
         let mut theta = [0.0];
-        Interval::new(0.0, 1.0, 1).forward(&best.place.position, &mut theta);
+        Interval::new(0.0, 1.0, 1)
+            .expect("0 is below 1")
+            .forward(&best.place.position, &mut theta);
         Ok(theta[0])
     }
 }
@@ -92,7 +94,7 @@ impl<'a> Posterior<'a> {
         Self {
             coin,
             layout: Layout::new(vec![theta]),
-            unit: Interval::new(0.0, 1.0, 1),
+            unit: Interval::new(0.0, 1.0, 1).expect("0 is below 1"),
         }
     }
 

@@ -7,17 +7,12 @@
 
 use crate::partial_correlations::{log_sech, row, row_adjoint, row_inverse};
 use crate::triangular::check_lower;
-use crate::{Bijector, Entry, Misfit, is_near};
+use crate::{BadConstraint, Bijector, Entry, Misfit, check_size, examples, is_near};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "cholesky_factor_corr",
     summary: "the Cholesky factor of a correlation matrix",
-    examples: || {
-        vec![
-            Box::new(CholeskyFactorCorr::new(2)),
-            Box::new(CholeskyFactorCorr::new(4)),
-        ]
-    },
+    examples: || examples([CholeskyFactorCorr::new(2), CholeskyFactorCorr::new(4)]),
 };
 
 /// A K by K factor.
@@ -27,10 +22,13 @@ pub struct CholeskyFactorCorr {
 }
 
 impl CholeskyFactorCorr {
-    /// `k` rows. Panics if there are none.
-    pub fn new(k: usize) -> Self {
-        assert!(k > 0, "a factor of no rows");
-        Self { k }
+    /// `k` rows, at least one.
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for none.
+    pub fn new(k: usize) -> Result<Self, BadConstraint> {
+        check_size("cholesky_factor_corr", "at least one row", k)?;
+        Ok(Self { k })
     }
 }
 

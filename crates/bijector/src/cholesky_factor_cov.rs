@@ -4,17 +4,12 @@
 //! free. Log-determinant of the lower entries: sum of the diagonal's coordinates. O(M N).
 
 use crate::triangular::check_lower;
-use crate::{Bijector, Entry, Misfit};
+use crate::{BadConstraint, Bijector, Entry, Misfit, examples};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "cholesky_factor_cov",
     summary: "the Cholesky factor of a covariance matrix",
-    examples: || {
-        vec![
-            Box::new(CholeskyFactorCov::new(3, 3)),
-            Box::new(CholeskyFactorCov::new(4, 2)),
-        ]
-    },
+    examples: || examples([CholeskyFactorCov::new(3, 3), CholeskyFactorCov::new(4, 2)]),
 };
 
 /// An M by N factor.
@@ -25,11 +20,19 @@ pub struct CholeskyFactorCov {
 }
 
 impl CholeskyFactorCov {
-    /// Panics unless there are at least as many rows as columns, and a column.
-    pub fn new(n_rows: usize, n_columns: usize) -> Self {
-        let is_tall = 0 < n_columns && n_columns <= n_rows;
-        assert!(is_tall, "a factor of {n_rows} rows and {n_columns} columns");
-        Self { n_rows, n_columns }
+    /// At least one column, and at least as many rows as columns.
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for others.
+    pub fn new(n_rows: usize, n_columns: usize) -> Result<Self, BadConstraint> {
+        if n_columns == 0 || n_rows < n_columns {
+            return Err(BadConstraint {
+                constraint: "cholesky_factor_cov",
+                expected: "at least one column, and at least as many rows as columns",
+                found: vec![n_rows as f64, n_columns as f64],
+            });
+        }
+        Ok(Self { n_rows, n_columns })
     }
 
     /// Row and column of each coordinate, in order.

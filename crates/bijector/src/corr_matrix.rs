@@ -6,12 +6,12 @@
 
 use crate::partial_correlations::{log_sech, row, row_adjoint, row_inverse};
 use crate::triangular::{cholesky, square, square_adjoint};
-use crate::{Bijector, Entry, Misfit, is_near};
+use crate::{BadConstraint, Bijector, Entry, Misfit, check_size, examples, is_near};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "corr_matrix",
     summary: "a correlation matrix",
-    examples: || vec![Box::new(CorrMatrix::new(2)), Box::new(CorrMatrix::new(4))],
+    examples: || examples([CorrMatrix::new(2), CorrMatrix::new(4)]),
 };
 
 /// A K by K correlation matrix.
@@ -21,10 +21,13 @@ pub struct CorrMatrix {
 }
 
 impl CorrMatrix {
-    /// `k` rows. Panics if there are none.
-    pub fn new(k: usize) -> Self {
-        assert!(k > 0, "a matrix of no rows");
-        Self { k }
+    /// `k` rows, at least one.
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for none.
+    pub fn new(k: usize) -> Result<Self, BadConstraint> {
+        check_size("corr_matrix", "at least one row", k)?;
+        Ok(Self { k })
     }
 
     /// Where the coordinate of row `i` and column `l` stands.

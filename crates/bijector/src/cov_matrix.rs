@@ -7,12 +7,12 @@
 use std::f64::consts::LN_2;
 
 use crate::triangular::{cholesky, square, square_adjoint};
-use crate::{Bijector, CholeskyFactorCov, Entry, Misfit};
+use crate::{BadConstraint, Bijector, CholeskyFactorCov, Entry, Misfit, check_size, examples};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "cov_matrix",
     summary: "a covariance matrix",
-    examples: || vec![Box::new(CovMatrix::new(1)), Box::new(CovMatrix::new(3))],
+    examples: || examples([CovMatrix::new(1), CovMatrix::new(3)]),
 };
 
 /// A K by K covariance matrix.
@@ -23,10 +23,14 @@ pub struct CovMatrix {
 }
 
 impl CovMatrix {
-    /// `k` rows. Panics if there are none.
-    pub fn new(k: usize) -> Self {
-        let factor = CholeskyFactorCov::new(k, k);
-        Self { k, factor }
+    /// `k` rows, at least one.
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for none.
+    pub fn new(k: usize) -> Result<Self, BadConstraint> {
+        check_size("cov_matrix", "at least one row", k)?;
+        let factor = CholeskyFactorCov::new(k, k)?;
+        Ok(Self { k, factor })
     }
 
     /// Where the coordinate of ln L_ii stands.

@@ -8,17 +8,22 @@
 //! ```
 //! use jensen_bijector::{Bijector, Lower};
 //!
-//! let positive = Lower::new(0.0, 1);
+//! let positive = Lower::new(0.0, 1)?;
 //! let mut value = [0.0];
 //! let log_det = positive.forward(&[2.0], &mut value);
 //! assert_eq!((value[0], log_det), (2f64.exp(), 2.0));
 //! assert_eq!(positive.inverse(&[-1.0], &mut [0.0]).unwrap_err().expected, "a number above 0");
+//! # Ok::<(), jensen_bijector::BadConstraint>(())
 //! ```
+//!
+//! [`Transformed`] joins constraints of named variables with a density of their values.
 
 mod cholesky_factor_corr;
 mod cholesky_factor_cov;
 mod corr_matrix;
 mod cov_matrix;
+mod declared;
+mod elementwise;
 mod identity;
 mod interval;
 mod lower;
@@ -28,6 +33,7 @@ mod partial_correlations;
 mod positive_ordered;
 mod simplex;
 mod sum_to_zero;
+mod transformed;
 mod triangular;
 mod unit_vector;
 mod upper;
@@ -38,6 +44,7 @@ pub use cholesky_factor_corr::CholeskyFactorCorr;
 pub use cholesky_factor_cov::CholeskyFactorCov;
 pub use corr_matrix::CorrMatrix;
 pub use cov_matrix::CovMatrix;
+pub use declared::{Argument, BadDeclaration, Declared};
 pub use identity::Identity;
 pub use interval::Interval;
 pub use lower::Lower;
@@ -46,6 +53,7 @@ pub use ordered::Ordered;
 pub use positive_ordered::PositiveOrdered;
 pub use simplex::Simplex;
 pub use sum_to_zero::SumToZero;
+pub use transformed::{Transformed, Unreachable};
 pub use unit_vector::UnitVector;
 pub use upper::Upper;
 
@@ -74,6 +82,46 @@ pub trait Bijector: Send + Sync + fmt::Debug {
     /// Adds to `grad` `[n]` the gradient by the position of f(value(position)) + log-determinant, where
     /// `by_value` `[m]` is the gradient of f by the value, each number moving alone.
     fn adjoint(&self, position: &[f64], value: &[f64], by_value: &[f64], grad: &mut [f64]);
+
+    /// The same without the log-determinant: adds to `grad` `[n]` the gradient of f(value(position)) alone. The
+    /// adjoint is affine in `by_value`, so that a difference of two gives it.
+    fn pullback(&self, position: &[f64], value: &[f64], by_value: &[f64], grad: &mut [f64]) {
+        let mut parts = vec![0.0; 2 * self.n_coordinates()];
+        let (both, log_det) = parts.split_at_mut(self.n_coordinates());
+        self.adjoint(position, value, by_value, both);
+        self.adjoint(position, value, &vec![0.0; by_value.len()], log_det);
+        for ((g, both), log_det) in grad.iter_mut().zip(both).zip(log_det) {
+            *g += *both - *log_det;
+        }
+    }
+}
+
+/// A constraint that nothing satisfies, or that no map is for.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{constraint}: expected {expected}, found {found:?}")]
+pub struct BadConstraint {
+    /// Name of the constraint.
+    pub constraint: &'static str,
+    /// What its arguments or sizes have to be, in words.
+    pub expected: &'static str,
+    /// What they are.
+    pub found: Vec<f64>,
+}
+
+/// Refuses a size of zero.
+fn check_size(
+    constraint: &'static str,
+    expected: &'static str,
+    size: usize,
+) -> Result<(), BadConstraint> {
+    match size {
+        0 => Err(BadConstraint {
+            constraint,
+            expected,
+            found: vec![0.0],
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// A value outside the constrained set.
@@ -115,6 +163,16 @@ pub struct Entry {
     pub summary: &'static str,
     /// Some of the kind, for the laws.
     pub examples: fn() -> Vec<Box<dyn Bijector>>,
+}
+
+/// Examples of a kind, all of them legal.
+fn examples<B: Bijector + 'static>(
+    made: impl IntoIterator<Item = Result<B, BadConstraint>>,
+) -> Vec<Box<dyn Bijector>> {
+    let boxed = |made: Result<B, BadConstraint>| -> Box<dyn Bijector> {
+        Box::new(made.expect("internal error: an example is no constraint"))
+    };
+    made.into_iter().map(boxed).collect()
 }
 
 /// Every transform.

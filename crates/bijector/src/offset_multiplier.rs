@@ -3,41 +3,48 @@
 //! No constraint, but better coordinates: with offset and multiplier near mean and spread of v the position is
 //! near a standard normal (the noncentered form of a hierarchical model).
 
-use crate::{Bijector, Entry, Misfit};
+use crate::elementwise::Elementwise;
+use crate::{BadConstraint, Bijector, Entry, Misfit, examples};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "offset_multiplier",
     summary: "real numbers with a location and a scale",
-    examples: || vec![Box::new(OffsetMultiplier::new(1.5, 0.2, 3))],
+    examples: || examples([OffsetMultiplier::new(1.5, 0.2, 3)]),
+};
+
+pub(crate) const MAP: Elementwise = Elementwise {
+    arguments: &["offset", "multiplier"],
+    expected: "a finite offset and a finite multiplier above zero",
+    allows: |[offset, multiplier]| offset.is_finite() && multiplier > 0.0 && multiplier.is_finite(),
+    forward: |x, [offset, multiplier]| (offset + multiplier * x, multiplier.ln()),
+    inverse: |v, [offset, multiplier]| (v - offset) / multiplier,
+    adjoint: |x, [_, multiplier], by, weight| (multiplier * by, [by, by * x + weight / multiplier]),
 };
 
 /// n real numbers with a location and a scale.
 #[derive(Clone, Debug)]
 pub struct OffsetMultiplier {
-    offset: f64,
-    multiplier: f64,
+    arguments: [f64; 2],
     n: usize,
 }
 
 impl OffsetMultiplier {
-    /// `n` numbers. Panics unless the offset is finite and the multiplier finite and above zero.
-    pub fn new(offset: f64, multiplier: f64, n: usize) -> Self {
-        assert!(offset.is_finite(), "offset {offset}");
-        assert!(
-            multiplier > 0.0 && multiplier.is_finite(),
-            "multiplier {multiplier}"
-        );
-        Self {
-            offset,
-            multiplier,
-            n,
-        }
+    /// `n` numbers; the offset is finite, the multiplier finite and above zero.
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for others.
+    pub fn new(offset: f64, multiplier: f64, n: usize) -> Result<Self, BadConstraint> {
+        let arguments = MAP.checked("offset_multiplier", [offset, multiplier])?;
+        Ok(Self { arguments, n })
     }
 }
 
 impl Bijector for OffsetMultiplier {
     fn describe(&self) -> String {
-        format!("offset={}, multiplier={}", self.offset, self.multiplier)
+        format!(
+            "offset={}, multiplier={}",
+            self.arguments[0], self.arguments[1]
+        )
     }
 
     fn n_coordinates(&self) -> usize {
@@ -49,25 +56,16 @@ impl Bijector for OffsetMultiplier {
     }
 
     fn forward(&self, position: &[f64], value: &mut [f64]) -> f64 {
-        for (v, x) in value.iter_mut().zip(position) {
-            *v = self.offset + self.multiplier * x;
-        }
-        self.n as f64 * self.multiplier.ln()
+        MAP.forward_all(position, self.arguments, value)
     }
 
     fn inverse(&self, value: &[f64], position: &mut [f64]) -> Result<(), Misfit> {
-        for (index, (x, v)) in position.iter_mut().zip(value).enumerate() {
-            *x = (v - self.offset) / self.multiplier;
-            if !x.is_finite() {
-                return Err(Misfit::new("a finite number", *v, index));
-            }
-        }
-        Ok(())
+        MAP.inverse_all(value, self.arguments, position, || {
+            "a finite number".to_owned()
+        })
     }
 
-    fn adjoint(&self, _: &[f64], _: &[f64], by_value: &[f64], grad: &mut [f64]) {
-        for (g, by) in grad.iter_mut().zip(by_value) {
-            *g += self.multiplier * by;
-        }
+    fn adjoint(&self, position: &[f64], _: &[f64], by_value: &[f64], grad: &mut [f64]) {
+        MAP.adjoint_all(position, self.arguments, by_value, grad);
     }
 }

@@ -7,12 +7,12 @@
 use jensen_special::logspace::log_sum_exp;
 
 use crate::sum_to_zero::{gather, spread};
-use crate::{Bijector, Entry, Misfit, is_near};
+use crate::{BadConstraint, Bijector, Entry, Misfit, check_size, examples, is_near};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "simplex",
     summary: "positive numbers with sum one",
-    examples: || vec![Box::new(Simplex::new(2)), Box::new(Simplex::new(5))],
+    examples: || examples([Simplex::new(2), Simplex::new(5)]),
 };
 
 /// K positive numbers with sum one.
@@ -22,10 +22,13 @@ pub struct Simplex {
 }
 
 impl Simplex {
-    /// `k` numbers. Panics if there are none.
-    pub fn new(k: usize) -> Self {
-        assert!(k > 0, "simplex of no numbers");
-        Self { k }
+    /// `k` numbers, at least one.
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for none.
+    pub fn new(k: usize) -> Result<Self, BadConstraint> {
+        check_size("simplex", "at least one number", k)?;
+        Ok(Self { k })
     }
 }
 

@@ -4,12 +4,12 @@
 //! Lengths on the plane are those of the coordinates, so independent standard normal coordinates give every
 //! number the variance 1 - 1/K. Reference measure: area on the plane. O(K).
 
-use crate::{Bijector, Entry, Misfit, is_near};
+use crate::{BadConstraint, Bijector, Entry, Misfit, check_size, examples, is_near};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "sum_to_zero",
     summary: "numbers with sum zero",
-    examples: || vec![Box::new(SumToZero::new(2)), Box::new(SumToZero::new(5))],
+    examples: || examples([SumToZero::new(2), SumToZero::new(5)]),
 };
 
 /// K numbers with sum zero.
@@ -19,10 +19,13 @@ pub struct SumToZero {
 }
 
 impl SumToZero {
-    /// `k` numbers. Panics if there are none.
-    pub fn new(k: usize) -> Self {
-        assert!(k > 0, "sum_to_zero of no numbers");
-        Self { k }
+    /// `k` numbers, at least one.
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for none.
+    pub fn new(k: usize) -> Result<Self, BadConstraint> {
+        check_size("sum_to_zero", "at least one number", k)?;
+        Ok(Self { k })
     }
 }
 

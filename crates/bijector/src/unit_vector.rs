@@ -5,12 +5,12 @@
 //! density of v, by area on the sphere, carries over. The inverse takes x = v. At x = 0 there is no direction and
 //! the value is not a number.
 
-use crate::{Bijector, Entry, Misfit, is_near};
+use crate::{BadConstraint, Bijector, Entry, Misfit, check_size, examples, is_near};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "unit_vector",
     summary: "a vector of length one",
-    examples: || vec![Box::new(UnitVector::new(2)), Box::new(UnitVector::new(4))],
+    examples: || examples([UnitVector::new(2), UnitVector::new(4)]),
 };
 
 /// K numbers whose squares have sum one.
@@ -20,10 +20,13 @@ pub struct UnitVector {
 }
 
 impl UnitVector {
-    /// `k` numbers. Panics if there are none.
-    pub fn new(k: usize) -> Self {
-        assert!(k > 0, "unit vector of no numbers");
-        Self { k }
+    /// `k` numbers, at least one.
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for none.
+    pub fn new(k: usize) -> Result<Self, BadConstraint> {
+        check_size("unit_vector", "at least one number", k)?;
+        Ok(Self { k })
     }
 }
 

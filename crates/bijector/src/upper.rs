@@ -1,31 +1,44 @@
 //! Numbers below a bound b: v = b - exp(x), log-determinant sum x.
 
-use crate::{Bijector, Entry, Misfit};
+use crate::elementwise::Elementwise;
+use crate::{BadConstraint, Bijector, Entry, Misfit, examples};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "upper",
     summary: "numbers below a bound",
-    examples: || vec![Box::new(Upper::new(0.0, 2)), Box::new(Upper::new(3.5, 1))],
+    examples: || examples([Upper::new(0.0, 2), Upper::new(3.5, 1)]),
+};
+
+pub(crate) const MAP: Elementwise = Elementwise {
+    arguments: &["upper"],
+    expected: "a finite bound",
+    allows: |[b, _]| b.is_finite(),
+    forward: |x, [b, _]| (b - x.exp(), x),
+    inverse: |v, [b, _]| (b - v).ln(),
+    adjoint: |x, _, by, weight| (weight - by * x.exp(), [by, 0.0]),
 };
 
 /// n numbers below a bound.
 #[derive(Clone, Debug)]
 pub struct Upper {
-    bound: f64,
+    arguments: [f64; 2],
     n: usize,
 }
 
 impl Upper {
-    /// `n` numbers below `bound`. Panics unless it is finite; without a bound use [`crate::Identity`].
-    pub fn new(bound: f64, n: usize) -> Self {
-        assert!(bound.is_finite(), "upper bound {bound}");
-        Self { bound, n }
+    /// `n` numbers below `bound`, which is finite; without a bound use [`crate::Identity`].
+    ///
+    /// # Errors
+    /// [`BadConstraint`] for others.
+    pub fn new(bound: f64, n: usize) -> Result<Self, BadConstraint> {
+        let arguments = MAP.checked("upper", [bound, 0.0])?;
+        Ok(Self { arguments, n })
     }
 }
 
 impl Bijector for Upper {
     fn describe(&self) -> String {
-        format!("upper={}", self.bound)
+        format!("upper={}", self.arguments[0])
     }
 
     fn n_coordinates(&self) -> usize {
@@ -37,26 +50,16 @@ impl Bijector for Upper {
     }
 
     fn forward(&self, position: &[f64], value: &mut [f64]) -> f64 {
-        for (v, x) in value.iter_mut().zip(position) {
-            *v = self.bound - x.exp();
-        }
-        position.iter().sum()
+        MAP.forward_all(position, self.arguments, value)
     }
 
     fn inverse(&self, value: &[f64], position: &mut [f64]) -> Result<(), Misfit> {
-        for (index, (x, v)) in position.iter_mut().zip(value).enumerate() {
-            *x = (self.bound - v).ln();
-            if !x.is_finite() {
-                let expected = format!("a number below {}", self.bound);
-                return Err(Misfit::new(expected, *v, index));
-            }
-        }
-        Ok(())
+        MAP.inverse_all(value, self.arguments, position, || {
+            format!("a number below {}", self.arguments[0])
+        })
     }
 
     fn adjoint(&self, position: &[f64], _: &[f64], by_value: &[f64], grad: &mut [f64]) {
-        for ((g, x), by) in grad.iter_mut().zip(position).zip(by_value) {
-            *g += 1.0 - by * x.exp();
-        }
+        MAP.adjoint_all(position, self.arguments, by_value, grad);
     }
 }

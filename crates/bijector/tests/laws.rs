@@ -148,7 +148,9 @@ fn the_log_determinant_is_that_of_the_jacobian() {
 #[test]
 fn coordinates_of_a_unit_vector_are_standard_normal_where_it_is_uniform() {
     let mut value = [0.0; 2];
-    let log_det = jensen_bijector::UnitVector::new(2).forward(&[3.0, -4.0], &mut value);
+    let log_det = jensen_bijector::UnitVector::new(2)
+        .unwrap()
+        .forward(&[3.0, -4.0], &mut value);
     assert_eq!((value, log_det), ([0.6, -0.8], -12.5));
 }
 
@@ -252,6 +254,60 @@ fn extreme_positions_stay_inside_and_finite() {
     }
 }
 
+/// Without the log-determinant: gradient of the function alone.
+#[test]
+fn the_pullback_is_the_gradient_of_the_function() {
+    for (_, b) in examples() {
+        let by_value: Vec<f64> = (1..=b.n_values()).map(|i| (i as f64).cos()).collect();
+        let f = |x: &[f64]| {
+            let (value, _) = forward(&*b, x);
+            value.iter().zip(&by_value).map(|(v, w)| v * w).sum::<f64>()
+        };
+        for position in positions(&*b) {
+            let (value, _) = forward(&*b, &position);
+            let mut grad = vec![0.0; b.n_coordinates()];
+            b.pullback(&position, &value, &by_value, &mut grad);
+            for (g, e) in grad.iter().zip(&gradient(f, &position, STEP)) {
+                let wrong = (g - e).abs();
+                assert!(
+                    wrong < DIFFERENCES * (1.0 + e.abs()),
+                    "{}: {g} {e}",
+                    b.describe()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn constraints_that_are_none_are_refused_with_what_they_should_be() {
+    use jensen_bijector::*;
+    let nan = f64::NAN;
+    let refusals = [
+        Lower::new(f64::INFINITY, 1).map(drop),
+        Upper::new(nan, 1).map(drop),
+        Interval::new(1.0, 1.0, 1).map(drop),
+        Interval::new(-f64::MAX, f64::MAX, 1).map(drop),
+        OffsetMultiplier::new(0.0, 0.0, 1).map(drop),
+        OffsetMultiplier::new(nan, 1.0, 1).map(drop),
+        Simplex::new(0).map(drop),
+        SumToZero::new(0).map(drop),
+        UnitVector::new(0).map(drop),
+        CholeskyFactorCorr::new(0).map(drop),
+        CholeskyFactorCov::new(2, 3).map(drop),
+        CorrMatrix::new(0).map(drop),
+        CovMatrix::new(0).map(drop),
+    ];
+    for (refusal, i) in refusals.iter().zip(0..) {
+        assert!(refusal.is_err(), "{i}");
+    }
+    let refusal = Interval::new(2.0, 1.0, 1).unwrap_err();
+    assert_eq!(
+        (refusal.constraint, refusal.found),
+        ("interval", vec![2.0, 1.0])
+    );
+}
+
 #[test]
 fn what_is_not_a_number_is_a_misfit_for_every_transform() {
     for (_, b) in examples() {
@@ -281,11 +337,11 @@ fn values_outside_are_misfits_that_name_the_number() {
             b.describe()
         );
     };
-    check(&Lower::new(2.0, 2), &[3.0, 1.0], 1, 1.0);
-    check(&Upper::new(2.0, 2), &[1.0, 2.0], 1, 2.0);
-    check(&Interval::new(0.0, 1.0, 2), &[0.5, 1.5], 1, 1.5);
+    check(&Lower::new(2.0, 2).unwrap(), &[3.0, 1.0], 1, 1.0);
+    check(&Upper::new(2.0, 2).unwrap(), &[1.0, 2.0], 1, 2.0);
+    check(&Interval::new(0.0, 1.0, 2).unwrap(), &[0.5, 1.5], 1, 1.5);
     check(
-        &OffsetMultiplier::new(0.0, 2.0, 1),
+        &OffsetMultiplier::new(0.0, 2.0, 1).unwrap(),
         &[f64::INFINITY],
         0,
         f64::INFINITY,
@@ -298,26 +354,31 @@ fn values_outside_are_misfits_that_name_the_number() {
     );
     check(&Ordered::new(3), &[1.0, 2.0, 2.0], 2, 2.0);
     check(&PositiveOrdered::new(2), &[-1.0, 2.0], 0, -1.0);
-    check(&Simplex::new(3), &[0.5, 0.0, 0.5], 1, 0.0);
-    check(&Simplex::new(2), &[0.5, 0.75], 1, 1.25);
-    check(&SumToZero::new(2), &[1.0, -0.5], 1, 0.5);
-    check(&UnitVector::new(2), &[1.0, 1.0], 1, 2.0);
+    check(&Simplex::new(3).unwrap(), &[0.5, 0.0, 0.5], 1, 0.0);
+    check(&Simplex::new(2).unwrap(), &[0.5, 0.75], 1, 1.25);
+    check(&SumToZero::new(2).unwrap(), &[1.0, -0.5], 1, 0.5);
+    check(&UnitVector::new(2).unwrap(), &[1.0, 1.0], 1, 2.0);
     check(
-        &CholeskyFactorCorr::new(2),
+        &CholeskyFactorCorr::new(2).unwrap(),
         &[1.0, 0.6, 0.0, 0.6],
         3,
         0.36 + 0.36,
     );
-    check(&CholeskyFactorCorr::new(2), &[1.0, 0.6, 0.1, 0.8], 2, 0.1);
     check(
-        &CholeskyFactorCov::new(2, 2),
+        &CholeskyFactorCorr::new(2).unwrap(),
+        &[1.0, 0.6, 0.1, 0.8],
+        2,
+        0.1,
+    );
+    check(
+        &CholeskyFactorCov::new(2, 2).unwrap(),
         &[1.0, 0.6, 0.0, -0.8],
         3,
         -0.8,
     );
-    check(&CorrMatrix::new(2), &[1.0, 1.5, 1.5, 1.0], 3, 1.0);
-    check(&CorrMatrix::new(2), &[1.0, 0.5, 0.5, 2.0], 3, 2.0);
-    check(&CovMatrix::new(2), &[2.0, 0.5, 0.4, 2.0], 2, 0.4);
+    check(&CorrMatrix::new(2).unwrap(), &[1.0, 1.5, 1.5, 1.0], 3, 1.0);
+    check(&CorrMatrix::new(2).unwrap(), &[1.0, 0.5, 0.5, 2.0], 3, 2.0);
+    check(&CovMatrix::new(2).unwrap(), &[2.0, 0.5, 0.4, 2.0], 2, 0.4);
 }
 
 /// Both sides sum a few terms in f64.

@@ -67,7 +67,7 @@ pub enum DataError {
     },
 
     /// Images of one folder have different sizes and no common size was asked for.
-    #[error("{}: expected {} x {} pixels (height x width) as in {}, found {} x {}\n  hint: give a common size (resize) to bring all images to it",
+    #[error("{}: expected {} x {} pixels (height x width) as in {}, found {} x {}\n  hint: give a common size (data.resize) to bring all images to it",
         file.display(), expected.0, expected.1, first.display(), found.0, found.1)]
     MixedSizes {
         /// The image that differs.

@@ -198,7 +198,7 @@ impl Error {
             | Self::Store(StoreError::Run(error))
             | Self::Report(ReportError::Run(error)) => error.is_input(),
             Self::Data(DataError::Io { action, source, .. }) => {
-                action.starts_with("read") || is_wrong_place(source.kind())
+                is_read(action) || is_wrong_place(source.kind())
             }
             _ => true,
         }
@@ -233,6 +233,12 @@ impl Error {
             Self::Train(TrainError::Recipe(error)) => return lists_for(slice::from_ref(error)),
             Self::Train(TrainError::Checkpoint { .. }) => {
                 "config.toml was changed by hand: put the old values back, or begin a new run with `jensen fit`"
+            }
+            Self::UnknownModel { name, .. } if Path::new(name).join(file::CONFIG).is_file() => {
+                return Some(format!(
+                    "that is a run; `jensen fit {}` takes its recipe",
+                    shell_word(Path::new(name).join(file::CONFIG))
+                ));
             }
             Self::UnknownModel { name, .. } if !name.ends_with(".toml") => {
                 "a recipe of your own is a path that ends in .toml; `jensen list models` shows the built-in ones"
@@ -333,6 +339,8 @@ fn repair(error: &RunError) -> Option<String> {
     let above = || folder.parent().unwrap_or(Path::new(""));
     Some(match name {
         file::EVALUATION => format!("`jensen evaluate {}` writes it again", shell_word(folder)),
+        // A file that is gone has no line.
+        file::CONFIG if matches!(error, RunError::Io { .. }) => return None,
         file::CONFIG => "mend that line; it is the recipe of the run in full".to_owned(),
         _ if folder.ends_with(file::MODEL) => format!(
             "`jensen resume {}` makes the model again from the newest checkpoint",
@@ -346,18 +354,28 @@ fn repair(error: &RunError) -> Option<String> {
     })
 }
 
+/// Whether the system was asked for what is there, not for a change.
+fn is_read(action: &str) -> bool {
+    ["read", "open", "list"]
+        .iter()
+        .any(|start| action.starts_with(start))
+}
+
 /// What helps where the system refuses for a reason that has nothing to do with the content of a file.
 fn way_out(action: &str, source: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as Kind;
-    let is_read = action.starts_with("read") || action.starts_with("open");
     Some(match source.kind() {
-        Kind::PermissionDenied if is_read => "`ls -l` shows whose it is and who may read it",
-        Kind::PermissionDenied => {
-            "`ls -ld` shows whose folder it is and who may write there; --out names another place"
+        Kind::PermissionDenied if is_read(action) => {
+            "`ls -l` shows whose it is and who may read it"
         }
-        Kind::ReadOnlyFilesystem => "that file system is read-only; --out names another place",
+        Kind::PermissionDenied => {
+            "`ls -ld` shows whose folder it is and who may write there; results can go elsewhere with --out"
+        }
+        Kind::ReadOnlyFilesystem => {
+            "that file system is read-only; results can go elsewhere with --out"
+        }
         Kind::StorageFull | Kind::QuotaExceeded => {
-            "make room on that disk, or name another one with --out"
+            "make room on that disk; results can go elsewhere with --out"
         }
         _ => return None,
     })
@@ -451,6 +469,12 @@ mod tests {
             assert_eq!(error.is_input(), is_input, "{error}");
             assert!(error.hint().unwrap_or_default().contains(part), "{error}");
         }
+        let gone = Error::Run(RunError::Io {
+            action: "read",
+            path: "runs/a/config.toml".into(),
+            source: Kind::NotFound.into(),
+        });
+        assert_eq!(gone.hint(), None);
         let training = Error::Train(TrainError::Run(RunError::Io {
             action: "append to",
             path: "runs/a/metrics.jsonl".into(),

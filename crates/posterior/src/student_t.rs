@@ -22,7 +22,7 @@ pub struct StudentT {
     /// The factor S; S S^T is not the covariance.
     pub scale: Scale,
     /// Degrees of freedom nu, above zero.
-    df: f64,
+    dof: f64,
 }
 
 impl StudentT {
@@ -30,29 +30,29 @@ impl StudentT {
     ///
     /// # Errors
     /// Degrees of freedom that are not positive and finite; the limit of infinitely many is a Gaussian.
-    pub fn new(location: Vec<f64>, scale: Scale, df: f64) -> Result<Self, PosteriorError> {
-        match df > 0.0 && df.is_finite() {
+    pub fn new(location: Vec<f64>, scale: Scale, dof: f64) -> Result<Self, PosteriorError> {
+        match dof > 0.0 && dof.is_finite() {
             true => Ok(Self {
                 location,
                 scale,
-                df,
+                dof,
             }),
             false => Err(PosteriorError::Range {
                 what: "degrees of freedom",
                 expected: "a positive number",
-                value: df,
+                value: dof,
             }),
         }
     }
 
     /// Degrees of freedom nu.
-    pub fn df(&self) -> f64 {
-        self.df
+    pub fn dof(&self) -> f64 {
+        self.dof
     }
 
     /// ln q at a standard t vector `[d]`, nats.
     fn ln_standard(&self, t: &[f64]) -> f64 {
-        let (nu, d) = (self.df, t.len() as f64);
+        let (nu, d) = (self.dof, t.len() as f64);
         let square: f64 = t.iter().map(|t| t * t).sum();
         let constant = ln_gamma(0.5 * (nu + d)) - ln_gamma(0.5 * nu) - 0.5 * d * (nu * PI).ln();
         constant - self.scale.ln_det() - 0.5 * (nu + d) * (square / nu).ln_1p()
@@ -68,10 +68,10 @@ impl Approximation for StudentT {
         let mut t = vec![0.0; self.dim()];
         let (mut known, mut square) = (0.0, 0.0);
         for pair in t.chunks_mut(2) {
-            let df = self.df + known;
-            let radius = (df * (-2.0 / df * stream.uniform_open().ln()).exp_m1()).sqrt();
+            let dof = self.dof + known;
+            let radius = (dof * (-2.0 / dof * stream.uniform_open().ln()).exp_m1()).sqrt();
             let (sin, cos) = (TAU * stream.uniform()).sin_cos();
-            let scale = ((self.df + square) / df).sqrt();
+            let scale = ((self.dof + square) / dof).sqrt();
             // An odd dimension leaves the second of the last pair out.
             for (t, x) in pair.iter_mut().zip([cos, sin]) {
                 *t = scale * radius * x;
@@ -97,7 +97,7 @@ impl Approximation for StudentT {
     }
 
     fn describe(&self) -> String {
-        format!("student-t({})", self.df)
+        format!("student-t({})", self.dof)
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn densities_by_hand_and_in_the_limit() {
-        let of = |df| StudentT::new(vec![1.0], Scale::Diagonal(vec![2.0]), df);
+        let of = |dof| StudentT::new(vec![1.0], Scale::Diagonal(vec![2.0]), dof);
         // Cauchy with scale 2 at distance 3: 1 / (2 pi (1 + 9/4)).
         let cauchy = of(1.0).unwrap().ln_density(&[4.0]);
         assert!((cauchy + (TAU * 3.25).ln()).abs() < 1e-14);

@@ -33,12 +33,12 @@ fn low_rank(mean: &[f64], diagonal: &[f64], factor: &[f64]) -> Case {
     }
 }
 
-fn student(location: &[f64], scale: Scale, df: f64) -> Case {
-    let spread = df / (df - 2.0);
+fn student(location: &[f64], scale: Scale, dof: f64) -> Case {
+    let spread = dof / (dof - 2.0);
     Case {
         mean: location.to_vec(),
         variances: scale.variances().iter().map(|v| v * spread).collect(),
-        q: Box::new(StudentT::new(location.to_vec(), scale, df).unwrap()),
+        q: Box::new(StudentT::new(location.to_vec(), scale, dof).unwrap()),
     }
 }
 

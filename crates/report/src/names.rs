@@ -57,7 +57,7 @@ const PARTS: [(&str, &str); 4] = [
 const NATS: &str = "nats per example";
 
 /// Name, label, unit, meaning; in the order to show.
-const KNOWN: [(&str, &str, &str, &str); 28] = [
+const KNOWN: [(&str, &str, &str, &str); 29] = [
     (
         "neg_elbo",
         "Negative ELBO",

@@ -63,7 +63,7 @@ impl AtomicFile {
                     });
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(RunError::io("create", &temporary)(e)),
+                Err(e) => return Err(RunError::io("create", target)(e)),
             }
         }
     }

@@ -253,7 +253,7 @@ fn lock(folder: &Path) -> Result<File> {
         .create(true)
         .truncate(false)
         .open(&path)
-        .map_err(RunError::io("open", &path))?;
+        .map_err(RunError::io("lock", &path))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -274,6 +274,12 @@ fn lock(folder: &Path) -> Result<File> {
 
 /// Refuses a folder with content; what a crash left before it wrote anything is none.
 fn check_empty(folder: &Path) -> Result<()> {
+    if folder.join(file::CONFIG).is_file() {
+        return Err(RunError::NotEmpty {
+            path: folder.to_path_buf(),
+            found: "a run".to_owned(),
+        });
+    }
     for entry in fs::read_dir(folder).map_err(RunError::io("read the folder", folder))? {
         let entry = entry.map_err(RunError::io("read the folder", folder))?;
         let found = entry.file_name().display().to_string();

@@ -83,7 +83,7 @@ pub fn beta_inc(a: f64, b: f64, x: f64) -> IncompleteBeta {
 /// together before they cancel, so that around the mode the error is some ulp of the square root of the shapes.
 pub fn ln_power(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if a < LARGE || b < LARGE {
-        return xlogy(a, x) + ln_of_complement(b, x, y) - ln_beta(a, b);
+        return ln_share(a, x, y) + ln_share(b, y, x) - ln_beta(a, b);
     }
     // Around the mode a/(a+b) the large terms cancel; what remains is ln(1 + u) - u on both sides.
     let (part, other) = (a / (a + b), b / (a + b));
@@ -94,12 +94,12 @@ pub fn ln_power(a: f64, b: f64, x: f64, y: f64) -> f64 {
     curve + ends + (stirling(a + b) - stirling(a) - stirling(b))
 }
 
-/// b ln(1 - x) from the more accurate of x and y = 1 - x.
-fn ln_of_complement(b: f64, x: f64, y: f64) -> f64 {
-    if x < 0.5 {
-        b * (-x).ln_1p()
+/// a ln x from the smaller of x and y = 1 - x.
+fn ln_share(a: f64, x: f64, y: f64) -> f64 {
+    if y < 0.5 {
+        a * (-y).ln_1p()
     } else {
-        xlogy(b, y)
+        xlogy(a, x)
     }
 }
 

@@ -7,6 +7,7 @@
 use jensen_special::incomplete_beta::beta_inc;
 use jensen_special::incomplete_gamma::{gamma_p, gamma_q};
 use jensen_special::{bessel, error, gamma, gamma_divergence, logspace, remainder};
+use jensen_special::{incomplete_beta, incomplete_gamma};
 
 /// A function with the column that holds its values.
 struct Case {
@@ -346,4 +347,44 @@ fn functions_agree_with_their_tables() {
         }
     }
     assert!(misses.is_empty(), "{}", misses.join("\n"));
+}
+
+/// Powers at the largest shapes: errors in units of the larger of one, the value and the root of the shapes,
+/// as the rounding of x itself moves the value by so much around the mode.
+#[test]
+fn powers_keep_their_digits() {
+    const ULPS: f64 = 16.0;
+    let check = |table: &str, function: &dyn Fn(&[f64]) -> (f64, f64)| {
+        let (_, rows) = read(table);
+        for row in rows {
+            let exact = row[row.len() - 1];
+            let (found, shapes) = function(&row);
+            let error = (found - exact).abs() / exact.abs().max(shapes.sqrt()).max(1.0);
+            assert!(error <= ULPS * f64::EPSILON, "{table} {row:?}: {found}");
+        }
+    };
+    check("gamma_power", &|x| {
+        (incomplete_gamma::ln_power(x[0], x[1]), x[0])
+    });
+    check("beta_power", &|x| {
+        let found = incomplete_beta::ln_power(x[0], x[1], x[2], 1.0 - x[2]);
+        (found, x[0] + x[1])
+    });
+}
+
+/// The slope of I1/I0, from which what cancels takes a share that grows with x.
+#[test]
+fn the_slope_of_the_bessel_ratio_loses_what_is_said() {
+    let (names, rows) = read("bessel");
+    let column = names.iter().position(|name| name == "i1_over_i0_slope");
+    for row in rows {
+        let (x, exact) = (row[0].abs(), row[column.unwrap()]);
+        let ulps = match x {
+            x if x < 20.0 => (20.0 * x * x).max(10.0),
+            x => 40.0 * x,
+        };
+        let found = bessel::i1_over_i0_slope(x);
+        let lost = distance(found, exact, 0.0);
+        assert!(lost <= ulps, "{x}: {found} {exact}, {lost} ulp");
+    }
 }

@@ -436,6 +436,14 @@ fn set(table: &mut Table, pair: &str) -> Result<(), RecipeError> {
         .and_then(|mut parsed| parsed.remove("v"))
         .unwrap_or_else(|| Value::String(text.to_owned()));
     let mut keys: Vec<&str> = path.split('.').collect();
+    if keys.iter().any(|key| key.trim().is_empty()) {
+        return Err(RecipeError::value(
+            "--set",
+            format!(
+                "`{pair}`: expected a key before =, for example train.epochs=5, found a part of it empty"
+            ),
+        ));
+    }
     let last = keys.pop().unwrap_or_default();
     let mut here = table;
     for key in keys {
@@ -653,6 +661,8 @@ mod tests {
     #[test]
     fn wrong_values_are_refused_in_words() {
         assert!(message("", &["train.epochs"]).contains("key=value"));
+        assert!(message("", &["=3"]).starts_with("--set: `=3`: expected a key"));
+        assert!(message("", &["train..epochs=3"]).starts_with("--set: `train..epochs=3`"));
         assert!(message("", &["train.epochs=0"]).contains("nothing to train"));
         assert_eq!(
             message("", &["train.epochs=many"]),

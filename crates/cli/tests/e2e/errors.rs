@@ -301,6 +301,11 @@ fn codes_that_are_no_numbers() {
         .expect(2)
         .says(&["NaN in row 1, column 2", "nan.npy"]);
     assert!(!shared.join("nan.png").exists());
+    for codes in [".", "run"] {
+        jensen(shared, &["decode", "run", "--codes", codes])
+            .expect(2)
+            .says(&["expected a file of arrays, .npy or .npz, found a folder"]);
+    }
     let flat = Array::new(vec![12], Numbers::F32(vec![0.0; 12]));
     write_npy(&shared.join("flat.npy"), &flat).unwrap();
     jensen(shared, &["decode", "run", "--codes", "flat.npy"])
@@ -424,6 +429,23 @@ fn run_folders() {
         &["MODEL: expected a built-in recipe", "found nothing"],
     );
     refused(folder, &["sample", ""], &["<RUN>"]);
+    refused(
+        folder,
+        &["fit", "vae", "--set", "=3"],
+        &["--set: `=3`: expected a key"],
+    );
+    fs::create_dir(folder.join("old")).unwrap();
+    fs::write(folder.join("old/config.toml"), "name = 'x'\n").unwrap();
+    refused(
+        folder,
+        &["check", "old"],
+        &["that is a run; `jensen fit old/config.toml`"],
+    );
+    refused(
+        folder,
+        &["fit", "vae", "--out", "old"],
+        &["old already holds a run"],
+    );
     refused(
         folder,
         &["fit", "vae", "--data", ""],

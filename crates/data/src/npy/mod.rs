@@ -15,6 +15,7 @@
 
 mod format;
 mod header;
+mod late;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,6 +23,7 @@ mod values;
 use crate::files::{Loaded, io_error, write_atomic};
 use crate::{DataError, Malformed, Place};
 use format::{decode, encode};
+use late::Late;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -98,7 +100,8 @@ pub fn write_npy(path: &Path, array: &Array) -> Result<(), DataError> {
 /// Writes named arrays without compression; the file is there whole or not at all.
 pub fn write_npz(path: &Path, arrays: &[(&str, Array)]) -> Result<(), DataError> {
     write_atomic(path, |out| {
-        let mut archive = ZipWriter::new(out);
+        let mut out = Late::new(out);
+        let mut archive = ZipWriter::new(&mut out);
         for (name, array) in arrays {
             // Zip needs to be told beforehand where 32 bits may not do.
             let large = array.numbers.len() >= 1 << 28;
@@ -109,12 +112,27 @@ pub fn write_npz(path: &Path, arrays: &[(&str, Array)]) -> Result<(), DataError>
             encode(array, &mut archive)?;
         }
         archive.finish()?;
-        Ok(())
+        out.result()
     })
+}
+
+/// A folder can be opened, and the system says of it no more than "invalid argument".
+fn check_is_file(path: &Path) -> Result<(), DataError> {
+    match path.is_dir() {
+        false => Ok(()),
+        true => Err(DataError::from(Malformed {
+            file: path.to_path_buf(),
+            place: Place::Whole,
+            expected: "a file of arrays, .npy or .npz".into(),
+            found: "a folder".into(),
+            hint: None,
+        })),
+    }
 }
 
 /// Reads one array.
 pub fn read_npy(path: &Path) -> Result<Array, DataError> {
+    check_is_file(path)?;
     let file = Loaded::read(path)?;
     decode(&file.bytes).map_err(|problem| {
         file.malformed(
@@ -128,6 +146,7 @@ pub fn read_npy(path: &Path) -> Result<Array, DataError> {
 
 /// Reads all arrays of an archive, in its order.
 pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
+    check_is_file(path)?;
     let file = File::open(path).map_err(|e| io_error(path, "open", e))?;
     let malformed = |place, expected: &str, found: String, hint: Option<&str>| {
         DataError::from(Malformed {

@@ -25,6 +25,7 @@ pub use multi_normal_prec::MultiNormalPrec;
 pub use multinomial::Multinomial;
 pub use wishart::Wishart;
 
+use crate::BadParameters;
 use crate::univariate::{SIMPLEX_TOLERANCE, Space};
 use jensen_rng::Stream;
 
@@ -40,8 +41,8 @@ pub static CATALOGUE: &[&dyn Multivariate] = &[
     &Wishart,
 ];
 
-/// A distribution of a vector `[d]` or matrix `[d, d]` x with parameters theta. Names and
-/// parameterizations are Stan's.
+/// A distribution of a vector `[d]` or matrix `[d, d]` x with parameters theta. Names of laws and
+/// parameterizations are Stan's; parameters have words, as in [`Univariate`](crate::Univariate).
 ///
 /// As with [`Univariate`](crate::Univariate) the author writes [`formula`](Multivariate::formula) for one
 /// point inside, and callers ask for [`ln_prob_and_partials`](Multivariate::ln_prob_and_partials).
@@ -63,6 +64,48 @@ pub trait Multivariate: Sync {
     fn admits(&self, d: usize, theta: &[&[f64]]) -> bool {
         theta.len() == self.params().len()
             && (self.params().iter().zip(theta)).all(|(param, values)| param.set.holds(d, values))
+    }
+
+    /// The same with a reason, for the border to a user.
+    ///
+    /// # Errors
+    /// [`BadParameters`] with the parameter at fault.
+    fn check(&self, d: usize, theta: &[&[f64]]) -> Result<(), BadParameters> {
+        let (law, params) = (self.name(), self.params());
+        let length = |what: String, expected: usize, found: usize| BadParameters::Length {
+            law,
+            what,
+            expected,
+            found,
+        };
+        if theta.len() != params.len() {
+            return Err(length("parameters".to_owned(), params.len(), theta.len()));
+        }
+        for (param, values) in params.iter().zip(theta) {
+            let expected = param.set.len(d);
+            if values.len() != expected {
+                return Err(length(
+                    format!("numbers in {}", param.name),
+                    expected,
+                    values.len(),
+                ));
+            }
+            if !param.set.holds(d, values) {
+                return Err(BadParameters::Outside {
+                    law,
+                    parameter: param.name,
+                    expected: param.set.describe(),
+                    found: values.to_vec(),
+                });
+            }
+        }
+        match self.admits(d, theta) {
+            true => Ok(()),
+            false => Err(BadParameters::Together {
+                law,
+                found: theta.concat(),
+            }),
+        }
     }
 
     /// Whether x, which has its shape, is in the support.
@@ -176,6 +219,23 @@ pub enum Set {
 }
 
 impl Set {
+    /// What its members are, in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Positive => "a number above zero",
+            Self::Count => "a whole number of at least zero",
+            Self::Vector => "finite numbers",
+            Self::PositiveVector => "numbers above zero",
+            Self::Counts => "whole numbers of at least zero",
+            Self::Simplex => "numbers of at least zero with sum one",
+            Self::Covariance => "a symmetric positive definite matrix",
+            Self::CholeskyFactor => "a lower triangular matrix with a positive diagonal",
+            Self::CholeskyCorr => {
+                "a lower triangular matrix with a positive diagonal and rows of length one"
+            }
+        }
+    }
+
     /// How many numbers a member has.
     pub fn len(self, d: usize) -> usize {
         match self {

@@ -2,11 +2,11 @@
 //!
 //! ln p(x) = (a - 1) ln x + (b - 1) ln(1 - x) - ln B(a, b)
 
-use super::{ExponentialFamily, Param, Space, Support, Univariate, ratio};
+use super::{ExponentialFamily, Param, Space, Support, Uniform, Univariate, ratio};
 use crate::draw;
 use crate::multivariate::dirichlet;
 use jensen_rng::Stream;
-use jensen_special::gamma::{digamma, ln_beta};
+use jensen_special::gamma::{digamma, ln_beta, trigamma};
 use jensen_special::incomplete_beta::ln_power;
 use jensen_special::logspace::{xlog1py, xlogy};
 
@@ -37,7 +37,11 @@ impl Univariate for Beta {
     fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
         let [a, b] = [theta[0], theta[1]];
         let all = digamma(a + b);
-        partials[0] = ratio(a - 1.0, x) - ratio(b - 1.0, 1.0 - x);
+        partials[0] = match x > 0.0 && x < 1.0 {
+            // One quotient, as near the mode the two parts cancel.
+            true => (a + b - 2.0).mul_add(-x, a - 1.0) / x / (1.0 - x),
+            false => ratio(a - 1.0, x) - ratio(b - 1.0, 1.0 - x),
+        };
         partials[1] = x.ln() + all - digamma(a);
         partials[2] = (-x).ln_1p() + all - digamma(b);
         match a.min(b) >= CANCELS && x > 0.0 && x < 1.0 {
@@ -70,6 +74,30 @@ impl Univariate for Beta {
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
         Some(dirichlet::kl(theta, other))
+    }
+
+    fn ln_moments(&self, theta: &[f64]) -> Option<[f64; 2]> {
+        let [a, all] = [theta[0], theta[0] + theta[1]];
+        Some([digamma(a) - digamma(all), trigamma(a) - trigamma(all)])
+    }
+
+    fn power_moment(&self, theta: &[f64], c: f64) -> Option<f64> {
+        let [a, b] = [theta[0], theta[1]];
+        Some(match a + c > 0.0 {
+            true => (ln_beta(a + c, b) - ln_beta(a, b)).exp(),
+            false => f64::INFINITY,
+        })
+    }
+
+    /// From uniform laws, whose reflection is one, too.
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        if of.name() != Uniform.name() {
+            return None;
+        }
+        let [ln, ln_rest] = [[with[0], with[1]], [1.0 - with[1], 1.0 - with[0]]]
+            .map(|ends| Uniform.ln_moments(&ends).map(|[mean, _]| mean));
+        let [a, b] = [theta[0], theta[1]];
+        Some((a - 1.0) * ln? + (b - 1.0) * ln_rest? - ln_beta(a, b))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

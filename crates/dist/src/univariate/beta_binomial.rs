@@ -2,10 +2,12 @@
 //!
 //! ln p(x) = ln (n choose x) + ln B(x + a, n - x + b) - ln B(a, b)
 
+use super::binomial::ln_mass;
 use super::{Param, Space, Support, Univariate};
 use crate::draw;
 use jensen_rng::Stream;
-use jensen_special::gamma::{digamma, ln_beta, ln_choose};
+use jensen_special::gamma::digamma;
+use jensen_special::incomplete_beta::ln_power;
 
 /// Beta-binomial: `trials`, `alpha`, `beta`.
 pub struct BetaBinomial;
@@ -35,7 +37,10 @@ impl Univariate for BetaBinomial {
         partials[..2].fill(0.0);
         partials[2] = digamma(x + a) - digamma(a) + all;
         partials[3] = digamma(n - x + b) - digamma(b) + all;
-        ln_choose(n, x) + ln_beta(x + a, n - x + b) - ln_beta(a, b)
+        // With the powers of the share r = (x + a) / (n + a + b), which cancel in all, every part is small.
+        let whole = n + a + b;
+        let [r, s] = [(x + a) / whole, (n - x + b) / whole];
+        ln_mass(n, x, r, s) + ln_power(a, b, r, s) - ln_power(x + a, n - x + b, r, s)
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {

@@ -35,7 +35,11 @@ impl Univariate for Binomial {
     fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
         let [n, p] = [theta[0], theta[1]];
         partials[..2].fill(0.0);
-        partials[2] = ratio(x, p) - ratio(n - x, 1.0 - p);
+        partials[2] = match p > 0.0 && p < 1.0 {
+            // The difference of count and mean with one rounding.
+            true => p.mul_add(-n, x) / p / (1.0 - p),
+            false => ratio(x, p) - ratio(n - x, 1.0 - p),
+        };
         ln_mass(n, x, p, 1.0 - p)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ln p(x) = -ln(pi s) - ln(1 + z^2),   z = (x - m) / s
 
-use super::{Param, REALS, Space, StudentT, Support, Univariate};
+use super::{Param, REALS, Space, StudentT, Support, Univariate, ln_1p_square};
 use jensen_rng::Stream;
 use std::f64::consts::PI;
 
@@ -29,12 +29,17 @@ impl Univariate for Cauchy {
 
     fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
         let [location, scale] = [theta[0], theta[1]];
-        let z = (x - location) / scale;
-        let pull = 2.0 * z / (1.0 + z * z);
-        partials[0] = -pull / scale;
-        partials[1] = pull / scale;
-        partials[2] = (pull * z - 1.0) / scale;
-        -(PI * scale).ln() - (z * z).ln_1p()
+        let distance = x - location;
+        let z = distance / scale;
+        // Far out z and its square may be too large numbers.
+        let pull = match z.abs() < 1.0 {
+            true => 2.0 * z / (1.0 + z * z) / scale,
+            false => 2.0 / distance / (1.0 + z.powi(-2)),
+        };
+        partials[0] = -pull;
+        partials[1] = pull;
+        partials[2] = (1.0 - 2.0 / (1.0 + z * z)) / scale;
+        -PI.ln() - scale.ln() - ln_1p_square(x, location, scale, 1.0)
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {

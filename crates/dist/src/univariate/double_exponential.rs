@@ -2,10 +2,11 @@
 //!
 //! ln p(x) = -ln(2 s) - |x - m| / s
 
-use super::{ExponentialFamily, Param, REALS, Space, Support, Univariate};
+use super::{ExponentialFamily, Normal, Param, REALS, Space, Support, Uniform, Univariate};
 use jensen_rng::Stream;
+use jensen_special::error::erf;
 use jensen_special::remainder::{excess, expm1mx};
-use std::f64::consts::LN_2;
+use std::f64::consts::{LN_2, PI, SQRT_2};
 
 /// Double exponential: `location`, `scale`.
 pub struct DoubleExponential;
@@ -72,6 +73,28 @@ impl Univariate for DoubleExponential {
             false => distance / other[1] + r * (-u).exp_m1(),
         };
         Some(shift + excess(theta[1], other[1]))
+    }
+
+    /// E|x - m| from normal and uniform laws, and infinity where there is no mean.
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        let shift = theta[0] - of.mean(with);
+        let distance = match of.name() {
+            _ if !shift.is_finite() => f64::INFINITY,
+            name if name == Normal.name() => {
+                let z = shift / with[1];
+                let folded = (2.0 / PI).sqrt() * (-0.5 * z * z).exp();
+                with[1] * folded + shift * erf(z / SQRT_2)
+            }
+            name if name == Uniform.name() => {
+                let half = 0.5 * (with[1] - with[0]);
+                match shift.abs() < half {
+                    true => 0.5 * (half + shift * shift / half),
+                    false => shift.abs(),
+                }
+            }
+            _ => return None,
+        };
+        Some(-LN_2 - theta[1].ln() - distance / theta[1])
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

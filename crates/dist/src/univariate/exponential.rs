@@ -25,7 +25,8 @@ impl Univariate for Exponential {
     fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
         let rate = theta[0];
         partials[0] = -rate;
-        partials[1] = 1.0 / rate - x;
+        // One rounding where the two cancel.
+        partials[1] = (-rate).mul_add(x, 1.0) / rate;
         rate.ln() - rate * x
     }
 

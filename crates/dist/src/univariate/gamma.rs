@@ -4,7 +4,7 @@
 
 use super::{ExponentialFamily, POSITIVES, Param, Space, Support, Univariate, ratio};
 use jensen_rng::Stream;
-use jensen_special::gamma::{digamma, ln_gamma};
+use jensen_special::gamma::{digamma, ln_gamma, trigamma};
 use jensen_special::gamma_divergence::ln_gamma_divergence_beyond;
 use jensen_special::incomplete_gamma::ln_power;
 use jensen_special::logspace::xlogy;
@@ -36,9 +36,13 @@ impl Univariate for Gamma {
 
     fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
         let [shape, rate] = [theta[0], theta[1]];
-        partials[0] = ratio(shape - 1.0, x) - rate;
+        partials[0] = match x > 0.0 {
+            // One quotient, as near the mode the two parts cancel.
+            true => ((shape - 1.0) - rate * x) / x,
+            false => ratio(shape - 1.0, x) - rate,
+        };
         partials[1] = rate.ln() - digamma(shape) + x.ln();
-        partials[2] = shape / rate - x;
+        partials[2] = (-rate).mul_add(x, shape) / rate;
         let scaled = rate * x;
         // The large terms cancel in the power; out of its range, and at the ends, they do not.
         match scaled.is_normal() && shape >= CANCELS {
@@ -77,6 +81,24 @@ impl Univariate for Gamma {
             _ => w - 1.0 - (a.ln() - c.ln() + d.ln() - b.ln()),
         };
         Some(shapes + c * means)
+    }
+
+    fn ln_moments(&self, theta: &[f64]) -> Option<[f64; 2]> {
+        Some([digamma(theta[0]) - theta[1].ln(), trigamma(theta[0])])
+    }
+
+    fn power_moment(&self, theta: &[f64], c: f64) -> Option<f64> {
+        let [shape, rate] = [theta[0], theta[1]];
+        Some(match shape + c > 0.0 {
+            true => (ln_gamma(shape + c) - ln_gamma(shape) - c * rate.ln()).exp(),
+            false => f64::INFINITY,
+        })
+    }
+
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        let [shape, rate] = [theta[0], theta[1]];
+        let by_ln = (shape - 1.0) * of.ln_moments(with)?[0];
+        Some(shape * rate.ln() - ln_gamma(shape) + by_ln - rate * of.mean(with))
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -76,6 +76,23 @@ impl Univariate for InvGamma {
         Gamma.kl(theta, other)
     }
 
+    fn ln_moments(&self, theta: &[f64]) -> Option<[f64; 2]> {
+        Gamma
+            .ln_moments(theta)
+            .map(|[mean, variance]| [-mean, variance])
+    }
+
+    fn power_moment(&self, theta: &[f64], c: f64) -> Option<f64> {
+        Gamma.power_moment(theta, -c)
+    }
+
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        let [shape, scale] = [theta[0], theta[1]];
+        let by_ln = (shape + 1.0) * of.ln_moments(with)?[0];
+        let inverse = of.power_moment(with, -1.0)?;
+        Some(shape * scale.ln() - ln_gamma(shape) - by_ln - scale * inverse)
+    }
+
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
         Some(self)
     }

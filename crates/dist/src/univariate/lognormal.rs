@@ -4,6 +4,7 @@
 
 use super::{ExponentialFamily, Normal, POSITIVES, Param, Space, Support, Univariate, nothing};
 use jensen_rng::Stream;
+use std::f64::consts::TAU;
 
 /// Lognormal: `mu`, `sigma`, the mean and standard deviation of ln x.
 pub struct Lognormal;
@@ -53,6 +54,20 @@ impl Univariate for Lognormal {
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {
         Normal.kl(theta, other)
+    }
+
+    fn ln_moments(&self, theta: &[f64]) -> Option<[f64; 2]> {
+        Some([theta[0], theta[1] * theta[1]])
+    }
+
+    fn power_moment(&self, theta: &[f64], c: f64) -> Option<f64> {
+        Some((c * theta[0] + 0.5 * (c * theta[1]).powi(2)).exp())
+    }
+
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        let [mean, variance] = of.ln_moments(with)?;
+        let square = (variance + (mean - theta[0]).powi(2)) / theta[1] / theta[1];
+        Some(-mean - 0.5 * square - theta[1].ln() - 0.5 * TAU.ln())
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -57,10 +57,12 @@ pub use uniform::Uniform;
 pub use von_mises::VonMises;
 pub use weibull::Weibull;
 
+use crate::BadParameters;
 use jensen_rng::Stream;
 use jensen_special::gamma_divergence::x_ln_x_divergence;
 use jensen_special::logspace::{inv_logit, log1p_exp};
 use jensen_special::remainder::{expm1mx, log1pmx};
+use std::f64::consts::LN_2;
 
 /// The distributions of one number, by name.
 pub static CATALOGUE: &[&dyn Univariate] = &[
@@ -92,7 +94,9 @@ pub static CATALOGUE: &[&dyn Univariate] = &[
     &Weibull,
 ];
 
-/// A distribution of one number x with parameters theta `[p]`. Names and parameterizations are Stan's.
+/// A distribution of one number x with parameters theta `[p]`. Names of laws and parameterizations are Stan's;
+/// parameters have words where Stan has letters: `chance` for theta, `dof` for nu, `mean` for mu, `sd` for sigma,
+/// `precision` for phi, `concentrations` for alpha.
 ///
 /// The author writes [`formula`](Univariate::formula) for one point inside; callers ask for
 /// [`ln_prob_and_partials`](Univariate::ln_prob_and_partials), which looks after the outside: parameters
@@ -120,6 +124,47 @@ pub trait Univariate: Sync {
             rest = &rest[n..];
         }
         rest.is_empty()
+    }
+
+    /// The same with a reason, for the border to a user.
+    ///
+    /// # Errors
+    /// [`BadParameters`] with the parameter at fault.
+    fn check(&self, theta: &[f64]) -> Result<(), BadParameters> {
+        let (law, params) = (self.name(), self.params());
+        // A vector takes the rest, which is at least one number.
+        let is_long =
+            params.last().is_some_and(|p| p.space.is_vector()) && theta.len() > params.len();
+        if theta.len() != params.len() && !is_long {
+            return Err(BadParameters::Length {
+                law,
+                what: "numbers".to_owned(),
+                expected: params.len(),
+                found: theta.len(),
+            });
+        }
+        for (i, param) in params.iter().enumerate() {
+            let values = if param.space.is_vector() {
+                &theta[i..]
+            } else {
+                &theta[i..=i]
+            };
+            if !param.space.holds(values) {
+                return Err(BadParameters::Outside {
+                    law,
+                    parameter: param.name,
+                    expected: param.space.describe(),
+                    found: values.to_vec(),
+                });
+            }
+        }
+        match self.admits(theta) {
+            true => Ok(()),
+            false => Err(BadParameters::Together {
+                law,
+                found: theta.to_vec(),
+            }),
+        }
     }
 
     /// Where the mass is.
@@ -180,14 +225,31 @@ pub trait Univariate: Sync {
         None
     }
 
+    /// E ln x and the variance of ln x, for laws on positive numbers where there are closed forms.
+    fn ln_moments(&self, _theta: &[f64]) -> Option<[f64; 2]> {
+        None
+    }
+
+    /// E x^c for laws on positive numbers where there is a closed form; infinite where it diverges.
+    fn power_moment(&self, _theta: &[f64], _c: f64) -> Option<f64> {
+        None
+    }
+
+    /// E ln p(x) for this density under a law of another family that has its mass inside, nats, where there
+    /// is a closed form; minus infinity where it diverges.
+    fn mean_ln_prob(&self, _theta: &[f64], _of: &dyn Univariate, _with: &[f64]) -> Option<f64> {
+        None
+    }
+
     /// The same law as a member of a wider family with its parameters: an exponential law is a gamma law.
     fn wider(&self, _theta: &[f64]) -> Option<(&'static dyn Univariate, Vec<f64>)> {
         None
     }
 }
 
-/// KL(p || q) between members of one family or of families that share a wider one, nats, where there is a
-/// closed form.
+/// KL(p || q) between members of one family, of families that share a wider one, or of two continuous families
+/// whose cross-entropy has a closed form, nats. Infinite where p has mass outside of q or tails too heavy for
+/// it. Across families entropy and cross-entropy cancel: the error is some ulp of them.
 pub fn kl(p: &dyn Univariate, theta: &[f64], q: &dyn Univariate, other: &[f64]) -> Option<f64> {
     if p.name() == q.name() {
         return p.kl(theta, other);
@@ -195,8 +257,19 @@ pub fn kl(p: &dyn Univariate, theta: &[f64], q: &dyn Univariate, other: &[f64]) 
     if let Some((wider, theta)) = p.wider(theta) {
         return kl(wider, &theta, q, other);
     }
-    let (wider, other) = q.wider(other)?;
-    kl(p, theta, wider, &other)
+    if let Some((wider, other)) = q.wider(other) {
+        return kl(p, theta, wider, &other);
+    }
+    let (Support::Interval(low, high), Support::Interval(least, most)) =
+        (p.support(theta), q.support(other))
+    else {
+        return None;
+    };
+    if low < least || high > most {
+        return Some(f64::INFINITY);
+    }
+    let cross = q.mean_ln_prob(other, p, theta)?;
+    Some((-p.entropy(theta)? - cross).max(0.0))
 }
 
 /// A parameter of a distribution.
@@ -237,6 +310,19 @@ pub enum Space {
 pub const SIMPLEX_TOLERANCE: f64 = 1e-8;
 
 impl Space {
+    /// What its members are, in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Real => "a finite number",
+            Self::Positive => "a number above zero",
+            Self::Unit => "a number between zero and one",
+            Self::Count => "a whole number of at least zero",
+            Self::Vector => "finite numbers",
+            Self::Simplex => "numbers of at least zero with sum one",
+            Self::Ordered => "rising numbers",
+        }
+    }
+
     /// Whether its members are vectors.
     pub fn is_vector(self) -> bool {
         matches!(self, Self::Vector | Self::Simplex | Self::Ordered)
@@ -291,6 +377,19 @@ const POSITIVES: Support = Support::Interval(0.0, f64::INFINITY);
 fn nothing(partials: &mut [f64]) -> f64 {
     partials.fill(0.0);
     f64::NEG_INFINITY
+}
+
+/// ln(1 + z^2 / n) for z = (x - m) / s, also where z, its square or x - m is too large a number.
+fn ln_1p_square(x: f64, location: f64, scale: f64, n: f64) -> f64 {
+    /// From here on the one is below the last place.
+    const LARGE: f64 = 1e17;
+    let z = (x - location) / scale;
+    let ratio = z * (z / n);
+    if ratio < LARGE {
+        return ratio.ln_1p();
+    }
+    let ln_distance = (0.5 * x - 0.5 * location).abs().ln() + LN_2;
+    2.0 * (ln_distance - scale.ln()) - n.ln()
 }
 
 /// a / x, and 0 where a = 0: the partial of a ln x.

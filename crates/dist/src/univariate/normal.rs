@@ -60,6 +60,16 @@ impl Univariate for Normal {
         Some(excess(theta[1], other[1]) + 0.5 * (change * change + shift * shift))
     }
 
+    /// Mean and variance are enough.
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        let (shift, variance) = (of.mean(with) - theta[0], of.variance(with));
+        if !(shift.is_finite() && variance.is_finite()) {
+            return Some(f64::NEG_INFINITY);
+        }
+        let square = (variance + shift * shift) / theta[1] / theta[1];
+        Some(-0.5 * square - theta[1].ln() - 0.5 * TAU.ln())
+    }
+
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {
         Some(self)
     }

@@ -37,9 +37,11 @@ impl Univariate for OrderedLogistic {
         let lower = (k > 1).then(|| theta[0] - theta[k - 1]);
         let upper = (k < n).then(|| theta[0] - theta[k]);
         let gap = match (lower, upper) {
-            (Some(l), Some(u)) => {
-                value += log1m_exp(u - l);
-                1.0 / (l - u).exp_m1()
+            (Some(_), Some(_)) => {
+                // By the cutpoints themselves, since near ones lose their difference in l and u.
+                let width = theta[k] - theta[k - 1];
+                value += log1m_exp(-width);
+                1.0 / width.exp_m1()
             }
             _ => 0.0,
         };

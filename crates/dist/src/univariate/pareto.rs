@@ -31,8 +31,13 @@ impl Univariate for Pareto {
         let [minimum, shape] = [theta[0], theta[1]];
         partials[0] = -(shape + 1.0) / x;
         partials[1] = shape / minimum;
-        partials[2] = 1.0 / shape - (x / minimum).ln();
-        shape.ln() - shape * (x / minimum).ln() - x.ln()
+        // The quotient may be too large a number.
+        let ln_ratio = match (x / minimum).is_finite() {
+            true => (x / minimum).ln(),
+            false => x.ln() - minimum.ln(),
+        };
+        partials[2] = 1.0 / shape - ln_ratio;
+        shape.ln() - shape * ln_ratio - x.ln()
     }
 
     fn sample(&self, theta: &[f64], stream: &mut Stream) -> f64 {
@@ -66,6 +71,23 @@ impl Univariate for Pareto {
         }
         let rise = ((theta[0] - other[0]) / other[0]).ln_1p();
         Some(excess(other[1], theta[1]) + other[1] * rise)
+    }
+
+    fn ln_moments(&self, theta: &[f64]) -> Option<[f64; 2]> {
+        Some([theta[0].ln() + 1.0 / theta[1], theta[1].powi(-2)])
+    }
+
+    fn power_moment(&self, theta: &[f64], c: f64) -> Option<f64> {
+        Some(match c < theta[1] {
+            true => theta[1] / (theta[1] - c) * theta[0].powf(c),
+            false => f64::INFINITY,
+        })
+    }
+
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        let [minimum, shape] = [theta[0], theta[1]];
+        let mean = of.ln_moments(with)?[0];
+        Some(shape.ln() + shape * minimum.ln() - (shape + 1.0) * mean)
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

@@ -2,9 +2,10 @@
 //!
 //! ln p(x) = -ln B(1/2, n/2) - (1/2) ln n - ln s - ((n+1)/2) ln(1 + z^2/n),   z = (x - m) / s
 
-use super::{Param, REALS, Space, Support, Univariate};
+use super::{Param, REALS, Space, Support, Uniform, Univariate, ln_1p_square};
 use jensen_rng::Stream;
-use jensen_special::gamma::{digamma, ln_beta};
+use jensen_special::gamma::{digamma, digamma_half_step, ln_beta};
+use jensen_special::remainder::log1pmx;
 
 /// Student's t: `dof`, `location`, `scale`.
 pub struct StudentT;
@@ -30,16 +31,29 @@ impl Univariate for StudentT {
 
     fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
         let [dof, location, scale] = [theta[0], theta[1], theta[2]];
-        let z = (x - location) / scale;
-        let square = z * z;
-        let tail = (square / dof).ln_1p();
-        let weight = (dof + 1.0) / (dof + square);
-        partials[0] = -weight * z / scale;
-        partials[2] = weight * z / scale;
-        partials[1] = 0.5
-            * (digamma(0.5 * dof + 0.5) - digamma(0.5 * dof) - tail
-                + (weight * square - 1.0) / dof);
-        partials[3] = (weight * square - 1.0) / scale;
+        let distance = x - location;
+        let z = distance / scale;
+        let tail = ln_1p_square(x, location, scale, dof);
+        // With q = z^2 / n: the share q / (1 + q) and its complement, also where q is too large a number.
+        let ratio = z * (z / dof);
+        let (share, rest) = match ratio < 1.0 {
+            true => (ratio / (1.0 + ratio), 1.0 / (1.0 + ratio)),
+            false => (1.0 / (1.0 + 1.0 / ratio), 1.0 / ratio / (1.0 + 1.0 / ratio)),
+        };
+        let pull = match z.abs() < 1.0 {
+            true => (dof + 1.0) / (dof + z * z) * z / scale,
+            false => (dof + 1.0) / distance * share,
+        };
+        partials[0] = -pull;
+        partials[2] = pull;
+        // Of psi(n/2 + 1/2) - psi(n/2) - ln(1 + q) + (n q - 1) / (n + n q) the parts that cancel for many
+        // degrees of freedom are taken together.
+        let curve = match ratio < 1.0 {
+            true => -log1pmx(-share),
+            false => tail - share,
+        };
+        partials[1] = 0.5 * (digamma_half_step(0.5 * dof) + share / dof - curve);
+        partials[3] = (dof * share - rest) / scale;
         -ln_beta(0.5, 0.5 * dof) - 0.5 * dof.ln() - scale.ln() - 0.5 * (dof + 1.0) * tail
     }
 
@@ -62,6 +76,19 @@ impl Univariate for StudentT {
             dof if dof > 1.0 => f64::INFINITY,
             _ => f64::NAN,
         }
+    }
+
+    /// From uniform laws: u ln(1 + u^2) - 2 u + 2 atan u integrates the logarithm.
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        if of.name() != Uniform.name() {
+            return None;
+        }
+        let [dof, location, scale] = [theta[0], theta[1], theta[2]];
+        let [u, v] = [with[0], with[1]].map(|end| (end - location) / scale / dof.sqrt());
+        let integral = |u: f64| u * (u * u).ln_1p() - 2.0 * u + 2.0 * u.atan();
+        let tail = (integral(v) - integral(u)) / (v - u);
+        let peak = -ln_beta(0.5, 0.5 * dof) - 0.5 * dof.ln() - scale.ln();
+        Some(peak - 0.5 * (dof + 1.0) * tail)
     }
 
     fn entropy(&self, theta: &[f64]) -> Option<f64> {

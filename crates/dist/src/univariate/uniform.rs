@@ -4,6 +4,7 @@
 
 use super::{Param, Space, Support, Univariate};
 use jensen_rng::Stream;
+use jensen_special::logspace::xlogy;
 use std::f64::consts::LN_2;
 
 /// Uniform: `low` below `high`.
@@ -58,6 +59,32 @@ impl Univariate for Uniform {
 
     fn entropy(&self, theta: &[f64]) -> Option<f64> {
         Some(half_width(theta).ln() + LN_2)
+    }
+
+    fn ln_moments(&self, theta: &[f64]) -> Option<[f64; 2]> {
+        let [low, high] = [theta[0], theta[1]];
+        if low < 0.0 {
+            return None;
+        }
+        // x ln x - x and x ln^2 x - 2 (x ln x - x) integrate both.
+        let mean_of = |f: &dyn Fn(f64) -> f64| (f(high) - f(low)) / (high - low);
+        let mean = mean_of(&|x| xlogy(x, x)) - 1.0;
+        let square = mean_of(&|x| if x == 0.0 { 0.0 } else { x * x.ln().powi(2) });
+        Some([mean, square - 2.0 * mean - mean * mean])
+    }
+
+    fn power_moment(&self, theta: &[f64], c: f64) -> Option<f64> {
+        let [low, high] = [theta[0], theta[1]];
+        Some(match c == -1.0 {
+            _ if low < 0.0 => return None,
+            _ if low == 0.0 && c <= -1.0 => f64::INFINITY,
+            true => (high / low).ln() / (high - low),
+            false => (high.powf(c + 1.0) - low.powf(c + 1.0)) / ((c + 1.0) * (high - low)),
+        })
+    }
+
+    fn mean_ln_prob(&self, theta: &[f64], _: &dyn Univariate, _: &[f64]) -> Option<f64> {
+        Some(-half_width(theta).ln() - LN_2)
     }
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {

@@ -33,11 +33,11 @@ impl Univariate for VonMises {
 
     fn formula(&self, x: f64, theta: &[f64], partials: &mut [f64]) -> f64 {
         let [direction, concentration] = [theta[0], theta[1]];
-        let (sin, cos) = (x - direction).sin_cos();
+        let sin = (x - direction).sin();
         let half = (0.5 * (x - direction)).sin();
         partials[0] = -concentration * sin;
         partials[1] = concentration * sin;
-        partials[2] = cos - i1_over_i0(concentration);
+        partials[2] = i1_over_i0_complement(concentration) - 2.0 * half * half;
         -2.0 * concentration * half * half - TAU.ln() - ln_i0_scaled(concentration)
     }
 

@@ -8,6 +8,7 @@ use jensen_special::gamma::{EULER_GAMMA, ln_gamma};
 use jensen_special::gamma_divergence::ln_gamma_divergence;
 use jensen_special::logspace::xlogy;
 use jensen_special::remainder::expm1mx;
+use std::f64::consts::PI;
 
 /// Weibull: `shape`, `scale`.
 pub struct Weibull;
@@ -69,6 +70,29 @@ impl Univariate for Weibull {
         };
         let w = other[0] * ln_scales + ln_gamma_1p(other[0] / theta[0], change);
         Some(expm1mx(w) + rest)
+    }
+
+    fn ln_moments(&self, theta: &[f64]) -> Option<[f64; 2]> {
+        let spread = PI / theta[0];
+        Some([
+            theta[1].ln() - EULER_GAMMA / theta[0],
+            spread * spread / 6.0,
+        ])
+    }
+
+    fn power_moment(&self, theta: &[f64], c: f64) -> Option<f64> {
+        let order = 1.0 + c / theta[0];
+        Some(match order > 0.0 {
+            true => (c * theta[1].ln() + ln_gamma(order)).exp(),
+            false => f64::INFINITY,
+        })
+    }
+
+    fn mean_ln_prob(&self, theta: &[f64], of: &dyn Univariate, with: &[f64]) -> Option<f64> {
+        let [shape, scale] = [theta[0], theta[1]];
+        let by_ln = (shape - 1.0) * (of.ln_moments(with)?[0] - scale.ln());
+        let power = of.power_moment(with, shape)? * scale.powf(-shape);
+        Some((shape / scale).ln() + by_ln - power)
     }
 
     fn exponential_family(&self) -> Option<&dyn ExponentialFamily> {

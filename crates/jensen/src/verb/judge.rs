@@ -61,7 +61,8 @@ pub(super) fn facts(
     let state = newest_state(run)?.map_or(serde_json::Value::Null, |(_, state)| state);
     let patience = recipe.train.patience as u64;
     let stopped_early = patience > 0 && state["epochs_without_gain"].as_u64() >= Some(patience);
-    let records = read_metrics(run.path(file::METRICS))?;
+    // What cannot be read is not on record, and that is doubt enough.
+    let records = read_metrics(run.path(file::METRICS)).unwrap_or_default();
     Ok(Facts {
         active_units: found.active_units,
         n_units: found.n_units,

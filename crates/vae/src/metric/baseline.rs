@@ -9,7 +9,7 @@
 //!
 //! One example more, all of whose values are the overall mean, keeps values that never vary in the
 //! training part from being impossible elsewhere.
-//! Cost: [`N_STEPS`] passes of the likelihood over at most [`N_EXAMPLES`] training examples, and one over
+//! Cost: 80 passes of the likelihood over at most 1000 training examples, forward and back, and one over
 //! the examples that are scored.
 
 use super::{Advance, batches};

@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 &weight("kind = 'liner'"),
-                "objective.rate.z.weight: expected one of linear, sigmoid, cyclical, found \"liner\"; \
+                "objective.rate.z.weight.kind: expected one of linear, sigmoid, cyclical, found \"liner\"; \
                  did you mean \"linear\"?",
             ),
             (
