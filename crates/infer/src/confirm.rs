@@ -56,6 +56,7 @@ pub(crate) struct Confirmed {
 
 /// Judges a claim.
 pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Stream) -> Confirmed {
+    let most = Sense::AtMost;
     let mut n_gradients = 0;
     let mut sample = |index: u64| -> Option<Sample> {
         let stream = stream.child("restart", index);
@@ -88,7 +89,7 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
             checks: vec![Check::whole(
                 "k_hat",
                 f64::INFINITY,
-                Sense::AtMost,
+                most,
                 threshold(N_DRAWS),
                 1.0,
             )],
@@ -124,18 +125,13 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     }
     let mut checks = report.checks;
     checks.push(Check::each(
-        "shift",
-        &shifts,
-        &names,
-        Sense::AtMost,
-        SHIFT,
-        SHIFT_FAR,
+        "shift", &shifts, &names, most, SHIFT, SHIFT_FAR,
     ));
     checks.push(Check::each(
         "spread",
         &spreads,
         &names,
-        Sense::AtMost,
+        most,
         SPREAD.ln(),
         SPREAD_FAR.ln(),
     ));

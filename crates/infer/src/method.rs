@@ -47,7 +47,7 @@ use crate::confirm::{Claim, confirm, report};
 use crate::dadvi::{Dadvi, dadvi};
 use crate::drive::{Flow, drive};
 use crate::family::{CouplingFlow, Family, FullRank, LowRank, MeanField, StudentT};
-use crate::importance::{Sample, heavier};
+use crate::importance::heavier;
 use crate::ladder::{self, Ladder, Rung};
 use crate::laplace::laplace;
 use crate::mcmc::{
@@ -56,13 +56,14 @@ use crate::mcmc::{
 };
 use crate::pathfinder::{Pathfinder, pathfinder};
 use crate::referee::drift::moments;
-use crate::referee::{Check, Report, Sense, Verdict, drift, judge_chains, stein};
+use crate::referee::{Check, Report, Sense, Verdict, drift, judge_chains, stein_of};
 use crate::svgd::{Svgd, SvgdInfo};
 use crate::vi::{self, Advi, AdviPhase, AdviStop, Bam};
+use crate::watch::watched;
 use crate::{Algorithm, InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::evidence::{self, Estimate};
-use jensen_posterior::{Approximation, Draws, Gaussian, Psis, Scale};
+use jensen_posterior::{Approximation, Draws, Gaussian, Scale};
 use jensen_rng::Stream;
 use jensen_run::Observer;
 
@@ -340,19 +341,23 @@ pub fn fit_with(
         Method::Slice(kernel) => fit.kernel(kernel, observer),
         Method::Svgd(svgd) => fit.particles(svgd, observer),
         Method::Laplace => {
-            let (gaussian, info) = laplace(target, &fit.start(0)?)?;
-            fit.approximated(Box::new(gaussian), info.n_gradients)
+            let start = fit.start(0)?;
+            let (gaussian, info) = watched(target, observer, |target| laplace(target, &start))??;
+            fit.approximated(Box::new(gaussian), info.n_gradients, observer)
         }
         Method::Pathfinder(path) => {
-            let found = pathfinder(target, &fit.start(0)?, path, &work)?;
-            fit.approximated(Box::new(found.gaussian), found.n_gradients)
+            let start = fit.start(0)?;
+            let climb = |target: &dyn LogDensity| pathfinder(target, &start, path, &work);
+            let found = watched(target, observer, climb)??;
+            fit.approximated(Box::new(found.gaussian), found.n_gradients, observer)
         }
         Method::Dadvi(dadvi_options) => {
             let start = fit.start(0)?;
             let sd = vec![1.0; start.len()];
-            let found = dadvi(target, &start, &sd, dadvi_options, &work)?;
+            let solve = |target: &dyn LogDensity| dadvi(target, &start, &sd, dadvi_options, &work);
+            let found = watched(target, observer, solve)??;
             let gaussian = found.linear_response.unwrap_or(found.mean_field);
-            fit.approximated(Box::new(gaussian), found.n_gradients)
+            fit.approximated(Box::new(gaussian), found.n_gradients, observer)
         }
         Method::Advi(advi) => fit.advi(advi, observer),
         Method::Bam(bam) => fit.bam(bam, observer),
@@ -360,7 +365,7 @@ pub fn fit_with(
             let family = kind.family(target.dim())?;
             let (start, steps) = (fit.start(0)?, options.max_steps);
             let found = vi::fit(target, family.as_ref(), &start, steps, &work, observer)?;
-            fit.approximated(found.approximation, found.n_gradients)
+            fit.approximated(found.approximation, found.n_gradients, observer)
         }
     }
 }
@@ -550,7 +555,7 @@ impl Fit<'_> {
         }
         // The start is one gradient and an estimate of the ELBO.
         let n_gradients = n_gradients + 1 + advi.n_elbo_draws as u64;
-        self.approximated(advi.approximation(&state.params), n_gradients)
+        self.approximated(advi.approximation(&state.params), n_gradients, observer)
     }
 
     fn bam(&self, bam: &Bam, observer: &mut dyn Observer) -> Result<Fitted, InferError> {
@@ -559,7 +564,7 @@ impl Fit<'_> {
         let go_on = |_: &_, _| Flow::Continue;
         let state = self.iterate(bam, 0, &start, n_steps, observer, go_on)?;
         let n_gradients = 1 + n_steps * bam.n_draws as u64;
-        self.approximated(Box::new(state.gaussian()), n_gradients)
+        self.approximated(Box::new(state.gaussian()), n_gradients, observer)
     }
 
     /// The answer of an approximation: its own draws, confirmed by weights.
@@ -567,6 +572,7 @@ impl Fit<'_> {
         &self,
         q: Box<dyn Approximation>,
         n_gradients: u64,
+        observer: &mut dyn Observer,
     ) -> Result<Fitted, InferError> {
         let d = q.dim();
         let draw = |label: &str, i: usize, position: &mut [f64]| {
@@ -593,7 +599,10 @@ impl Fit<'_> {
             sd: &sd,
             proposal: Some(q.as_ref()),
         };
-        let confirmed = confirm(self.target, &claim, &self.stream.child("judge", 0));
+        let judge = self.stream.child("judge", 0);
+        let confirmed = watched(self.target, observer, |target| {
+            confirm(target, &claim, &judge)
+        })?;
         Ok(Fitted {
             method: self.name,
             draws,
@@ -631,7 +640,10 @@ impl Fit<'_> {
         let rows: Vec<&[f64]> = positions.chunks_exact(d).collect();
         let judge = self.stream.child("judge", 0);
         let (moved, n_drift) = drift(self.target, &rows, &judge.child("drift", 0));
-        let sample = equal_weights(self.target, &positions);
+        let (grads, n_stein) = gradients(self.target, &positions);
+        let equal = vec![1.0 / rows.len() as f64; rows.len()];
+        let errors = stein_of(d, &positions, &grads, &equal);
+        let most = Sense::AtMost;
         let layout = self.target.layout();
         let coordinates: Vec<String> = (0..d).map(|i| layout.coordinate(i)).collect();
         let gaps: Vec<f64> = (0..mean.len())
@@ -642,27 +654,13 @@ impl Fit<'_> {
             })
             .collect();
         let own = vec![
-            Check::each(
-                "particles_stein",
-                &stein(&sample),
-                &coordinates,
-                Sense::AtMost,
-                STEIN,
-                FAR,
-            ),
-            Check::each(
-                "particles_drift",
-                &moved,
-                draws.names(),
-                Sense::AtMost,
-                DRIFT,
-                FAR,
-            ),
+            Check::each("particles_stein", &errors, &coordinates, most, STEIN, FAR),
+            Check::each("particles_drift", &moved, draws.names(), most, DRIFT, FAR),
             Check::each(
                 "particles_agreement",
                 &gaps,
                 draws.names(),
-                Sense::AtMost,
+                most,
                 AGREEMENT,
                 FAR,
             ),
@@ -674,7 +672,9 @@ impl Fit<'_> {
             sd: &sd,
             proposal: proposal.as_ref().map(|q| q as &dyn Approximation),
         };
-        let confirmed = confirm(self.target, &claim, &judge);
+        let confirmed = watched(self.target, observer, |target| {
+            confirm(target, &claim, &judge)
+        })?;
         Ok(Fitted {
             method: self.name,
             draws,
@@ -684,7 +684,7 @@ impl Fit<'_> {
             elbo: None,
             log_evidence: confirmed.log_evidence,
             n_gradients,
-            n_gradients_judged: confirmed.n_gradients + n_drift + sample.n_gradients,
+            n_gradients_judged: confirmed.n_gradients + n_drift + n_stein,
             report: report(own, &confirmed),
         })
     }
@@ -704,33 +704,17 @@ impl Fit<'_> {
 /// Degrees of freedom of the law around particles from which weights are taken: heavier than any Gaussian.
 const PARTICLE_DOF: f64 = 5.0;
 
-/// Positions `[n, d]` with equal weights, as the referee wants to see them.
-fn equal_weights(target: &dyn LogDensity, positions: &[f64]) -> Sample {
+/// The gradients at positions `[n, d]`, zero where the density refuses, and their number.
+fn gradients(target: &dyn LogDensity, positions: &[f64]) -> (Vec<f64>, u64) {
     let d = target.dim();
     let mut evaluator = Evaluator::new(target);
     let mut grads = vec![0.0; positions.len()];
-    let ln_p: Vec<f64> = (positions.chunks_exact(d).zip(grads.chunks_exact_mut(d)))
-        .map(|(position, grad)| {
-            let value = evaluator.log_density_and_grad(position, grad);
-            value.unwrap_or_else(|_| {
-                grad.fill(0.0);
-                f64::NEG_INFINITY
-            })
-        })
-        .collect();
-    let psis = Psis::smooth(&vec![0.0; ln_p.len()])
-        .expect("internal error: equal weights cannot be smoothed");
-    Sample {
-        dim: d,
-        positions: positions.to_vec(),
-        ln_p,
-        grads,
-        psis,
-        n_rounds: 1,
-        n_gradients: evaluator.n_gradients(),
-        n_rejected: evaluator.n_rejected() as usize,
-        proposal: None,
+    for (position, grad) in positions.chunks_exact(d).zip(grads.chunks_exact_mut(d)) {
+        if evaluator.log_density_and_grad(position, grad).is_err() {
+            grad.fill(0.0);
+        }
     }
+    (grads, evaluator.n_gradients())
 }
 
 /// The Gaussian with the moments of positions `[n, d]`; `None` where they do not carry a covariance.
