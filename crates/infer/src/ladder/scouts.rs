@@ -26,6 +26,9 @@ const MAX_STEPS: u64 = 200;
 /// New modes taken from the scouts of a restart.
 const MOST_NEW: usize = 3;
 
+/// Where a scout started, and where it came.
+type Climb = (Vec<f64>, Optimum);
+
 /// Paths to modes that are not among the known ones, and the gradients used.
 pub(super) fn scout(target: &dyn LogDensity, known: &[Path], stream: &Stream) -> (Vec<Path>, u64) {
     let best = known.iter().max_by(|a, b| a.elbo.total_cmp(&b.elbo));
@@ -33,7 +36,7 @@ pub(super) fn scout(target: &dyn LogDensity, known: &[Path], stream: &Stream) ->
         return (Vec::new(), 0);
     };
     let sd = base.gaussian.sd();
-    let outcomes: Vec<(Option<(Vec<f64>, Optimum)>, u64)> = (0..N_SCOUTS)
+    let outcomes: Vec<(Option<Climb>, u64)> = (0..N_SCOUTS)
         .into_par_iter()
         .map(|index| {
             let stream = stream.child("scout", index);

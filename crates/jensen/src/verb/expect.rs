@@ -4,7 +4,7 @@
 use jensen_vae::recipe::{Recipe, RecipeError, nearest};
 
 /// The metrics of a fit; K and N stand for numbers.
-const METRICS: [&str; 11] = [
+const METRICS: [&str; 12] = [
     "test_neg_elbo",
     "test_neg_elbo_binarized",
     "test_neg_elbo_without_latent",
@@ -15,6 +15,7 @@ const METRICS: [&str; 11] = [
     "train_neg_elbo",
     "validation_neg_elbo",
     "mutual_information_N",
+    "aggregate_mmd_imq_N",
     "active_units",
 ];
 
