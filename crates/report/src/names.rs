@@ -131,7 +131,7 @@ const KNOWN: [(&str, &str, &str, &str); 29] = [
         "Between example and code; at most the logarithm of the number of examples.",
     ),
     (
-        "aggregate_mmd",
+        "aggregate_mmd_imq",
         "Discrepancy of all codes from the prior",
         "",
         "Maximum mean discrepancy, without a unit: zero where all codes together are distributed as the prior says.",

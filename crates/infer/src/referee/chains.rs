@@ -15,7 +15,7 @@ const LEAST_DRAWS: f64 = 400.0;
 const DIVERGENT: f64 = 0.0;
 const DIVERGENT_FAR: f64 = 0.1;
 /// Bayesian fraction of missing information below which momenta do not reach all energies
-/// ([betancourt-2016], Sect. 6.1).
+/// ([betancourt-2017], Sect. 6.1).
 const LEAST_E_BFMI: f64 = 0.3;
 /// Shape of a value's tail from which on it has no variance, and with it no standard error of its mean, and
 /// from which on it has no mean.

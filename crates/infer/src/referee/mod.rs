@@ -175,11 +175,8 @@ impl fmt::Display for Report {
                 Sense::AtMost => "above",
                 Sense::AtLeast => "below",
             };
-            write!(
-                f,
-                "{sign}{} {:.3} {side} {:.3}",
-                check.name, check.value, check.limit
-            )?;
+            let (value, limit) = (number(check.value), number(check.limit));
+            write!(f, "{sign}{} {value} {side} {limit}", check.name)?;
             if let Some(worst) = check.failing.first() {
                 write!(f, " ({worst}")?;
                 if check.failing.len() > 1 {
@@ -189,6 +186,14 @@ impl fmt::Display for Report {
             }
         }
         Ok(())
+    }
+}
+
+/// Three decimals, or two digits of what they would round to nothing.
+fn number(x: f64) -> String {
+    match x != 0.0 && x.abs() < 5e-4 {
+        true => format!("{x:.1e}"),
+        false => format!("{x:.3}"),
     }
 }
 
@@ -244,6 +249,11 @@ mod tests {
         assert_eq!(check.failing, ["tau"]);
         let report = Report::of(vec![check]);
         assert_eq!(report.to_string(), "wrong: ess 30.000 below 400.000 (tau)");
+        let rare = Check::whole("divergent", 0.00025, AtMost, 0.0, 0.1);
+        assert_eq!(
+            Report::of(vec![rare]).to_string(),
+            "doubtful: divergent 2.5e-4 above 0.000"
+        );
         let unknown = Check::whole("ess", f64::NAN, AtLeast, 400.0, 40.0);
         assert_eq!(unknown.verdict(), Verdict::Wrong);
         assert_eq!(unknown.blaming(|| vec!["tau".to_owned()]).failing, ["tau"]);
