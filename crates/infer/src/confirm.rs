@@ -8,14 +8,16 @@
 //! - **shift**: |mean of the answer - weighted mean| in weighted standard deviations,
 //! - **spread**: |ln (sd of the answer / weighted sd)|.
 //!
-//! Draws of the answer alone would weigh a mode that it missed by nothing; the paths are there to find it. An
-//! answer is good where the samples are and it agrees with them. It costs the gradients of six paths and four
-//! thousand draws.
+//! Draws of the answer alone would weigh a mode that it missed by nothing; the paths are there to find it, and
+//! scouts for what lies far from them (file `scouts`). An answer is good where the samples are and it agrees with
+//! them. It costs the gradients of six paths and two dozen scouts, four thousand draws, and the trajectories of
+//! the drift check.
 
 use crate::importance::{AdaptiveImportance, Sample, adaptive_importance};
 use crate::pathfinder::{Path, Pathfinder, paths};
 use crate::referee::importance::{values_of, weighted_moments};
 use crate::referee::{Check, Report, Sense, judge_importance};
+use crate::scouts::scout;
 use jensen_density::LogDensity;
 use jensen_posterior::Approximation;
 use jensen_posterior::evidence::Estimate;
@@ -61,11 +63,12 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     let mut sample = |index: u64| -> Option<Sample> {
         let stream = stream.child("restart", index);
         // Without paths the answer has to do: whether that is enough, its weights say.
-        let found = paths(target, N_PATHS, &Pathfinder::default(), &stream).unwrap_or_default();
-        n_gradients += found
-            .iter()
-            .map(|path: &Path| path.n_gradients)
-            .sum::<u64>();
+        let mut found = paths(target, N_PATHS, &Pathfinder::default(), &stream).unwrap_or_default();
+        let of_paths = found.iter().map(|path: &Path| path.n_gradients);
+        n_gradients += of_paths.sum::<u64>();
+        let (far, used) = scout(target, &found, &stream);
+        n_gradients += used;
+        found.extend(far);
         let gaussians = found
             .iter()
             .map(|path| &path.gaussian as &dyn Approximation);

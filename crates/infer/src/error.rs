@@ -143,3 +143,11 @@ pub enum InferError {
     #[error(transparent)]
     Run(#[from] RunError),
 }
+
+impl InferError {
+    /// Whether it says something of the run, its stop or its files, rather than of a method and its target:
+    /// then another method is no way round it.
+    pub(crate) fn is_of_the_run(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Run(_) | Self::OtherRun { .. })
+    }
+}

@@ -31,6 +31,7 @@ pub mod method;
 pub mod optimize;
 pub mod pathfinder;
 pub mod referee;
+mod scouts;
 pub mod starts;
 pub mod svgd;
 pub mod vi;

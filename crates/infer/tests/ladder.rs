@@ -76,23 +76,6 @@ fn no_answer_is_good_and_wrong() {
     }
 }
 
-/// A mixture of two standard Gaussians, the second `offset` away in the first of d coordinates and with this
-/// share of the mass.
-fn two_modes(d: usize, offset: f64, share: f64) -> impl LogDensity {
-    from_fn(
-        Layout::new(vec![Variable::new("x", &[d])]),
-        move |x, grad| {
-            let ln_near = -0.5 * x.iter().map(|x| x * x).sum::<f64>();
-            // ln of the ratio of the two densities.
-            let ln_ratio = offset * x[0] - 0.5 * offset * offset + (share / (1.0 - share)).ln();
-            let weight = 1.0 / (1.0 + (-ln_ratio).exp());
-            grad.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
-            grad[0] += weight * offset;
-            ln_near + (ln_ratio.max(0.0) + (-ln_ratio.abs()).exp().ln_1p())
-        },
-    )
-}
-
 /// All starts lie in the basin of the mode at the origin; only scouts see the other one.
 #[test]
 fn a_far_mode_is_found() {
@@ -102,19 +85,12 @@ fn a_far_mode_is_found() {
         (10, 12.0, 0.5),
         (2, 20.0, 0.5),
     ] {
-        let target = two_modes(d, offset, share);
-        let (mean, sd) = (
-            share * offset,
-            (1.0 + share * (1.0 - share) * offset * offset).sqrt(),
-        );
+        let target = targets::far_mode(d, offset, share);
         for seed in 1..=20 {
-            let answer = climb(&target, seed).unwrap();
-            let e = (answer.mean[0] - mean).abs() / sd;
-            assert!(
-                e < GOOD,
-                "{d} coordinates, seed {seed}: E {e}, {}",
-                answer.report
-            );
+            let answer = climb(target.density.as_ref(), seed).unwrap();
+            let (e, worst) = target.worst_error(&answer.mean);
+            let said = format!("{} seed {seed}: E {e} of {worst}", target.name);
+            assert!(e < GOOD, "{said}, {}", answer.report);
         }
     }
 }

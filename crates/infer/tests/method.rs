@@ -5,7 +5,7 @@ use jensen_infer::method::{FamilyKind, FitOptions, Fitted, Method, fit_with};
 use jensen_infer::{InferError, mcmc::Nuts};
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer, Silent};
-use jensen_testkit::targets::{Gaussian, Rejecting, Target, synthetic};
+use jensen_testkit::targets::{Gaussian, Rejecting, Target, far_mode, synthetic};
 use rayon::prelude::*;
 
 /// A good answer has every mean within a quarter of a standard deviation.
@@ -63,6 +63,22 @@ fn no_method_is_called_good_and_is_wrong() {
         .count();
     // A judge who calls nothing good would pass too.
     assert!(n_good > 60, "{n_good}");
+}
+
+/// Every start lies in the basin of one mode, and every weight of draws around it is fine; scouts see the other.
+#[test]
+fn an_approximation_of_one_mode_of_two_is_not_good() {
+    for (d, offset) in [(1, 10.0), (3, 8.0)] {
+        let target = far_mode(d, offset, 0.5);
+        for name in ["laplace", "pathfinder", "dadvi", "sgvi-full-rank"] {
+            for seed in 1..=5 {
+                match fitted(name, target.density.as_ref(), seed) {
+                    Ok(answer) => check(&target, name, &answer),
+                    Err(error) => panic!("{name} on {}: {error}", target.name),
+                };
+            }
+        }
+    }
 }
 
 #[test]

@@ -95,8 +95,9 @@ impl Answer {
                 rows.extend_from_slice(&values[i][k * width..(k + 1) * width]);
             }
         }
-        let ln_z = samples.map(|sample| sample.psis.ln_mean_weight);
-        let log_evidence = share[0] * ln_z[0] + share[1] * ln_z[1];
+        let ln_z = samples.map(|sample| sample.psis.log_evidence());
+        let log_evidence = share[0] * ln_z[0].value + share[1] * ln_z[1].value;
+        let log_evidence_se = (share[0] * ln_z[0].se).hypot(share[1] * ln_z[1].se);
         let answer = Self {
             rung,
             draws: Draws::new(names.clone(), 1, N_RESAMPLED, rows),
@@ -104,8 +105,7 @@ impl Answer {
             mean,
             sd,
             report,
-            // By the delta method, 1 / sqrt of the number of draws that the weights are worth.
-            log_evidence: Some((log_evidence, (worth[0] + worth[1]).powf(-0.5))),
+            log_evidence: Some((log_evidence, log_evidence_se)),
             climbed: Vec::new(),
         };
         (answer, used)

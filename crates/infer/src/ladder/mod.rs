@@ -23,10 +23,9 @@
 //! same streams, so that the answer has the bits of an unbroken fit.
 
 mod answer;
-mod scouts;
 
+pub use crate::scouts::REACH;
 pub use answer::Answer;
-pub use scouts::REACH;
 
 use crate::drive::Keep;
 use crate::importance::{
@@ -37,7 +36,7 @@ use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::{Path, Pathfinder, paths};
 use crate::referee::{Report, Verdict, judge_chains};
 use crate::watch::watched;
-use crate::{InferError, laplace};
+use crate::{InferError, laplace, scouts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, StudentT, resample};
 use jensen_rng::Stream;
@@ -159,7 +158,7 @@ pub fn fit(
         };
         let answer = match outcome {
             Ok(answer) => Ok(answer),
-            Err(error @ (InferError::Stopped | InferError::Run(_))) => return Err(error),
+            Err(error) if error.is_of_the_run() => return Err(error),
             // A rung that fails takes nothing from those below.
             Err(error) => Err(error.to_string()),
         };
@@ -417,10 +416,10 @@ fn chains(
         });
         let (sampled, report): (Sampled, Report) = match (judged, last) {
             (Ok(judged), _) => judged,
-            (Err(error @ (InferError::Stopped | InferError::Run(_))), _) | (Err(error), None) => {
-                return (Err(error), n_gradients);
+            (Err(error), Some(earlier)) if !error.is_of_the_run() => {
+                return (Ok(earlier), n_gradients);
             }
-            (Err(_), Some(earlier)) => return (Ok(earlier), n_gradients),
+            (Err(error), _) => return (Err(error), n_gradients),
         };
         attempt += 1;
         let answer = Answer::of_chains(target, &sampled, report.clone());

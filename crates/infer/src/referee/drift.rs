@@ -70,11 +70,12 @@ pub fn drift(target: &dyn LogDensity, draws: &[&[f64]], stream: &Stream) -> (Vec
     let beyond = (0..n_values)
         .map(|j| {
             let chance = CHANCE * shift_sd[j] / n.sqrt();
-            let beyond = (shift[j].abs() - chance).max(0.0);
-            if beyond == 0.0 {
-                0.0
-            } else {
-                beyond / spread[j]
+            let beyond = shift[j].abs() - chance;
+            // What cannot be computed has moved by any amount.
+            match beyond <= 0.0 {
+                true => 0.0,
+                false if (beyond / spread[j]).is_nan() => f64::INFINITY,
+                false => beyond / spread[j],
             }
         })
         .collect();

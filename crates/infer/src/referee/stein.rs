@@ -59,10 +59,12 @@ pub fn stein_of(d: usize, positions: &[f64], grads: &[f64], weights: &[f64]) -> 
             (0..=d)
                 .map(|j| {
                     let error = first[j] + if i == j { 1.0 } else { 0.0 };
-                    // A coordinate that does not move has no scale to be measured by.
-                    match error.is_nan() {
-                        true => f64::INFINITY,
-                        false => error.abs() - CHANCE * square[j].sqrt(),
+                    let beyond = error.abs() - CHANCE * square[j].sqrt();
+                    // A coordinate that does not move has no scale to be measured by, and what overflows
+                    // says nothing: neither is chance.
+                    match beyond.is_finite() {
+                        true => beyond,
+                        false => f64::INFINITY,
                     }
                 })
                 .fold(0.0, f64::max)
@@ -104,5 +106,13 @@ mod tests {
         assert!(worst(errors(0.0, 0.8, 0.0, 0.0)) > SEEN);
         assert!(worst(errors(0.0, 1.0, 0.4, 0.0)) > SEEN);
         assert!(worst(errors(0.0, 1.0, 0.0, 0.4)) > SEEN);
+        // Equal positions have no scale, and gradients that overflow have no mean.
+        assert_eq!(
+            stein_of(1, &[2.0; 4], &[0.5; 4], &[0.25; 4]),
+            [f64::INFINITY]
+        );
+        let huge = [1e200, -1e200, 1e200, -1e200];
+        let spread = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!(stein_of(1, &spread, &huge, &[0.25; 4]), [f64::INFINITY]);
     }
 }

@@ -9,7 +9,7 @@
 
 use std::f64::consts::TAU;
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
+use jensen_density::{Layout, LogDensity, Reject, Variable, from_fn};
 
 use super::Target;
 use super::logistic::logistic;
@@ -68,4 +68,29 @@ impl LogDensity for Bimodal {
         grad[0] = -(x[0] + a) * share_left - (x[0] - a) * (1.0 - share_left);
         Ok(value)
     }
+}
+
+/// Two standard normal modes, the second `offset` away from the origin in the first of d coordinates and with
+/// this share of the mass: starts near the origin all lie in the basin of the first.
+pub fn far_mode(d: usize, offset: f64, share: f64) -> Target {
+    let layout = Layout::new(vec![Variable::new("x", &[d])]);
+    let ln_odds = (share / (1.0 - share)).ln();
+    let density = from_fn(layout, move |x, grad| {
+        let ln_near = -0.5 * x.iter().map(|x| x * x).sum::<f64>();
+        let ln_ratio = offset * x[0] - 0.5 * offset * offset + ln_odds;
+        grad.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
+        grad[0] += offset / (1.0 + (-ln_ratio).exp());
+        ln_near + ln_ratio.max(0.0) + (-ln_ratio.abs()).exp().ln_1p()
+    });
+    let (mut mean, mut sd) = (vec![0.0; d], vec![1.0; d]);
+    mean[0] = share * offset;
+    sd[0] = (1.0 + share * (1.0 - share) * offset * offset).sqrt();
+    let log_normalizer = 0.5 * d as f64 * TAU.ln() - (-share).ln_1p();
+    Target::exact(
+        format!("far_mode-{d}-{offset}"),
+        density,
+        mean,
+        sd,
+        Some(log_normalizer),
+    )
 }

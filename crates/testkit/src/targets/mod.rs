@@ -33,7 +33,7 @@ mod nes;
 mod student_t;
 
 pub use banana::Banana;
-pub use bimodal::Bimodal;
+pub use bimodal::{Bimodal, far_mode};
 pub use broken::{NanIsland, Rejecting};
 pub use eight_schools::{EightSchools, Parameterization};
 pub use funnel::Funnel;

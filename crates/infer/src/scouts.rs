@@ -30,7 +30,7 @@ const MOST_NEW: usize = 3;
 type Climb = (Vec<f64>, Optimum);
 
 /// Paths to modes that are not among the known ones, and the gradients used.
-pub(super) fn scout(target: &dyn LogDensity, known: &[Path], stream: &Stream) -> (Vec<Path>, u64) {
+pub(crate) fn scout(target: &dyn LogDensity, known: &[Path], stream: &Stream) -> (Vec<Path>, u64) {
     let best = known.iter().max_by(|a, b| a.elbo.total_cmp(&b.elbo));
     let Some(base) = best else {
         return (Vec::new(), 0);
@@ -81,7 +81,7 @@ pub(super) fn scout(target: &dyn LogDensity, known: &[Path], stream: &Stream) ->
 }
 
 /// Whether a position is the mode at the end of a path, to half a standard deviation on average.
-pub(super) fn same_mode(path: &Path, position: &[f64]) -> bool {
+pub(crate) fn same_mode(path: &Path, position: &[f64]) -> bool {
     let sd = path.gaussian.sd();
     let mode = &path.optimum.place.position;
     let distance: f64 = (position.iter().zip(mode).zip(&sd))
