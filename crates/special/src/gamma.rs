@@ -113,7 +113,7 @@ pub fn trigamma(x: f64) -> f64 {
 }
 
 /// psi(x + 1/2) - psi(x) - 1/(2x) for x > 0, at least zero, to 5 ulp of itself also far out, where it falls
-/// as 1/(8 x^2): below [`LARGE`] by the recurrence, whose terms are positive, above by the series of the
+/// as 1/(8 x^2): below 10 by the recurrence, whose terms are positive, above by the series of the
 /// difference, whose coefficients are those of Stirling's times 2 - 2^(-2k-1).
 pub fn digamma_half_step(x: f64) -> f64 {
     if x.is_nan() || x < 0.0 {
