@@ -151,8 +151,13 @@ impl Facts {
     /// Codes that carry something make examples cheaper.
     fn doubt_of_gain(&self) -> Option<String> {
         let is_better = self.gain.value > SURE * self.gain.error;
-        // Too few examples are told by the gap.
-        if is_better || self.gain.n < FEWEST_HELD_OUT {
+        if self.gain.n < FEWEST_HELD_OUT {
+            return Some(format!(
+                "{} test examples are too few to tell whether it is better than a model without a latent",
+                self.gain.n
+            ));
+        }
+        if is_better {
             return None;
         }
         let costs = format!(
@@ -224,6 +229,23 @@ mod tests {
 
     fn mean(value: f64, error: f64, n: usize) -> Mean {
         Mean { value, error, n }
+    }
+
+    /// A held-out part that settles the gap does not stand in for test examples.
+    #[test]
+    fn a_few_test_examples_are_never_enough() {
+        let verdict = Verdict::of(&Facts {
+            validation: Some(mean(20.5, 0.1, 500)),
+            test: mean(21.0, 2.0, 5),
+            gain: mean(-2.0, 1.0, 5),
+            ..fine()
+        });
+        assert_eq!(verdict.word, "doubtful");
+        assert!(
+            verdict.reason.contains("5 test examples"),
+            "{}",
+            verdict.reason
+        );
     }
 
     fn fine() -> Facts {
