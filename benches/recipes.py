@@ -32,18 +32,25 @@ def main():
                 )
             told = json.loads(done.stdout)
             metrics = {key: round(value, 4) for key, value in told.get("metrics", {}).items()}
-            runs.append({"seed": seed, "code": done.returncode, "metrics": metrics})
-            print(name, seed, done.returncode, metrics.get("test_neg_elbo"), flush=True)
+            verdict = told.get("verdict") or {}
+            runs.append({"seed": seed, "code": done.returncode, "verdict": verdict.get("word"), "reason": verdict.get("reason"), "metrics": metrics})
+            print(name, seed, done.returncode, metrics.get("test_neg_elbo"), verdict.get("word"), verdict.get("reason"), flush=True)
         recipes[name] = runs
     record = {
         "what": "every built-in recipe on its own data, `jensen reproduce NAME --seed S`; code 0 means that what it expects was reached",
         "commit": commit,
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "recipes": recipes,
     }
     with open(options.out, "w") as file:
         json.dump(record, file, indent=1)
         file.write("\n")
+
+
+def processor():
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return f"{names[0]}, {len(names)} threads" if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -170,12 +170,14 @@ pub enum Error {
         found: String,
     },
     /// The recipe says nothing about what it must reach on these data.
-    #[error("recipe `{recipe}` expects nothing on the data `{data}`")]
+    #[error("recipe `{recipe}` expects nothing on the data `{data}`{}", on_others(.others))]
     NothingExpected {
         /// The recipe.
         recipe: String,
         /// Name of the data.
         data: String,
+        /// Names of the data on which it expects something.
+        others: Vec<String>,
     },
     /// It was asked to stop before there was a result.
     #[error("stopped on request")]
@@ -368,15 +370,9 @@ fn way_out(action: &str, source: &io::Error) -> Option<&'static str> {
         Kind::PermissionDenied if is_read(action) => {
             "`ls -l` shows whose it is and who may read it"
         }
-        Kind::PermissionDenied => {
-            "`ls -ld` shows whose folder it is and who may write there; results can go elsewhere with --out"
-        }
-        Kind::ReadOnlyFilesystem => {
-            "that file system is read-only; results can go elsewhere with --out"
-        }
-        Kind::StorageFull | Kind::QuotaExceeded => {
-            "make room on that disk; results can go elsewhere with --out"
-        }
+        Kind::PermissionDenied => "`ls -ld` shows whose folder it is and who may write there",
+        Kind::ReadOnlyFilesystem => "that file system is read-only: write to another",
+        Kind::StorageFull | Kind::QuotaExceeded => "make room on that disk, or write to another",
         _ => return None,
     })
 }
@@ -388,6 +384,13 @@ fn doing(writer: &Option<Writer>) -> String {
         Some(Writer {
             process: Some(process),
         }) => format!("process {process} is training it"),
+    }
+}
+
+fn on_others(others: &[String]) -> String {
+    match others.is_empty() {
+        true => String::new(),
+        false => format!(", only on {}", others.join(", ")),
     }
 }
 

@@ -128,8 +128,13 @@ impl Params {
 
     /// Sets a parameter from host values, row-major.
     pub fn set<const D: usize>(&mut self, handle: Handle<D>, values: Vec<f32>) {
-        let shape = self.entries[handle.index].shape.clone();
-        self.entries[handle.index].value = upload(values, &shape, &self.device);
+        self.set_at(handle.index, values);
+    }
+
+    /// Sets the parameter at this position of [`Params::entries`] from host values, row-major.
+    pub fn set_at(&mut self, index: usize, values: Vec<f32>) {
+        let entry = &mut self.entries[index];
+        entry.value = upload(values, &entry.shape, &self.device);
     }
 
     /// Names, shapes and roles.

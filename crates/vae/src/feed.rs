@@ -58,6 +58,17 @@ impl Feed {
         }
     }
 
+    /// At most n of the examples, drawn from all of them, in their order: data may be sorted.
+    pub fn sample(&self, n: usize, stream: &Stream) -> Self {
+        if self.len() <= n {
+            return self.clone();
+        }
+        let mut indices = stream.child("sample", 0).permutation(self.len());
+        indices.truncate(n);
+        indices.sort_unstable();
+        self.with_examples(self.examples.select(&indices))
+    }
+
     /// The examples.
     pub fn examples(&self) -> &Examples {
         &self.examples

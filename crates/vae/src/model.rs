@@ -113,7 +113,11 @@ impl Model {
             "likelihood",
         )?
         .build;
-        let likelihood = build(&recipe.likelihood, &site.facts, b)?;
+        let likelihood = b
+            .within(likelihood::PATH, |b| {
+                build(&recipe.likelihood, &site.facts, b)
+            })
+            .1?;
         likelihood.accepts(&site.facts)?;
 
         // The bottom port first, then the others in the encoder's order.

@@ -73,6 +73,52 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     finish(child.wait_with_output().unwrap()).expect(0);
 }
 
+/// A disk that is full, as a process sees it that may write no large file: the old file stays whole.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_does_not_fit_on_the_disk_leaves_what_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    jensen(dir.path(), &tiny(&["fit", "vae", "--out", "run"])).expect(0);
+    let run = dir.path().join("run");
+    let list = || {
+        let mut names: Vec<_> = fs::read_dir(&run)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = (fs::read(run.join("report.html")).unwrap(), list());
+    for (args, file) in [
+        (&["report", "run"][..], "report.html"),
+        (
+            &["export", "run", "--out", "run/all.safetensors"],
+            "all.safetensors",
+        ),
+        (
+            &["sample", "run", "--out", "run/many.csv", "-n", "200"],
+            "many.csv",
+        ),
+    ] {
+        // The signal that comes with the limit would end the process before it could say anything.
+        let script = "trap '' XFSZ; ulimit -f 4; exec \"$@\"";
+        let program = command(dir.path(), args);
+        let output = std::process::Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        finish(output).expect(1).says(&["File too large", file]);
+        assert_eq!(
+            before,
+            (fs::read(run.join("report.html")).unwrap(), list()),
+            "{args:?}"
+        );
+    }
+}
+
 /// Waits until a process has loaded its run and is at work, however busy the machine is.
 #[cfg(unix)]
 fn wait_until_at_work(pid: &str) {

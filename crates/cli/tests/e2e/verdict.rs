@@ -38,7 +38,7 @@ fn a_word_rests_on_evidence() {
     );
     assert!(!reason.contains("collapsed"), "{reason}");
     // Two steps on noise, two test examples.
-    let noise = |n: u32| {
+    let noise = |n: u32| -> Vec<String> {
         let bit = |i: u32| i.wrapping_mul(2_654_435_761) >> 16 & 1;
         (0..n)
             .map(|row| {
@@ -55,6 +55,26 @@ fn a_word_rests_on_evidence() {
     for part in ["no better than a model without a latent", "too short"] {
         assert!(reason.contains(part), "{part}: {reason}");
     }
+    // A smaller weight of the rate is what its nats cost, no less.
+    let less = [
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "objective.rate.z.weight=0.9",
+    ];
+    let (_, reason) = word("noise.csv", noise(200), &less);
+    assert!(reason.contains("(distortion + 0.9 rate)"), "{reason}");
+    // Two halves that share nothing but noise: the first rows alone would make the others impossible,
+    // and any code for them a gain.
+    let halves = noise(3000).into_iter().enumerate();
+    let sorted = halves
+        .map(|(i, row)| format!("{},{row}", i / 1500))
+        .collect();
+    let (_, reason) = word("sorted.csv", sorted, &["--set", "train.epochs=10"]);
+    assert!(
+        reason.contains("no better than a model without a latent"),
+        "{reason}"
+    );
     let few = ["--set", "train.epochs=400", "--set", "data.validation=0.0"];
     let (_, reason) = word("few.csv", noise(10), &few);
     assert!(reason.contains("2 test examples are too few"), "{reason}");

@@ -229,11 +229,3 @@ fn battery(
     let advance = &mut advancing(observer, &what, feed.len(), "examples");
     metric::evaluate(model, params, feed, &options, advance).ok_or(Error::Stopped)
 }
-
-/// The first n examples of a feed.
-pub(super) fn first(feed: &Feed, n: usize) -> Feed {
-    match feed.len() <= n {
-        true => feed.clone(),
-        false => feed.with_examples(feed.examples().select(&(0..n).collect::<Vec<_>>())),
-    }
-}

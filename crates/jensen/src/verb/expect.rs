@@ -1,7 +1,9 @@
 //! What an `[expect]` block may name: the metrics that a fit measures. Looked at before training, since
 //! a slip of the pen would be told after it as a metric that was not measured.
 
-use jensen_vae::recipe::{Recipe, RecipeError, nearest};
+use jensen_vae::metric::aggregate;
+use jensen_vae::recipe::{Expectation, Recipe, RecipeError, nearest};
+use std::collections::BTreeMap;
 
 /// The metrics of a fit; K and N stand for numbers.
 const METRICS: [&str; 12] = [
@@ -49,6 +51,34 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
     Ok(())
 }
 
+/// Refuses metrics over N examples where the test part makes them over another number.
+pub(super) fn check_sizes(
+    expected: &BTreeMap<String, Expectation>,
+    n_test: usize,
+) -> Result<(), RecipeError> {
+    let n = n_test.min(aggregate::N_INFORMATION);
+    for metric in expected.keys() {
+        let of_some = METRICS.iter().filter(|known| known.ends_with('N'));
+        let stem = of_some
+            .map(|known| stem(known))
+            .find(|stem| metric.starts_with(stem));
+        if let Some(stem) = stem
+            && *metric != format!("{stem}{n}")
+        {
+            return Err(RecipeError::Value {
+                place: format!("expect.{metric}"),
+                message: format!("on these data this is measured as {stem}{n}"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A name without the number at its end.
+fn stem(known: &str) -> &str {
+    known.trim_end_matches(['K', 'N'])
+}
+
 fn is_known(metric: &str) -> bool {
     METRICS
         .iter()
@@ -66,6 +96,23 @@ fn is_known(metric: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metrics_over_some_examples_are_those_of_the_data() {
+        let check = |metric: &str, n_test| {
+            let range = Expectation { min: 0.0, max: 1.0 };
+            let expected = BTreeMap::from([(metric.to_owned(), range)]);
+            check_sizes(&expected, n_test).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("mutual_information_360", 360), Ok(()));
+        assert_eq!(check("aggregate_mmd_imq_2000", 10_000), Ok(()));
+        assert_eq!(check("test_neg_elbo", 360), Ok(()));
+        let message = check("aggregate_mmd_imq_350", 360).unwrap_err();
+        assert!(
+            message.ends_with("measured as aggregate_mmd_imq_360"),
+            "{message}"
+        );
+    }
 
     #[test]
     fn names_of_no_metric_are_answered_with_the_nearest() {

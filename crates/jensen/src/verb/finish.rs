@@ -36,7 +36,7 @@ pub(super) fn finish(
         text: "trained; drawing pictures and measuring the test part",
     });
     let codes = {
-        let feed = evaluate::first(&parts.train, N_CODES);
+        let feed = parts.train.sample(N_CODES, &stream);
         let advance = &mut advancing(observer, "encode", feed.len(), "examples");
         aggregate::encode(model, &params, &feed, &stream.child("codes", 0), advance)
             .ok_or(Error::Stopped)?
@@ -129,11 +129,11 @@ fn draw_pictures(
             }
         }
     }
-    let n = parts.test.len().min(N_MAP);
-    let indices: Vec<usize> = (0..n).collect();
-    let x = parts.test.batch(&indices, &stream.child("map", 0));
+    let some = parts.test.sample(N_MAP, &stream.child("map", 0));
+    let indices: Vec<usize> = (0..some.len()).collect();
+    let x = some.batch(&indices, &stream.child("map", 0));
     let means = jensen_vae::generate::means(model, params, x);
-    let labels = parts.test.examples().gather_labels(&indices);
+    let labels = some.examples().gather_labels(&indices);
     let names = parts.label_names.as_deref();
     for ((name, means), dim) in model.latent_names().zip(means).zip(model.latent_dims()) {
         let codes = jensen_vae::ledger::to_f64(means);

@@ -1,6 +1,7 @@
 //! `fit`: trains the model of a recipe and leaves a run folder with everything in it.
 
 use super::album::Album;
+use super::expect;
 use super::finish::finish;
 use super::output::check_folder;
 use super::verdict::Verdict;
@@ -11,7 +12,7 @@ use crate::{config, device, memory};
 use jensen_nets::Params;
 use jensen_run::{Event, Observer, RunFolder};
 use jensen_vae::model::Model;
-use jensen_vae::recipe::Recipe;
+use jensen_vae::recipe::{Expectation, Recipe};
 use jensen_vae::train::{Ending, Start, Task, check_options};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -78,12 +79,22 @@ pub struct Fitted {
 /// Those of the recipe, the data and the folder, before anything is written; [`Error::Train`] if
 /// training gives up.
 pub fn fit(request: &FitRequest, observer: &mut dyn Observer) -> Result<Fitted> {
+    fit_expecting(request, &BTreeMap::new(), observer)
+}
+
+/// [`fit`] of which these metrics are expected: it refuses those that it will not measure on these data.
+pub(super) fn fit_expecting(
+    request: &FitRequest,
+    expected: &BTreeMap<String, Expectation>,
+    observer: &mut dyn Observer,
+) -> Result<Fitted> {
     let started = Instant::now();
     if let Some(out) = &request.out {
         check_out(out)?;
     }
     let recipe = request.recipe.resolve()?;
     let mut prepared = Prepared::new(recipe, observer)?;
+    expect::check_sizes(expected, prepared.parts.test.len())?;
     let run = match &request.out {
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::create_numbered(RUNS, &prepared.recipe.name)?,

@@ -1,6 +1,5 @@
 //! The facts for the referee: what a finished run and its data say about its model.
 
-use super::evaluate::first;
 use super::verdict::{Facts, Mean};
 use crate::error::{Error, Result};
 use crate::session::{Parts, newest_state};
@@ -14,7 +13,7 @@ use jensen_vae::objective;
 use jensen_vae::recipe::Recipe;
 use jensen_vae::schedule::Schedule;
 
-/// Examples of a part whose bound the referee compares.
+/// Most training examples whose bound the referee compares.
 const N_EXAMPLES: usize = 5000;
 
 /// Measures what the referee looks at beside `found`, the evaluation of the test part.
@@ -36,26 +35,26 @@ pub(super) fn facts(
         let stream = stream.child(name, 0);
         metric::score(model, params, feed, 0, &stream, advance).ok_or(Error::Stopped)
     };
-    let train = score(&first(&parts.train, N_EXAMPLES), "train")?;
+    let train = score(&parts.train.sample(N_EXAMPLES, &stream), "train")?;
     let validation = parts
         .validation
         .as_ref()
         .map(|feed| score(feed, "validation"));
     let validation = validation.transpose()?;
-    let few = first(&parts.test, N_EXAMPLES);
     let stream = stream.child("without_latent", 0);
-    let without = without_latent(model, params, &parts.train, &few, &stream, advance)
+    let without = without_latent(model, params, &parts.train, &parts.test, &stream, advance)
         .ok_or(Error::Stopped)?;
     let Scores {
         neg_elbo,
         reconstruction,
+        kl,
         ..
     } = &found.scores;
-    let costs = if asks_for_rate(recipe) {
-        neg_elbo
-    } else {
-        reconstruction
-    };
+    let rate_weight = rate_weight(recipe);
+    let costs = reconstruction
+        .iter()
+        .zip(kl)
+        .map(|(d, r)| d + rate_weight * r);
     let gains: Vec<f64> = without.iter().zip(costs).map(|(a, b)| a - b).collect();
     let [_, distortion, rate] = train.means();
     let state = newest_state(run)?.map_or(serde_json::Value::Null, |(_, state)| state);
@@ -72,6 +71,7 @@ pub(super) fn facts(
         test: Mean::of(neg_elbo),
         scale: distortion.abs() + rate,
         without_latent: Mean::of(&without).value,
+        rate_weight,
         gain: Mean::of(&gains),
         last_fall: if stopped_early {
             Some(0.0)
@@ -82,22 +82,23 @@ pub(super) fn facts(
     })
 }
 
-/// Whether training, at its end, charges every nat of every latent's rate at least in full. Where it does
-/// not, as in a Wasserstein auto-encoder, the bound is not what was trained.
-fn asks_for_rate(recipe: &Recipe) -> bool {
+/// What a nat of rate costs at the end of training, in [0, 1]: the largest weight of a latent's rate. Below
+/// 1, as in a Wasserstein auto-encoder, the bound is not what was trained.
+fn rate_weight(recipe: &Recipe) -> f64 {
     let Some(rates) = recipe.objective.get(objective::RATE) else {
         // The bound includes it.
-        return true;
+        return 1.0;
     };
-    rates.values().all(|table| {
+    let weights = rates.values().map(|table| {
         let weight = table.get("weight").cloned();
         let weight: Option<Schedule> = weight.and_then(|weight| weight.try_into().ok());
-        weight.is_some_and(|weight| weight.at(1.0) >= 1.0)
-    })
+        weight.map_or(0.0, |weight| weight.at(1.0))
+    });
+    weights.fold(0.0, f64::max).clamp(0.0, 1.0)
 }
 
 /// By how much the mean of -ELBO fell from the fourth to the last fifth of training, nats: of training
-/// examples, or of validation where too few lines are there.
+/// examples, or of validation where too few lines are there. Not finite if a value there is not.
 fn last_fall(records: &[Record]) -> Option<f64> {
     let last = records.iter().map(|record| record.step).max()? as f64;
     let mean = |split: Split, from: f64, to: f64, fewest: usize| {
@@ -105,11 +106,11 @@ fn last_fall(records: &[Record]) -> Option<f64> {
             let done = record.step as f64 / last;
             record.split == split && done > from && done <= to
         };
-        let elbo = records
+        let elbo: Vec<f64> = records
             .iter()
             .filter(is_in)
-            .filter_map(|record| record.get("elbo"));
-        let elbo: Vec<f64> = elbo.filter(|elbo| elbo.is_finite()).collect();
+            .filter_map(|record| record.get("elbo"))
+            .collect();
         (elbo.len() >= fewest).then(|| elbo.iter().sum::<f64>() / elbo.len() as f64)
     };
     // Validation looks at the same examples each time, but at few.
@@ -146,19 +147,27 @@ mod tests {
     }
 
     #[test]
-    fn training_asks_for_the_rate_or_not() {
-        for (pair, asks) in [
-            ("objective.rate.z.weight=1", true),
-            ("objective.rate.z.weight=4.0", true),
-            ("objective.rate.z.weight=0.0", false),
+    fn a_value_that_is_not_finite_is_not_left_out() {
+        let mut records = records(Split::Train, 10);
+        records[8].metrics[0].1 = f64::NAN;
+        assert!(!last_fall(&records).unwrap().is_finite());
+    }
+
+    #[test]
+    fn the_rate_costs_what_training_asks_for_it() {
+        for (pair, expected) in [
+            ("objective.rate.z.weight=1", 1.0),
+            ("objective.rate.z.weight=4.0", 1.0),
+            ("objective.rate.z.weight=0.9", 0.9),
+            ("objective.rate.z.weight=0.0", 0.0),
             (
                 "objective.rate.z.weight={ kind = 'linear', from = 0.0, to = 1.0, until = 0.5 }",
-                true,
+                1.0,
             ),
-            ("bound.kind=importance", true),
+            ("bound.kind=importance", 1.0),
         ] {
             let recipe = Recipe::parse("", "test", &[pair.to_owned()]).unwrap();
-            assert_eq!(asks_for_rate(&recipe), asks, "{pair}");
+            assert_eq!(rate_weight(&recipe), expected, "{pair}");
         }
     }
 }

@@ -3,11 +3,12 @@
 //! A key is the name of a metric and holds on the recipe's own data; `"mnist/test_neg_elbo"` holds on
 //! the data `mnist`.
 
-use super::fit::{FitRequest, Fitted, Status, fit};
+use super::fit::{FitRequest, Fitted, Status, fit_expecting};
 use crate::error::{Error, Result};
 use crate::recipes::RecipeRequest;
-use jensen_run::Observer;
-use jensen_vae::recipe::Expectation;
+use jensen_data::catalogue;
+use jensen_run::{Event, Observer};
+use jensen_vae::recipe::{Expectation, nearest};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -60,19 +61,28 @@ pub fn reproduce(request: &Request, observer: &mut dyn Observer) -> Result<Repro
     let data = Path::new(source).file_name().unwrap_or_default();
     let data = data.to_string_lossy();
     let expected = expectations(&recipe.expect, is_own, &data);
+    let others: BTreeSet<&str> = (recipe.expect.keys())
+        .filter_map(|key| Some(key.split_once('/')?.0))
+        .filter(|other| *other != data)
+        .collect();
+    for text in others.iter().copied().filter_map(slip) {
+        observer.on(&Event::Warning { text: &text });
+    }
     if expected.is_empty() {
         return Err(Error::NothingExpected {
             recipe: recipe.name,
             data: data.into_owned(),
+            others: others.into_iter().map(str::to_owned).collect(),
         });
     }
     let samples = samples(&expected)?;
-    let fitted = fit(
+    let fitted = fit_expecting(
         &FitRequest {
             recipe: request.recipe.clone(),
             out: request.out.clone(),
             iwae_samples: samples,
         },
+        &expected,
         observer,
     )?;
     let checks = match fitted.status {
@@ -84,6 +94,19 @@ pub fn reproduce(request: &Request, observer: &mut dyn Observer) -> Result<Repro
         fitted,
         checks,
     })
+}
+
+/// A warning where a name of data is that of a built-in set but for a slip of the pen.
+fn slip(data: &str) -> Option<String> {
+    let known: Vec<String> = catalogue()
+        .iter()
+        .map(|entry| entry.name.to_owned())
+        .collect();
+    let nearest = nearest(data, known.iter()).filter(|nearest| nearest != data)?;
+    Some(format!(
+        "[expect] names the data `{data}`, and there is a built-in set `{nearest}`: if that is meant, its \
+         promises are not checked"
+    ))
 }
 
 /// What is expected on these data, by metric.
@@ -150,6 +173,13 @@ mod tests {
         assert_eq!(on(true, "digits")["test_neg_elbo"].max, 20.0);
         assert_eq!(on(false, "mnist")["test_neg_elbo"].max, 106.0);
         assert!(on(false, "faces").is_empty());
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_told() {
+        assert!(slip("mnsit").unwrap().contains("`mnist`"));
+        assert_eq!(slip("mnist"), None);
+        assert_eq!(slip("portraits"), None);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! `traverse`: what each latent dimension does, one row a dimension.
 
-use super::evaluate::first;
 use super::output::{self, Written};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -175,7 +174,7 @@ pub(super) fn make(
     let dims = match options.dims.is_empty() {
         false => options.dims.clone(),
         true => {
-            let few = first(feed, N_EXAMPLES);
+            let few = feed.sample(N_EXAMPLES, stream);
             let stream = stream.child("dims", 0);
             let advance = &mut session::advancing(observer, "encode", few.len(), "examples");
             let codes = aggregate::encode(model, params, &few, &stream, advance);

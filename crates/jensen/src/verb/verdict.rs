@@ -68,11 +68,13 @@ pub(super) struct Facts {
     pub(super) scale: f64,
     /// -log p of test examples under the best model without a latent.
     pub(super) without_latent: f64,
-    /// By how much less test examples cost under the model, example by example: the bound, or the
-    /// distortion alone where training does not ask for a small rate.
+    /// What a nat of rate costs here, in [0, 1]: 1 for the bound, less where training asks for less.
+    pub(super) rate_weight: f64,
+    /// By how much less test examples cost under the model, example by example: distortion and weighted
+    /// rate against -log p without a latent.
     pub(super) gain: Mean,
-    /// By how much -ELBO fell from the fourth to the last fifth of training, nats; none where too little
-    /// was recorded to tell.
+    /// By how much -ELBO fell from the fourth to the last fifth of training, nats; not finite if it was
+    /// not at times, none where too little was recorded to tell.
     pub(super) last_fall: Option<f64>,
     /// How often training was rolled back.
     pub(super) n_rollbacks: u64,
@@ -86,13 +88,13 @@ const LARGEST_GAP: f64 = 0.1;
 const FEWEST_HELD_OUT: usize = 10;
 /// Standard errors to be sure of a difference: 95 %.
 const SURE: f64 = 2.0;
-/// A larger fall over the last fifth of training, relative to the scale, means that it has not settled;
-/// the built-in networks fall by less than 1 % there after their 4000 steps.
-const LARGEST_FALL: f64 = 0.03;
-/// So does a larger fall relative to what the codes bring, unless it is small by itself.
-const LARGEST_FALL_OF_GAIN: f64 = 0.2;
-/// A relative fall that is small by itself.
-const SMALL_FALL: f64 = 0.01;
+/// A larger fall or rise over the last fifth of training, relative to the scale, means that it has not
+/// settled; the built-in networks fall by less than 1 % there after their 4000 steps.
+const LARGEST_CHANGE: f64 = 0.03;
+/// So does a larger one relative to what the codes bring, unless it is small by itself.
+const LARGEST_CHANGE_OF_GAIN: f64 = 0.2;
+/// A relative change that is small by itself.
+const SMALL_CHANGE: f64 = 0.01;
 
 impl Verdict {
     pub(super) fn of(facts: &Facts) -> Self {
@@ -101,7 +103,6 @@ impl Verdict {
             n_units,
             train,
             test,
-            without_latent,
             ..
         } = *facts;
         let is_collapse =
@@ -131,10 +132,14 @@ impl Verdict {
             true => (
                 "good",
                 format!(
-                    "{active_units} of {n_units} latent dimensions are in use, and -ELBO is {:.2} nats on \
-                     test examples, {:.2} on those it was trained on; without a latent it would be \
-                     {without_latent:.2}",
-                    test.value, train.value
+                    "{active_units} of {n_units} latent dimensions are in use; {}; -ELBO of those it was \
+                     trained on is {:.2}{}",
+                    facts.costs(),
+                    train.value,
+                    match facts.rate_weight {
+                        1.0 => String::new(),
+                        _ => format!(", and {:.2} of test examples", test.value),
+                    }
                 ),
             ),
             false => ("doubtful", doubts.join("; ")),
@@ -160,11 +165,7 @@ impl Facts {
         if is_better {
             return None;
         }
-        let costs = format!(
-            "test examples cost {:.2} nats, and {:.2} under the best of those",
-            self.without_latent - self.gain.value,
-            self.without_latent
-        );
+        let costs = self.costs();
         Some(match self.gain.value > 0.0 {
             true => format!(
                 "it may be no better than a model without a latent: {costs}, with a standard error of \
@@ -175,24 +176,46 @@ impl Facts {
         })
     }
 
+    /// What test examples cost with and without a latent.
+    fn costs(&self) -> String {
+        let what = match self.rate_weight {
+            1.0 => "-ELBO".to_owned(),
+            0.0 => "distortion".to_owned(),
+            weight => format!("distortion + {weight} rate"),
+        };
+        format!(
+            "test examples cost {:.2} nats ({what}), and {:.2} under the best model without a latent",
+            self.without_latent - self.gain.value,
+            self.without_latent
+        )
+    }
+
     fn doubt_of_training(&self) -> Option<String> {
         match self.last_fall {
             None => Some(
                 "training was too short, or too little of it is on record, to tell whether it had settled"
                     .to_owned(),
             ),
-            Some(fall) if self.is_steep(fall) => Some(format!(
+            Some(fall) if !fall.is_finite() => {
+                Some("the bound was not finite at times near the end of training".to_owned())
+            }
+            Some(fall) if self.is_steep(fall) && fall > 0.0 => Some(format!(
                 "training had not settled: -ELBO still fell by {fall:.2} nats over its last fifth; more \
                  epochs would help"
+            )),
+            Some(fall) if self.is_steep(fall) => Some(format!(
+                "training had not settled: -ELBO rose by {:.2} nats over its last fifth; a smaller \
+                 learning rate would help, unless the objective asks for it",
+                -fall
             )),
             Some(_) => None,
         }
     }
 
     fn is_steep(&self, fall: f64) -> bool {
-        let is_of_gain = fall > LARGEST_FALL_OF_GAIN * self.gain.value;
-        let share = fall / self.scale;
-        share > LARGEST_FALL || (share > SMALL_FALL && is_of_gain)
+        let is_of_gain = fall.abs() > LARGEST_CHANGE_OF_GAIN * self.gain.value;
+        let share = fall.abs() / self.scale;
+        share > LARGEST_CHANGE || (share > SMALL_CHANGE && is_of_gain)
     }
 
     fn doubt_of_gap(&self) -> Option<String> {
@@ -202,17 +225,29 @@ impl Facts {
             .filter_map(|(name, part)| Some((name, part.filter(enough)?)))
             .collect();
         let gap = |part: &Mean| (part.value - self.train.value) / self.scale;
-        let worst = parts.iter().max_by(|a, b| gap(&a.1).total_cmp(&gap(&b.1)));
-        if let Some((name, part)) = worst.filter(|(_, part)| gap(part) > LARGEST_GAP) {
+        let error = |part: &Mean| part.error.hypot(self.train.error);
+        let lowest = |part: &Mean| gap(part) - SURE * error(part) / self.scale;
+        let is_by = |measure: &dyn Fn(&Mean) -> f64| {
+            let worst = (parts.iter()).max_by(|a, b| measure(&a.1).total_cmp(&measure(&b.1)));
+            worst.filter(|(_, part)| measure(part) > LARGEST_GAP)
+        };
+        if let Some((name, part)) = is_by(&lowest) {
             return Some(format!(
-                "it overfits: -ELBO is {:.2} nats on {name} examples and {:.2} on those it was trained on",
+                "it overfits, or {name} examples are of another kind: -ELBO is {:.2} nats on them and {:.2} \
+                 on those it was trained on",
                 part.value, self.train.value
             ));
         }
-        let is_sure = |part: &Mean| {
-            let error = part.error.hypot(self.train.error) / self.scale;
-            gap(part) + SURE * error <= LARGEST_GAP
-        };
+        if let Some((name, part)) = is_by(&gap) {
+            return Some(format!(
+                "it may overfit: -ELBO is {:.2} nats on {name} examples and {:.2} on those it was trained \
+                 on, with a standard error of {:.2} on the difference",
+                part.value,
+                self.train.value,
+                error(part)
+            ));
+        }
+        let is_sure = |part: &Mean| gap(part) + SURE * error(part) / self.scale <= LARGEST_GAP;
         (!parts.iter().any(|(_, part)| is_sure(part))).then(|| {
             format!(
                 "{} test examples are too few to tell whether it overfits: -ELBO is {:.2} nats on them and \
@@ -258,6 +293,7 @@ mod tests {
             test: mean(21.0, 0.3, 300),
             scale: 20.0,
             without_latent: 27.0,
+            rate_weight: 1.0,
             gain: mean(6.0, 0.3, 300),
             last_fall: Some(0.2),
             n_rollbacks: 0,
@@ -284,25 +320,35 @@ mod tests {
         for verdict in [
             doubtful(
                 |f| f.test.value = 23.0,
-                "overfits: -ELBO is 23.00 nats on test",
+                "it overfits, or test examples are of another kind: -ELBO is 23.00",
+            ),
+            doubtful(
+                |f| f.validation = Some(mean(24.0, 0.5, 29)),
+                "it overfits, or validation examples are of another kind: -ELBO is 24.00",
             ),
             doubtful(
                 |f| f.validation = Some(mean(24.0, 1.0, 29)),
-                "24.00 nats on validation",
+                "may overfit: -ELBO is 24.00 nats on validation",
             ),
             doubtful(|f| f.gain.value = 0.5, "no better than a model without"),
             doubtful(
                 |f| f.gain = mean(-2.0, 0.1, 300),
-                "cost 29.00 nats, and 27.00",
+                "test examples cost 29.00 nats (-ELBO), and 27.00 under the best",
+            ),
+            doubtful(
+                |f| (f.rate_weight, f.gain) = (0.5, mean(-2.0, 0.1, 300)),
+                "(distortion + 0.5 rate)",
             ),
             doubtful(|f| f.last_fall = Some(0.7), "fell by 0.70 nats"),
+            doubtful(|f| f.last_fall = Some(-0.7), "rose by 0.70 nats"),
+            doubtful(|f| f.last_fall = Some(f64::NAN), "not finite"),
             doubtful(
                 |f| (f.last_fall, f.gain) = (Some(0.4), mean(1.5, 0.1, 300)),
                 "fell by 0.40 nats",
             ),
             doubtful(
                 |f| f.gain = mean(0.4, 0.3, 300),
-                "may be no better than a model without a latent: test examples cost 26.60 nats, and 27.00",
+                "may be no better than a model without a latent: test examples cost 26.60",
             ),
             doubtful(|f| f.last_fall = None, "too short"),
             doubtful(|f| f.n_rollbacks = 1, "diverged"),

@@ -19,6 +19,9 @@ use jensen_rng::Stream;
 use std::fmt;
 use toml::Table;
 
+/// Path of a likelihood's own parameters.
+pub(crate) const PATH: &str = "likelihood";
+
 /// What is known of the data when a likelihood is chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataFacts {

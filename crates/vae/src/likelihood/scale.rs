@@ -80,9 +80,11 @@ impl Scale {
             Choice::Named(name) => match name.as_str() {
                 "shared" => {
                     let start = Init::Constant(0.0);
-                    let (_, handle) = builder
-                        .within("likelihood", |b| b.register("raw_log_scale", [1, 1], start));
-                    Ok(Self::Shared(handle))
+                    Ok(Self::Shared(builder.register(
+                        "raw_log_scale",
+                        [1, 1],
+                        start,
+                    )))
                 }
                 "per_value" => Ok(Self::PerValue),
                 other => Err(RecipeError::value(

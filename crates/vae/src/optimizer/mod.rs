@@ -74,17 +74,22 @@ impl Gradient {
         }
     }
 
-    /// The sum of squares, in f64 and in a fixed order.
-    pub fn square_norm(&self) -> f64 {
-        let values = match self {
+    /// The numbers, row-major.
+    pub fn to_host(&self) -> Vec<f32> {
+        match self {
             Self::R1(gradient) => to_f32(gradient.clone()),
             Self::R2(gradient) => to_f32(gradient.clone()),
             Self::R4(gradient) => to_f32(gradient.clone()),
-        };
-        values
+        }
+    }
+
+    /// The sum of squares, in f64 and in a fixed order.
+    pub fn square_norm(&self) -> f64 {
+        let squares = self
+            .to_host()
             .into_iter()
-            .map(|g| f64::from(g) * f64::from(g))
-            .sum()
+            .map(|g| f64::from(g) * f64::from(g));
+        squares.sum()
     }
 
     /// Whether this is a vector, such as a bias, and holds a number that is not finite.
