@@ -164,13 +164,9 @@ pub(super) fn measure(
     observer: &mut dyn Observer,
 ) -> Result<Evaluated> {
     let mut found = battery(recipe, model, params, &parts.test, samples, observer)?;
-    let facts = judge::facts(recipe, model, params, parts, run, &found, observer)?;
-    let mut put = |name: &str, value: f64| found.metrics.insert(name.to_owned(), value);
-    put("train_neg_elbo", facts.train.value);
-    if let Some(validation) = facts.validation {
-        put("validation_neg_elbo", validation.value);
-    }
-    put("test_neg_elbo_without_latent", facts.without_latent);
+    let (facts, metrics) = judge::facts(recipe, model, params, parts, run, &found, observer)?;
+    let metrics = metrics.into_iter();
+    (found.metrics).extend(metrics.map(|(name, value)| (name.to_owned(), value)));
     let verdict = Verdict::of(&facts);
     let evaluated = Evaluated {
         run: run.root().to_path_buf(),

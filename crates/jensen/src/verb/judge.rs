@@ -16,7 +16,8 @@ use jensen_vae::schedule::Schedule;
 /// Most training examples whose bound the referee compares.
 const N_EXAMPLES: usize = 5000;
 
-/// Measures what the referee looks at beside `found`, the evaluation of the test part.
+/// Measures what the referee looks at beside `found`, the evaluation of the test part, and gives the metrics
+/// that this makes too.
 ///
 /// # Errors
 /// [`Error::Stopped`] on request.
@@ -28,7 +29,7 @@ pub(super) fn facts(
     run: &RunFolder,
     found: &Evaluation,
     observer: &mut dyn Observer,
-) -> Result<Facts> {
+) -> Result<(Facts, Vec<(&'static str, f64)>)> {
     let stream = Stream::from_seed(recipe.train.seed).child("judge", 0);
     let advance = &mut |_: Option<usize>| !observer.stop_requested();
     let mut score = |feed: &_, name: &str| {
@@ -44,42 +45,46 @@ pub(super) fn facts(
     let stream = stream.child("without_latent", 0);
     let without = without_latent(model, params, &parts.train, &parts.test, &stream, advance)
         .ok_or(Error::Stopped)?;
-    let Scores {
-        neg_elbo,
-        reconstruction,
-        kl,
-        ..
-    } = &found.scores;
     let rate_weight = rate_weight(recipe);
-    let costs = reconstruction
-        .iter()
-        .zip(kl)
-        .map(|(d, r)| d + rate_weight * r);
-    let gains: Vec<f64> = without.iter().zip(costs).map(|(a, b)| a - b).collect();
+    let costs = |scores: &Scores| -> Vec<f64> {
+        let parts = scores.reconstruction.iter().zip(&scores.kl);
+        parts.map(|(d, r)| d + rate_weight * r).collect()
+    };
+    let without_latent = Mean::of(&without).value;
+    let mut metrics = vec![
+        ("train_neg_elbo", train.means()[0]),
+        ("test_neg_elbo_without_latent", without_latent),
+    ];
+    if let Some(scores) = &validation {
+        metrics.push(("validation_neg_elbo", scores.means()[0]));
+    }
+    let test = costs(&found.scores);
+    let gains: Vec<f64> = without.iter().zip(&test).map(|(a, b)| a - b).collect();
     let [_, distortion, rate] = train.means();
     let state = newest_state(run)?.map_or(serde_json::Value::Null, |(_, state)| state);
     let patience = recipe.train.patience as u64;
     let stopped_early = patience > 0 && state["epochs_without_gain"].as_u64() >= Some(patience);
     // What cannot be read is not on record, and that is doubt enough.
     let records = read_metrics(run.path(file::METRICS)).unwrap_or_default();
-    Ok(Facts {
+    let facts = Facts {
         active_units: found.active_units,
         n_units: found.n_units,
         is_constant: parts.train.examples().is_constant(),
-        train: Mean::of(&train.neg_elbo),
-        validation: validation.map(|scores| Mean::of(&scores.neg_elbo)),
-        test: Mean::of(neg_elbo),
-        scale: distortion.abs() + rate,
-        without_latent: Mean::of(&without).value,
+        train: Mean::of(&costs(&train)),
+        validation: validation.map(|scores| Mean::of(&costs(&scores))),
+        test: Mean::of(&test),
+        scale: distortion.abs() + rate_weight * rate,
+        without_latent,
         rate_weight,
         gain: Mean::of(&gains),
         last_fall: if stopped_early {
             Some(0.0)
         } else {
-            last_fall(&records)
+            last_fall(&records, rate_weight)
         },
         n_rollbacks: state["n_rollbacks"].as_u64().unwrap_or(0),
-    })
+    };
+    Ok((facts, metrics))
 }
 
 /// What a nat of rate costs at the end of training, in [0, 1]: the largest weight of a latent's rate. Below
@@ -97,27 +102,27 @@ fn rate_weight(recipe: &Recipe) -> f64 {
     weights.fold(0.0, f64::max).clamp(0.0, 1.0)
 }
 
-/// By how much the mean of -ELBO fell from the fourth to the last fifth of training, nats: of training
+/// By how much the mean of -ELBO, or of distortion and weighted rate, fell from the fourth to the last fifth of training, nats: of training
 /// examples, or of validation where too few lines are there. Not finite if a value there is not.
-fn last_fall(records: &[Record]) -> Option<f64> {
+fn last_fall(records: &[Record], rate_weight: f64) -> Option<f64> {
+    let cost = |record: &Record| match rate_weight {
+        1.0 => record.get("elbo").map(|elbo| -elbo),
+        weight => Some(weight * record.get("kl")? - record.get("log_likelihood")?),
+    };
     let last = records.iter().map(|record| record.step).max()? as f64;
     let mean = |split: Split, from: f64, to: f64, fewest: usize| {
         let is_in = |record: &&Record| {
             let done = record.step as f64 / last;
             record.split == split && done > from && done <= to
         };
-        let elbo: Vec<f64> = records
-            .iter()
-            .filter(is_in)
-            .filter_map(|record| record.get("elbo"))
-            .collect();
-        (elbo.len() >= fewest).then(|| elbo.iter().sum::<f64>() / elbo.len() as f64)
+        let costs: Vec<f64> = (records.iter().filter(is_in)).filter_map(cost).collect();
+        (costs.len() >= fewest).then(|| costs.iter().sum::<f64>() / costs.len() as f64)
     };
     // Validation looks at the same examples each time, but at few.
     [(Split::Train, 2), (Split::Validation, 3)]
         .into_iter()
         .find_map(|(split, fewest)| {
-            Some(mean(split, 0.8, 1.0, fewest)? - mean(split, 0.6, 0.8, fewest)?)
+            Some(mean(split, 0.6, 0.8, fewest)? - mean(split, 0.8, 1.0, fewest)?)
         })
 }
 
@@ -131,7 +136,13 @@ mod tests {
             epoch: i,
             split,
             elapsed_s: 0.0,
-            metrics: vec![("elbo".to_owned(), i as f64)],
+            metrics: [
+                ("elbo", i as f64),
+                ("log_likelihood", 2.0 * i as f64),
+                ("kl", i as f64),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec(),
         };
         (1..=n).map(record).collect()
     }
@@ -139,18 +150,20 @@ mod tests {
     #[test]
     fn the_last_two_fifths_are_compared() {
         // 7 and 8 of 10 with 9 and 10.
-        assert_eq!(last_fall(&records(Split::Train, 10)), Some(2.0));
-        assert_eq!(last_fall(&records(Split::Train, 5)), None);
-        assert_eq!(last_fall(&records(Split::Validation, 10)), None);
-        assert_eq!(last_fall(&records(Split::Validation, 15)), Some(3.0));
-        assert_eq!(last_fall(&[]), None);
+        assert_eq!(last_fall(&records(Split::Train, 10), 1.0), Some(2.0));
+        assert_eq!(last_fall(&records(Split::Train, 5), 1.0), None);
+        assert_eq!(last_fall(&records(Split::Validation, 10), 1.0), None);
+        assert_eq!(last_fall(&records(Split::Validation, 15), 1.0), Some(3.0));
+        assert_eq!(last_fall(&[], 1.0), None);
+        // Twice as steep, less half a nat of rate a step.
+        assert_eq!(last_fall(&records(Split::Train, 10), 0.5), Some(3.0));
     }
 
     #[test]
     fn a_value_that_is_not_finite_is_not_left_out() {
         let mut records = records(Split::Train, 10);
         records[8].metrics[0].1 = f64::NAN;
-        assert!(!last_fall(&records).unwrap().is_finite());
+        assert!(!last_fall(&records, 1.0).unwrap().is_finite());
     }
 
     #[test]

@@ -57,23 +57,22 @@ pub(super) struct Facts {
     pub(super) n_units: usize,
     /// Whether all training examples are the same.
     pub(super) is_constant: bool,
-    /// -ELBO of training examples.
+    /// Cost of training examples: -ELBO, or the distortion and weighted rate.
     pub(super) train: Mean,
-    /// -ELBO of examples held out for validation, if there are any.
+    /// Cost of examples held out for validation, if there are any.
     pub(super) validation: Option<Mean>,
-    /// -ELBO of test examples.
+    /// Cost of test examples.
     pub(super) test: Mean,
-    /// |distortion| + rate of training examples, nats: the scale of the bound's parts, which the bound
+    /// |distortion| + weighted rate of training examples, nats: the scale of the bound's parts, which the bound
     /// itself is not where densities make it cross zero.
     pub(super) scale: f64,
     /// -log p of test examples under the best model without a latent.
     pub(super) without_latent: f64,
-    /// What a nat of rate costs here, in [0, 1]: 1 for the bound, less where training asks for less.
+    /// What a nat of rate costs, in [0, 1]: 1 for the bound, less where training asks for less.
     pub(super) rate_weight: f64,
-    /// By how much less test examples cost under the model, example by example: distortion and weighted
-    /// rate against -log p without a latent.
+    /// By how much less test examples cost than -log p without a latent, example by example.
     pub(super) gain: Mean,
-    /// By how much -ELBO fell from the fourth to the last fifth of training, nats; not finite if it was
+    /// By how much the cost fell from the fourth to the last fifth of training, nats; not finite if it was
     /// not at times, none where too little was recorded to tell.
     pub(super) last_fall: Option<f64>,
     /// How often training was rolled back.
@@ -102,7 +101,6 @@ impl Verdict {
             active_units,
             n_units,
             train,
-            test,
             ..
         } = *facts;
         let is_collapse =
@@ -132,14 +130,10 @@ impl Verdict {
             true => (
                 "good",
                 format!(
-                    "{active_units} of {n_units} latent dimensions are in use; {}; -ELBO of those it was \
-                     trained on is {:.2}{}",
+                    "{active_units} of {n_units} latent dimensions are in use; {}; those it was trained \
+                     on cost {:.2}",
                     facts.costs(),
-                    train.value,
-                    match facts.rate_weight {
-                        1.0 => String::new(),
-                        _ => format!(", and {:.2} of test examples", test.value),
-                    }
+                    train.value
                 ),
             ),
             false => ("doubtful", doubts.join("; ")),
@@ -178,16 +172,21 @@ impl Facts {
 
     /// What test examples cost with and without a latent.
     fn costs(&self) -> String {
-        let what = match self.rate_weight {
+        format!(
+            "test examples cost {:.2} nats ({}), and {:.2} under the best model without a latent",
+            self.test.value,
+            self.cost(),
+            self.without_latent
+        )
+    }
+
+    /// Name of the cost.
+    fn cost(&self) -> String {
+        match self.rate_weight {
             1.0 => "-ELBO".to_owned(),
             0.0 => "distortion".to_owned(),
             weight => format!("distortion + {weight} rate"),
-        };
-        format!(
-            "test examples cost {:.2} nats ({what}), and {:.2} under the best model without a latent",
-            self.without_latent - self.gain.value,
-            self.without_latent
-        )
+        }
     }
 
     fn doubt_of_training(&self) -> Option<String> {
@@ -197,15 +196,20 @@ impl Facts {
                     .to_owned(),
             ),
             Some(fall) if !fall.is_finite() => {
-                Some("the bound was not finite at times near the end of training".to_owned())
+                Some(format!(
+                    "{} was not finite at times near the end of training",
+                    self.cost()
+                ))
             }
             Some(fall) if self.is_steep(fall) && fall > 0.0 => Some(format!(
-                "training had not settled: -ELBO still fell by {fall:.2} nats over its last fifth; more \
-                 epochs would help"
+                "training had not settled: {} still fell by {fall:.2} nats over its last fifth; more epochs \
+                 would help",
+                self.cost()
             )),
             Some(fall) if self.is_steep(fall) => Some(format!(
-                "training had not settled: -ELBO rose by {:.2} nats over its last fifth; a smaller \
-                 learning rate would help, unless the objective asks for it",
+                "training had not settled: {} rose by {:.2} nats over its last fifth; a smaller learning \
+                 rate would help, unless the objective asks for it",
+                self.cost(),
                 -fall
             )),
             Some(_) => None,
@@ -233,15 +237,18 @@ impl Facts {
         };
         if let Some((name, part)) = is_by(&lowest) {
             return Some(format!(
-                "it overfits, or {name} examples are of another kind: -ELBO is {:.2} nats on them and {:.2} \
-                 on those it was trained on",
-                part.value, self.train.value
+                "it overfits, or {name} examples are of another kind: {} is {:.2} nats on them and {:.2} on \
+                 those it was trained on",
+                self.cost(),
+                part.value,
+                self.train.value
             ));
         }
         if let Some((name, part)) = is_by(&gap) {
             return Some(format!(
-                "it may overfit: -ELBO is {:.2} nats on {name} examples and {:.2} on those it was trained \
-                 on, with a standard error of {:.2} on the difference",
+                "it may overfit: {} is {:.2} nats on {name} examples and {:.2} on those it was trained on, \
+                 with a standard error of {:.2} on the difference",
+                self.cost(),
                 part.value,
                 self.train.value,
                 error(part)
@@ -250,9 +257,11 @@ impl Facts {
         let is_sure = |part: &Mean| gap(part) + SURE * error(part) / self.scale <= LARGEST_GAP;
         (!parts.iter().any(|(_, part)| is_sure(part))).then(|| {
             format!(
-                "{} test examples are too few to tell whether it overfits: -ELBO is {:.2} nats on them and \
+                "{} test examples are too few to tell whether it overfits: {} is {:.2} nats on them and \
                  {:.2} on those it was trained on",
-                self.test.n, self.test.value, self.train.value
+                self.test.n,
+                self.cost(),
+                self.test.value, self.train.value
             )
         })
     }
@@ -332,8 +341,8 @@ mod tests {
             ),
             doubtful(|f| f.gain.value = 0.5, "no better than a model without"),
             doubtful(
-                |f| f.gain = mean(-2.0, 0.1, 300),
-                "test examples cost 29.00 nats (-ELBO), and 27.00 under the best",
+                |f| (f.without_latent, f.gain) = (19.0, mean(-2.0, 0.1, 300)),
+                "test examples cost 21.00 nats (-ELBO), and 19.00 under the best",
             ),
             doubtful(
                 |f| (f.rate_weight, f.gain) = (0.5, mean(-2.0, 0.1, 300)),
@@ -347,8 +356,8 @@ mod tests {
                 "fell by 0.40 nats",
             ),
             doubtful(
-                |f| f.gain = mean(0.4, 0.3, 300),
-                "may be no better than a model without a latent: test examples cost 26.60",
+                |f| (f.without_latent, f.gain) = (21.4, mean(0.4, 0.3, 300)),
+                "may be no better than a model without a latent: test examples cost 21.00",
             ),
             doubtful(|f| f.last_fall = None, "too short"),
             doubtful(|f| f.n_rollbacks = 1, "diverged"),

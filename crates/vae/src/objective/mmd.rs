@@ -14,6 +14,7 @@ use crate::recipe::RecipeError;
 use crate::schedule::Schedule;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use std::ops::{Add, Mul, Sub};
 
 /// Scales of the inverse multiquadratic kernel, as in the authors' code.
 const IMQ_SCALES: [f64; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
@@ -94,26 +95,34 @@ impl Kernel {
     }
 }
 
-/// The unbiased estimate `[1]` for z and y `[n, d]`, n at least 2.
-fn discrepancy(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> Tensor<1> {
-    let [n, d] = z.dims();
-    let (n, d) = (n as f64, d as f64);
-    let sum = |a: Tensor<2>, b: Tensor<2>| kernel.apply(squared_distances(a, b), d).sum();
-    let within = sum(z.clone(), z.clone()) + sum(y.clone(), y.clone()) - 2.0 * kernel.diagonal(n);
-    within * (1.0 / (n * (n - 1.0))) - sum(z, y) * (2.0 / (n * n))
+/// The kernel `[n, n]` among z, among y and between them, for z and y `[n, d]`.
+fn pairs(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> [Tensor<2>; 3] {
+    let d = z.dims()[1] as f64;
+    let of = |a: Tensor<2>, b: Tensor<2>| kernel.apply(squared_distances(a, b), d);
+    [of(z.clone(), z.clone()), of(y.clone(), y.clone()), of(z, y)]
 }
 
-/// The same estimate of codes and prior draws that are not trained on, with its sums read out in f64: the
-/// measure of how far all codes together are from the prior.
-pub(crate) fn measure(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> f64 {
-    let [n, d] = z.dims();
-    let sum = |a: Tensor<2>, b: Tensor<2>| -> f64 {
-        let rows = kernel.apply(squared_distances(a, b), d as f64).sum_dim(1);
-        to_f64(rows).iter().sum()
-    };
+/// The unbiased estimate from the sums of [`pairs`], n at least 2.
+fn unbiased<T>([zz, yy, zy]: [T; 3], n: usize, kernel: Kernel) -> T
+where
+    T: Add<Output = T> + Sub<f64, Output = T> + Sub<Output = T> + Mul<f64, Output = T>,
+{
     let n = n as f64;
-    let within = sum(z.clone(), z.clone()) + sum(y.clone(), y.clone()) - 2.0 * kernel.diagonal(n);
-    within / (n * (n - 1.0)) - 2.0 * sum(z, y) / (n * n)
+    (zz + yy - 2.0 * kernel.diagonal(n)) * (1.0 / (n * (n - 1.0))) - zy * (2.0 / (n * n))
+}
+
+/// The estimate `[1]` that is trained on.
+fn discrepancy(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> Tensor<1> {
+    let n = z.dims()[0];
+    unbiased(pairs(z, y, kernel).map(Tensor::sum), n, kernel)
+}
+
+/// The same of codes and prior draws that are not trained on, with sums in f64: the measure of how far all
+/// codes together are from the prior.
+pub(crate) fn measure(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> f64 {
+    let n = z.dims()[0];
+    let sum = |pairs: Tensor<2>| -> f64 { to_f64(pairs.sum_dim(1)).iter().sum() };
+    unbiased(pairs(z, y, kernel).map(sum), n, kernel)
 }
 
 impl ObjectiveTerm for Mmd {
