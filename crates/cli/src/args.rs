@@ -19,7 +19,7 @@ use std::path::PathBuf;
   jensen list models
 
 Log quantities are in nats per example. Exit codes: 0 done, 1 the fit failed, 2 wrong use or bad
-input, 3 finished but not to be trusted, 130 stopped with Ctrl-C (state saved)."
+input, 3 fitted but its codes carry nothing, 130 stopped with Ctrl-C (state saved)."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -238,7 +238,7 @@ fn code_of_loss(not_stored: &Option<NotStored>) -> ExitCode {
     }
 }
 
-/// A stopped fit, one that the referee distrusts, or a good one.
+/// A stopped fit, one whose codes carry nothing, or one that can be used.
 fn code_of(fitted: &Fitted) -> ExitCode {
     match (fitted.status, &fitted.verdict) {
         (Status::Stopped, _) => ExitCode::from(stop::CODE),

@@ -2,7 +2,7 @@
 //!
 //! Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 the
 //! fit failed, a promise was not kept, or the result could not be written, 2 wrong use or bad input, 3
-//! finished but the referee distrusts the result, 130 stopped with Ctrl-C.
+//! fitted but the codes carry nothing, 130 stopped with Ctrl-C.
 
 mod args;
 mod console;

@@ -164,7 +164,8 @@ pub(super) fn measure(
     observer: &mut dyn Observer,
 ) -> Result<Evaluated> {
     let mut found = battery(recipe, model, params, &parts.test, samples, observer)?;
-    let (facts, metrics) = judge::facts(recipe, model, params, parts, run, &found, observer)?;
+    let (facts, metrics) =
+        judge::facts(recipe, model, params, parts, run, &found, samples, observer)?;
     let metrics = metrics.into_iter();
     (found.metrics).extend(metrics.map(|(name, value)| (name.to_owned(), value)));
     let verdict = Verdict::of(&facts);

@@ -3,7 +3,8 @@
 //! A network is good if its codes carry something and it has learned, and that can be told from the
 //! numbers there are:
 //! - its codes respond to the data (else: posterior collapse), unless the data never vary;
-//! - it explains test examples better than the best model without a latent does;
+//! - it explains test examples better than the best model without a latent does, as a density: by the
+//!   least upper bound of -log p that was measured, whatever training asked for;
 //! - it explains held-out examples about as well as those it was trained on, and there are enough of
 //!   them to say so;
 //! - its training had settled, and did not diverge on its way.
@@ -57,22 +58,24 @@ pub(super) struct Facts {
     pub(super) n_units: usize,
     /// Whether all training examples are the same.
     pub(super) is_constant: bool,
-    /// Cost of training examples: -ELBO, or the distortion and weighted rate.
+    /// -ELBO of training examples.
     pub(super) train: Mean,
-    /// Cost of examples held out for validation, if there are any.
+    /// -ELBO of examples held out for validation, if there are any.
     pub(super) validation: Option<Mean>,
-    /// Cost of test examples.
+    /// -ELBO of test examples.
     pub(super) test: Mean,
-    /// |distortion| + weighted rate of training examples, nats: the scale of the bound's parts, which the bound
+    /// |distortion| + rate of training examples, nats: the scale of the bound's parts, which the bound
     /// itself is not where densities make it cross zero.
     pub(super) scale: f64,
     /// -log p of test examples under the best model without a latent.
     pub(super) without_latent: f64,
-    /// What a nat of rate costs, in [0, 1]: 1 for the bound, less where training asks for less.
-    pub(super) rate_weight: f64,
-    /// By how much less test examples cost than -log p without a latent, example by example.
+    /// The least upper bound of -log p of test examples that was measured.
+    pub(super) cost: f64,
+    /// K of the importance samples in it; it is -ELBO without them.
+    pub(super) cost_samples: Option<usize>,
+    /// By how much less test examples cost than without a latent, example by example.
     pub(super) gain: Mean,
-    /// By how much the cost fell from the fourth to the last fifth of training, nats; not finite if it was
+    /// By how much -ELBO fell from the fourth to the last fifth of training, nats; not finite if it was
     /// not at times, none where too little was recorded to tell.
     pub(super) last_fall: Option<f64>,
     /// How often training was rolled back.
@@ -101,6 +104,7 @@ impl Verdict {
             active_units,
             n_units,
             train,
+            test,
             ..
         } = *facts;
         let is_collapse =
@@ -130,9 +134,10 @@ impl Verdict {
             true => (
                 "good",
                 format!(
-                    "{active_units} of {n_units} latent dimensions are in use; {}; those it was trained \
-                     on cost {:.2}",
+                    "{active_units} of {n_units} latent dimensions are in use; {}; -ELBO is {:.2} nats \
+                     on them and {:.2} on those it was trained on",
                     facts.costs(),
+                    test.value,
                     train.value
                 ),
             ),
@@ -160,13 +165,14 @@ impl Facts {
             return None;
         }
         let costs = self.costs();
-        Some(match self.gain.value > 0.0 {
-            true => format!(
+        let is_worse = self.gain.value < -SURE * self.gain.error;
+        Some(match is_worse {
+            true => format!("it is no better than a model without a latent: {costs}"),
+            false => format!(
                 "it may be no better than a model without a latent: {costs}, with a standard error of \
                  {:.2} on the difference",
                 self.gain.error
             ),
-            false => format!("it is no better than a model without a latent: {costs}"),
         })
     }
 
@@ -174,19 +180,13 @@ impl Facts {
     fn costs(&self) -> String {
         format!(
             "test examples cost {:.2} nats ({}), and {:.2} under the best model without a latent",
-            self.test.value,
-            self.cost(),
+            self.cost,
+            match self.cost_samples {
+                None => "-ELBO".to_owned(),
+                Some(k) => format!("-log p by {k} samples"),
+            },
             self.without_latent
         )
-    }
-
-    /// Name of the cost.
-    fn cost(&self) -> String {
-        match self.rate_weight {
-            1.0 => "-ELBO".to_owned(),
-            0.0 => "distortion".to_owned(),
-            weight => format!("distortion + {weight} rate"),
-        }
     }
 
     fn doubt_of_training(&self) -> Option<String> {
@@ -196,20 +196,15 @@ impl Facts {
                     .to_owned(),
             ),
             Some(fall) if !fall.is_finite() => {
-                Some(format!(
-                    "{} was not finite at times near the end of training",
-                    self.cost()
-                ))
+                Some("-ELBO was not finite at times near the end of training".to_owned())
             }
             Some(fall) if self.is_steep(fall) && fall > 0.0 => Some(format!(
-                "training had not settled: {} still fell by {fall:.2} nats over its last fifth; more epochs \
-                 would help",
-                self.cost()
+                "training had not settled: -ELBO still fell by {fall:.2} nats over its last fifth; more \
+                 epochs would help"
             )),
             Some(fall) if self.is_steep(fall) => Some(format!(
-                "training had not settled: {} rose by {:.2} nats over its last fifth; a smaller learning \
-                 rate would help, unless the objective asks for it",
-                self.cost(),
+                "training had not settled: -ELBO rose by {:.2} nats over its last fifth; a smaller \
+                 learning rate would help, unless the objective asks for it",
                 -fall
             )),
             Some(_) => None,
@@ -237,18 +232,15 @@ impl Facts {
         };
         if let Some((name, part)) = is_by(&lowest) {
             return Some(format!(
-                "it overfits, or {name} examples are of another kind: {} is {:.2} nats on them and {:.2} on \
-                 those it was trained on",
-                self.cost(),
-                part.value,
-                self.train.value
+                "it overfits, or {name} examples are of another kind: -ELBO is {:.2} nats on them and {:.2} \
+                 on those it was trained on",
+                part.value, self.train.value
             ));
         }
         if let Some((name, part)) = is_by(&gap) {
             return Some(format!(
-                "it may overfit: {} is {:.2} nats on {name} examples and {:.2} on those it was trained on, \
-                 with a standard error of {:.2} on the difference",
-                self.cost(),
+                "it may overfit: -ELBO is {:.2} nats on {name} examples and {:.2} on those it was trained \
+                 on, with a standard error of {:.2} on the difference",
                 part.value,
                 self.train.value,
                 error(part)
@@ -257,10 +249,9 @@ impl Facts {
         let is_sure = |part: &Mean| gap(part) + SURE * error(part) / self.scale <= LARGEST_GAP;
         (!parts.iter().any(|(_, part)| is_sure(part))).then(|| {
             format!(
-                "{} test examples are too few to tell whether it overfits: {} is {:.2} nats on them and \
+                "{} test examples are too few to tell whether it overfits: -ELBO is {:.2} nats on them and \
                  {:.2} on those it was trained on",
                 self.test.n,
-                self.cost(),
                 self.test.value, self.train.value
             )
         })
@@ -302,7 +293,8 @@ mod tests {
             test: mean(21.0, 0.3, 300),
             scale: 20.0,
             without_latent: 27.0,
-            rate_weight: 1.0,
+            cost: 21.0,
+            cost_samples: None,
             gain: mean(6.0, 0.3, 300),
             last_fall: Some(0.2),
             n_rollbacks: 0,
@@ -345,8 +337,8 @@ mod tests {
                 "test examples cost 21.00 nats (-ELBO), and 19.00 under the best",
             ),
             doubtful(
-                |f| (f.rate_weight, f.gain) = (0.5, mean(-2.0, 0.1, 300)),
-                "(distortion + 0.5 rate)",
+                |f| (f.cost_samples, f.gain) = (Some(100), mean(-2.0, 0.1, 300)),
+                "(-log p by 100 samples)",
             ),
             doubtful(|f| f.last_fall = Some(0.7), "fell by 0.70 nats"),
             doubtful(|f| f.last_fall = Some(-0.7), "rose by 0.70 nats"),

@@ -52,7 +52,7 @@ pub fn evaluate(
 
     // Only the slow part is worth a count; the others ask whether to go on.
     let elbo = stream.child("elbo", 0);
-    let scores = score::score(model, params, test, 0, &elbo, &mut |_| advance(None))?;
+    let mut scores = score::score(model, params, test, 0, &elbo, &mut |_| advance(None))?;
     let [neg_elbo, distortion, rate] = scores.means();
     put("test_neg_elbo", neg_elbo);
     put("test_distortion", distortion);
@@ -74,11 +74,10 @@ pub fn evaluate(
     if options.iwae_samples > 0 {
         let stream = stream.child("iwae", 0);
         let k = options.iwae_samples;
-        let scores = score::score(model, params, test, k, &stream, advance)?;
-        if let Some(nll) = scores.nll {
-            let mean = nll.iter().sum::<f64>() / nll.len() as f64;
-            put(&format!("test_nll_iwae_{k}"), mean);
-        }
+        let nll = score::nll(model, params, test, k, &stream.child("nll", 0), advance)?;
+        let mean = nll.iter().sum::<f64>() / nll.len() as f64;
+        put(&format!("test_nll_iwae_{k}"), mean);
+        scores.nll = Some(nll);
     }
     let mut active = 0;
     let mut kl_per_dim = Vec::new();
@@ -103,7 +102,11 @@ pub fn evaluate(
             .fold(f64::NEG_INFINITY, f64::max);
         put(&format!("aggregate_mmd_imq_{n}"), farthest);
     }
-    for codes in &aggregate::encode(model, params, test, &stream, &mut |_| advance(None))? {
+    let codes = match n == test.len() {
+        true => codes,
+        false => aggregate::encode(model, params, test, &stream, &mut |_| advance(None))?,
+    };
+    for codes in &codes {
         active += codes.active_units();
         kl_per_dim.extend(codes.kl_per_dim());
     }

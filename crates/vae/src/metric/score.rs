@@ -70,8 +70,8 @@ pub fn score(
     Some(scores)
 }
 
-/// -log p(x) by K importance samples.
-fn nll(
+/// -log p(x) by K importance samples; `[n]`. `None` once `advance` asks for a stop.
+pub(super) fn nll(
     model: &Model,
     params: &Params,
     feed: &Feed,

@@ -23,12 +23,16 @@ use jensen_run::{
 };
 use recovery::{Cause, Snapshot};
 use state::State;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use recovery::Divergence;
 
 /// Steps between snapshots in memory to which a run rolls back.
 const SNAPSHOT_STEPS: u64 = 100;
+/// Where the snapshot stands beside a checkpoint of a later step: a run that is resumed there rolls back to
+/// the same state.
+const ROLLBACK: &str = "rollback";
 /// Time between progress events.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 
@@ -112,14 +116,13 @@ pub fn train(
 /// recipe is known to fit its checkpoint before anything is written.
 pub struct Start {
     state: State,
+    snapshot: Snapshot,
     root: Stream,
     total_steps: u64,
     epochs: u64,
     is_resumed: bool,
-    /// Newer checkpoints that cannot be read.
-    skipped: Vec<RunError>,
-    /// The first line of the log that holds no record.
-    damaged: Option<RunError>,
+    /// Damage that does not keep training from going on.
+    warnings: Vec<String>,
 }
 
 impl Start {
@@ -131,16 +134,32 @@ impl Start {
     pub fn of(task: &Task<'_>, first: Params) -> Result<Self, TrainError> {
         let recovered = Checkpoints::of(task.run).load_latest()?;
         let mut skipped = recovered.skipped;
+        let mut warnings: Vec<String> = (skipped.iter())
+            .map(|error| format!("{error}; going on from the checkpoint before it"))
+            .collect();
         if recovered.checkpoint.is_none() && !skipped.is_empty() {
             return Err(skipped.remove(0).into());
         }
         // The log goes on too, without lines that hold no record.
-        let damaged = damaged_lines(task.run.path(file::METRICS))?.map(|(fault, _)| fault);
+        if let Some((fault, _)) = damaged_lines(task.run.path(file::METRICS))? {
+            warnings.push(format!("{fault}; such lines are removed"));
+        }
         let options = &task.recipe.train;
         let root = Stream::from_seed(options.seed);
         let mut state = State::new(task, first, &root)?;
+        let mut snapshot = Snapshot::of(&state);
         if let Some(checkpoint) = &recovered.checkpoint {
             state.restore(checkpoint, options)?;
+            let mut earlier = state.clone();
+            match kept_snapshot(task.run, &state).map(Checkpoints::load) {
+                Some(Ok(kept)) => earlier.restore(&kept, options)?,
+                Some(Err(error)) => warnings.push(format!(
+                    "{error}; if training has to roll back, it will be to step {}",
+                    state.step
+                )),
+                None => {}
+            }
+            snapshot = Snapshot::of(&earlier);
         }
         let n_batches = state.batches.n_batches() as u64;
         let epochs = options.epochs_over(n_batches);
@@ -157,12 +176,12 @@ impl Start {
         }
         Ok(Self {
             state,
+            snapshot,
             root,
             total_steps: n_batches * epochs,
             epochs,
             is_resumed: recovered.checkpoint.is_some(),
-            skipped,
-            damaged,
+            warnings,
         })
     }
 
@@ -180,6 +199,18 @@ impl Start {
     ) -> Result<Trained, TrainError> {
         Trainer::new(task, self, observer)?.run(observer, hook)
     }
+}
+
+/// The file of the snapshot that belongs to a checkpoint of this state; none is needed where the state is
+/// one itself, or may not roll back again.
+fn kept_snapshot(run: &RunFolder, state: &State) -> Option<PathBuf> {
+    if state.n_rollbacks > 0 || state.step.is_multiple_of(SNAPSHOT_STEPS) {
+        return None;
+    }
+    let kept = Checkpoints::of(run).within(ROLLBACK);
+    let of_step = state.step - state.step % SNAPSHOT_STEPS;
+    let mut entries = kept.list().ok()?.into_iter();
+    Some(entries.find(|entry| entry.step == of_step)?.path)
 }
 
 struct Trainer<'a> {
@@ -208,20 +239,15 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self, TrainError> {
         let Start {
             state,
+            snapshot,
             root,
             total_steps,
             epochs,
             is_resumed,
-            skipped,
-            damaged,
+            warnings,
         } = start;
-        for error in &skipped {
-            let text = format!("{error}; going on from the checkpoint before it");
-            observer.on(&Event::Warning { text: &text });
-        }
-        if let Some(fault) = &damaged {
-            let text = format!("{fault}; such lines are removed");
-            observer.on(&Event::Warning { text: &text });
+        for text in &warnings {
+            observer.on(&Event::Warning { text });
         }
         let mut metrics = MetricsLog::open(task.run.path(file::METRICS))?;
         metrics.truncate_after(state.step)?;
@@ -233,7 +259,7 @@ impl<'a> Trainer<'a> {
         Ok(Self {
             task,
             root,
-            snapshot: Snapshot::of(&state),
+            snapshot,
             total_steps,
             epochs,
             checkpoints: Checkpoints::of(task.run),
@@ -288,6 +314,9 @@ impl<'a> Trainer<'a> {
         if self.state.is_validation_due {
             if !self.end_epoch(observer, hook)? {
                 return Ok(Ending::Stopped);
+            }
+            if self.state.step.is_multiple_of(SNAPSHOT_STEPS) {
+                self.snapshot = Snapshot::of(&self.state);
             }
             // Otherwise the record of this validation could be written twice.
             self.save(observer)?;
@@ -502,8 +531,30 @@ impl<'a> Trainer<'a> {
         patience > 0 && self.state.epochs_without_gain >= patience
     }
 
+    /// Keeps the snapshot on disk where a run that is resumed from a checkpoint made now needs it.
+    fn save_snapshot(&self) -> Result<(), TrainError> {
+        let kept = self.checkpoints.within(ROLLBACK);
+        let is_spent = self.state.n_rollbacks > 0;
+        let is_needed = !is_spent && self.snapshot.step() < self.state.step;
+        if is_needed
+            && kept
+                .latest()?
+                .is_none_or(|e| e.step != self.snapshot.step())
+        {
+            self.snapshot.save(&kept)?;
+        }
+        // One for each checkpoint, since the newest may turn out to be damaged.
+        kept.keep(if is_spent {
+            0
+        } else {
+            self.task.recipe.train.keep
+        })?;
+        Ok(())
+    }
+
     fn save(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.state.elapsed_s = self.elapsed_s();
+        self.save_snapshot()?;
         let path = self.state.save(&self.checkpoints)?;
         // Mid-epoch weights are not those that were validated.
         let is_validated = self.state.batches.position() == 0 && !self.state.is_validation_due;
@@ -524,7 +575,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Names and mean values of a ledger's terms, the ELBO first, nats per example.
+/// Names of a ledger's terms with their sums over its examples, the ELBO first; nats.
 pub(crate) fn named_sums(read: &Readout) -> Vec<(String, f64)> {
     let total = |values: Vec<f64>| values.iter().sum::<f64>();
     let mut named = vec![

@@ -6,6 +6,7 @@ use crate::ledger::Readout;
 use crate::likelihood::DataFacts;
 use crate::recipe::Recipe;
 use jensen_nets::Params;
+use jensen_run::{Checkpoints, RunError};
 
 /// A good state in memory. Tensors are shared until the run writes them.
 pub(super) struct Snapshot {
@@ -21,6 +22,10 @@ impl Snapshot {
 
     pub(super) fn step(&self) -> u64 {
         self.state.step
+    }
+
+    pub(super) fn save(&self, checkpoints: &Checkpoints) -> Result<(), RunError> {
+        self.state.save(checkpoints).map(|_| ())
     }
 
     pub(super) fn restore(&self, state: &mut State) {

@@ -215,11 +215,14 @@ impl State {
             ema.load(&under("ema")).map_err(|e| misfit(e.to_string()))?;
         }
         let best = under("best");
-        if !best.is_empty() {
-            let mut params = self.params.clone();
-            params.load(&best).map_err(|e| misfit(e.to_string()))?;
-            self.best_params = Some(params);
-        }
+        self.best_params = match best.is_empty() {
+            true => None,
+            false => {
+                let mut params = self.params.clone();
+                params.load(&best).map_err(|e| misfit(e.to_string()))?;
+                Some(params)
+            }
+        };
         for group in &mut self.groups {
             let known = counters.optimizers.get(&group.name);
             let Some(known) = known.filter(|known| known.kind == group.kind) else {

@@ -9,6 +9,7 @@ use jensen_run::{Event, Observer, Recording, RunFolder, Silent, read_metrics};
 use jensen_vae::recipe::Recipe;
 use jensen_vae::train::{Ending, Task, TrainError, Trained, train};
 use std::cell::Cell;
+use std::fs;
 use std::path::Path;
 
 /// A small model with everything that has a state: moving average, groups, random data, schedules.
@@ -100,7 +101,7 @@ fn bits(params: &Params) -> Vec<(String, Vec<u32>)> {
 }
 
 #[test]
-fn a_run_killed_at_random_steps_ends_with_the_same_bits() {
+fn a_run_stopped_at_random_steps_ends_with_the_same_bits() {
     let recipe = recipe(RICH);
     let folder = tempfile::tempdir().unwrap();
     let whole = fit(&recipe, &folder.path().join("whole"), &mut Silent).unwrap();
@@ -330,6 +331,47 @@ fn a_rolled_back_run_goes_on_with_half_the_rate_and_discards_what_it_left() {
     assert!(
         survivors > 0,
         "no rate of the ladder rolled back and went on"
+    );
+}
+
+#[test]
+fn a_resumed_run_rolls_back_as_the_unbroken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, rate: f64, n_steps: u64| {
+        let sgd = format!("optimizer = {{ kind = 'sgd', lr = {rate}, momentum = 0.0 }}");
+        let text = (RICH.replace("clip = 50.0", &sgd)).replace("epochs = 6", "epochs = 40");
+        let mut observer = StopAfter {
+            n_steps,
+            n_asked: Cell::new(0),
+        };
+        fit(&recipe(&text), &folder.path().join(name), &mut observer)
+    };
+    let outcome = |trained: &Result<Trained, TrainError>| match trained {
+        Ok(trained) => Ok(bits(&trained.params)),
+        Err(TrainError::Diverged(divergence)) => Err(divergence.step),
+        Err(error) => panic!("{error}"),
+    };
+    let (mut n_rolled_back, mut n_saved) = (0, 0);
+    for i in 0..16 {
+        let rate = 2f64.powf(-3.0 + 0.25 * f64::from(i));
+        let whole = run(&format!("whole-{i}"), rate, u64::MAX);
+        let log = fs::read_to_string(folder.path().join(format!("whole-{i}/log.txt")));
+        if !log.unwrap_or_default().contains("rolled back") {
+            continue;
+        }
+        n_rolled_back += 1;
+        n_saved += usize::from(whole.is_ok());
+        // Stopped early on, later in the first hundred of steps, and in the second.
+        for n_steps in [1, 7, 130] {
+            let name = format!("broken-{i}-{n_steps}");
+            let _ = run(&name, rate, n_steps);
+            let broken = run(&name, rate, u64::MAX);
+            assert_eq!(outcome(&broken), outcome(&whole), "{rate} {n_steps}");
+        }
+    }
+    assert!(
+        n_rolled_back > 2 && n_saved > 0,
+        "{n_rolled_back} {n_saved}"
     );
 }
 
