@@ -153,6 +153,14 @@ pub enum Error {
         /// The section of the recipe, or the option.
         section: &'static str,
     },
+    /// The configuration of a run says something else than its checkpoint was trained with.
+    #[error("{}: `{section}` is not what the newest checkpoint was trained with", .run.join(file::CONFIG).display())]
+    Edited {
+        /// The section, or the option.
+        section: &'static str,
+        /// The run.
+        run: PathBuf,
+    },
     /// A device that this build does not have.
     #[error("this build has no device `{device}`")]
     Device {
@@ -233,7 +241,7 @@ impl Error {
                 errors => return lists_for(errors),
             },
             Self::Train(TrainError::Recipe(error)) => return lists_for(slice::from_ref(error)),
-            Self::Train(TrainError::Checkpoint { .. }) => {
+            Self::Train(TrainError::Checkpoint { .. }) | Self::Edited { .. } => {
                 "config.toml was changed by hand: put the old values back, or begin a new run with `jensen fit`"
             }
             Self::UnknownModel { name, .. } if Path::new(name).join(file::CONFIG).is_file() => {

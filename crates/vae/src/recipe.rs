@@ -228,6 +228,16 @@ impl Recipe {
                     place: place.to_owned(),
                     message: error.to_string().trim_end().to_owned(),
                 })?;
+        // Who names the epochs means them: the recipe's least number of steps would raise them.
+        let names = |key: &str| {
+            let keys = overrides.iter().filter_map(|pair| pair.split_once('='));
+            keys.map(|(path, _)| path.trim()).any(|path| path == key)
+        };
+        if names("train.epochs")
+            && let Some(Value::Table(train)) = table.get_mut("train")
+        {
+            train.remove("min_steps");
+        }
         for pair in overrides {
             set(&mut table, pair)?;
         }
@@ -469,10 +479,6 @@ fn set(table: &mut Table, pair: &str) -> Result<(), RecipeError> {
     if last == "kind" {
         here.clear();
     }
-    // Who names the epochs means them: the recipe's least number of steps would raise them.
-    if path == "train.epochs" {
-        here.remove("min_steps");
-    }
     here.insert(last.to_owned(), value);
     Ok(())
 }
@@ -656,6 +662,7 @@ mod tests {
         assert_eq!(epochs(&[], 3), 32);
         assert_eq!(epochs(&["train.epochs=2"], 3), 2);
         assert_eq!(epochs(&["train.epochs=2", "train.min_steps=9"], 3), 3);
+        assert_eq!(epochs(&["train.min_steps=9", "train.epochs=2"], 3), 3);
     }
 
     #[test]

@@ -63,8 +63,26 @@ fn a_configuration_that_does_not_fit_its_checkpoint_changes_nothing() {
     refused(
         &dir,
         &["--set", "train.epochs=9"],
-        &["does not fit this model", "[64, 24]", "hint: config.toml"],
+        &[
+            "`encoder` is not what the newest checkpoint was trained with",
+            "hint: config.toml",
+        ],
     );
+    // Nor does it go on with other numbers of the same shapes, or from an empty file.
+    for (from, to, section) in [
+        ("batch = 128", "batch = 64", "data"),
+        ("seed = 1", "seed = 2", "train.seed"),
+        ("weight = 1.0", "weight = 4.0", "objective"),
+    ] {
+        fs::write(&config, text.replace(from, to)).unwrap();
+        let says = format!("`{section}` is not what");
+        refused(&dir, &["--set", "train.epochs=9"], &[&says]);
+    }
+    fs::write(&config, "").unwrap();
+    refused(&dir, &["--set", "train.epochs=9"], &["`name` is not what"]);
+    let without_data = &text[..text.find("[dataset]").unwrap()];
+    fs::write(&config, without_data).unwrap();
+    refused(&dir, &["--set", "train.epochs=9"], &["`dataset` is not"]);
     fs::write(&config, text).unwrap();
     resume(&dir, &["--set", "train.epochs=9"]).expect(0);
     // A fault in the file itself has its place.
@@ -110,6 +128,8 @@ fn damaged_inputs_of_a_resume_are_no_failed_fit() {
     let more = ["--set", "train.epochs=9"];
     checkpoints(&run).iter().for_each(|path| cut(path));
     refused(&dir, &more, &["checkpoints/step-", "cut short", "hint: "]);
+    // The model needs none of them.
+    jensen(dir.path(), &["evaluate", "run", "--samples", "0"]).expect(0);
 }
 
 #[test]

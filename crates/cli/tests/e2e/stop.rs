@@ -24,6 +24,17 @@ fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model/model.safetensors")).unwrap()
 }
 
+/// The lines of the log without their times.
+fn metrics(run: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().remove("elapsed_s");
+        line
+    };
+    text.lines().map(line).collect()
+}
+
 /// A fit in a process of its own, ended with the test whatever happens.
 struct Fit(Child);
 
@@ -100,14 +111,20 @@ fn stopped_and_killed_runs_end_with_the_bits_of_an_unbroken_one() {
     assert_eq!(resumed["metrics"], unbroken["metrics"]);
     assert_eq!(weights(&run), weights(&folder.join("unbroken")));
 
-    drop(begin(folder, "killed", true));
-    jensen(folder, &["resume", "killed"])
-        .expect(0)
-        .says(&["going on after step"]);
-    assert_eq!(
-        weights(&folder.join("killed")),
-        weights(&folder.join("unbroken"))
-    );
+    // Killed without warning at several moments after the first checkpoint: steps, lines of metrics and
+    // snapshots that no checkpoint holds are made again.
+    for delay_ms in [0, 60, 170, 330] {
+        let name = format!("killed-{delay_ms}");
+        let fit = begin(folder, &name, true);
+        std::thread::sleep(Duration::from_millis(delay_ms));
+        drop(fit);
+        jensen(folder, &["resume", &name])
+            .expect(0)
+            .says(&["going on after step"]);
+        let run = folder.join(&name);
+        assert_eq!(weights(&run), weights(&folder.join("unbroken")), "{name}");
+        assert_eq!(metrics(&run), metrics(&folder.join("unbroken")), "{name}");
+    }
 }
 
 #[test]

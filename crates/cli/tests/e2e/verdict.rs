@@ -39,7 +39,13 @@ fn a_word_rests_on_evidence() {
     assert!(!reason.contains("collapsed"), "{reason}");
     // Two steps on noise, two test examples.
     let noise = |n: u32| -> Vec<String> {
-        let bit = |i: u32| i.wrapping_mul(2_654_435_761) >> 16 & 1;
+        // The finalizer of SplitMix64, all of whose bits are fair.
+        let bit = |i: u32| {
+            let mut z = u64::from(i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z >> 63
+        };
         (0..n)
             .map(|row| {
                 format!(

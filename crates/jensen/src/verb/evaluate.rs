@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// K of the importance-weighted estimate unless another is asked for.
 pub const QUICK_SAMPLES: usize = 100;
 /// What the names of those estimates begin with; K follows.
-const ESTIMATE: &str = "test_nll_iwae_";
+pub(super) const ESTIMATE: &str = "test_nll_iwae_";
 /// A fit leaves that estimate out where it takes more passes through the decoder than this.
 pub const QUICK_PASSES: usize = 200_000;
 

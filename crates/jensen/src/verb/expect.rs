@@ -1,7 +1,9 @@
 //! What an `[expect]` block may name: the metrics that a fit measures. Looked at before training, since
 //! a slip of the pen would be told after it as a metric that was not measured.
 
-use jensen_vae::metric::aggregate;
+use super::evaluate::ESTIMATE;
+use jensen_vae::metric::evaluate;
+use jensen_vae::model::Model;
 use jensen_vae::recipe::{Expectation, Recipe, RecipeError, nearest};
 use std::collections::BTreeMap;
 
@@ -19,6 +21,13 @@ const METRICS: [&str; 12] = [
     "mutual_information_N",
     "aggregate_mmd_imq_N",
     "active_units",
+];
+
+/// The metrics that a fit adds to those of its evaluation.
+const OF_FIT: [&str; 3] = [
+    "train_neg_elbo",
+    "validation_neg_elbo",
+    "test_neg_elbo_without_latent",
 ];
 
 /// Refuses names of no metric, metrics that this recipe does not measure, and ranges that are empty.
@@ -44,6 +53,11 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
         if range.min > range.max {
             return refuse(format!("min = {} is above max = {}", range.min, range.max));
         }
+        if range.min == f64::NEG_INFINITY && range.max == f64::INFINITY {
+            return refuse(
+                "expected min or max, found neither: it would promise nothing".to_owned(),
+            );
+        }
         if metric == "validation_neg_elbo" && recipe.data.validation == 0.0 {
             return refuse("nothing is held out for validation: data.validation = 0".to_owned());
         }
@@ -51,32 +65,33 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
     Ok(())
 }
 
-/// Refuses metrics over N examples where the test part makes them over another number.
-pub(super) fn check_sizes(
+/// Refuses metrics that a fit of this model will not measure: those over another number of test examples,
+/// or of another likelihood.
+pub(super) fn check_measured(
     expected: &BTreeMap<String, Expectation>,
+    model: &Model,
     n_test: usize,
 ) -> Result<(), RecipeError> {
-    let n = n_test.min(aggregate::N_INFORMATION);
+    let measured = evaluate::names(model, n_test);
     for metric in expected.keys() {
-        let of_some = METRICS.iter().filter(|known| known.ends_with('N'));
-        let stem = of_some
-            .map(|known| stem(known))
-            .find(|stem| metric.starts_with(stem));
-        if let Some(stem) = stem
-            && *metric != format!("{stem}{n}")
-        {
-            return Err(RecipeError::Value {
-                place: format!("expect.{metric}"),
-                message: format!("on these data this is measured as {stem}{n}"),
-            });
+        let is_of_fit = OF_FIT.contains(&metric.as_str()) || metric.starts_with(ESTIMATE);
+        if is_of_fit || measured.contains(metric) {
+            continue;
         }
+        let stem = metric.trim_end_matches(|digit: char| digit.is_ascii_digit());
+        let other = measured.iter().find(|name| name.starts_with(stem));
+        return Err(RecipeError::Value {
+            place: format!("expect.{metric}"),
+            message: match other {
+                Some(other) => format!("on these data this is measured as {other}"),
+                None => format!(
+                    "this is not measured for such a model and data; measured are {}",
+                    measured.join(", ")
+                ),
+            },
+        });
     }
     Ok(())
-}
-
-/// A name without the number at its end.
-fn stem(known: &str) -> &str {
-    known.trim_end_matches(['K', 'N'])
 }
 
 fn is_known(metric: &str) -> bool {
@@ -96,22 +111,84 @@ fn is_known(metric: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipes::RecipeRequest;
+    use crate::verb::fit::{FitRequest, Prepared, fit};
+    use jensen_run::Silent;
+
+    /// A small model of a recipe on the embedded digits, and its test examples.
+    fn prepared(overrides: &[&str]) -> Prepared {
+        let small = ["encoder.hidden=[8]", "decoder.hidden=[8]"];
+        let request = RecipeRequest {
+            overrides: small
+                .iter()
+                .chain(overrides)
+                .map(|&s| s.to_owned())
+                .collect(),
+            ..RecipeRequest::of("vae")
+        };
+        Prepared::new(request.resolve().unwrap(), &mut Silent).unwrap()
+    }
 
     #[test]
-    fn metrics_over_some_examples_are_those_of_the_data() {
-        let check = |metric: &str, n_test| {
+    fn what_will_not_be_measured_is_refused() {
+        let bernoulli = prepared(&[]);
+        let gaussian = prepared(&["likelihood='gaussian'"]);
+        let check = |metric: &str, prepared: &Prepared| {
             let range = Expectation { min: 0.0, max: 1.0 };
             let expected = BTreeMap::from([(metric.to_owned(), range)]);
-            check_sizes(&expected, n_test).map_err(|error| error.to_string())
+            let n_test = prepared.parts.test.len();
+            check_measured(&expected, &prepared.model, n_test).map_err(|error| error.to_string())
         };
-        assert_eq!(check("mutual_information_360", 360), Ok(()));
-        assert_eq!(check("aggregate_mmd_imq_2000", 10_000), Ok(()));
-        assert_eq!(check("test_neg_elbo", 360), Ok(()));
-        let message = check("aggregate_mmd_imq_350", 360).unwrap_err();
+        for metric in [
+            "mutual_information_360",
+            "test_nll_iwae_7",
+            "train_neg_elbo",
+            "test_bits_per_dim",
+        ] {
+            assert_eq!(check(metric, &bernoulli), Ok(()));
+        }
+        let message = check("aggregate_mmd_imq_350", &bernoulli).unwrap_err();
         assert!(
             message.ends_with("measured as aggregate_mmd_imq_360"),
             "{message}"
         );
+        for metric in ["test_bits_per_dim", "test_neg_elbo_binarized"] {
+            let message = check(metric, &gaussian).unwrap_err();
+            assert!(message.contains("not measured for such"), "{message}");
+        }
+    }
+
+    #[test]
+    fn all_that_a_fit_measures_may_be_expected() {
+        let dir = tempfile::tempdir().unwrap();
+        for likelihood in ["bernoulli", "gaussian", "categorical"] {
+            let request = RecipeRequest {
+                overrides: vec![
+                    "encoder.hidden=[8]".to_owned(),
+                    "decoder.hidden=[8]".to_owned(),
+                    "train.epochs=1".to_owned(),
+                    format!("likelihood='{likelihood}'"),
+                ],
+                ..RecipeRequest::of("vae")
+            };
+            let fitted = fit(
+                &FitRequest {
+                    recipe: request,
+                    out: Some(dir.path().join(likelihood)),
+                    iwae_samples: Some(2),
+                },
+                &mut Silent,
+            )
+            .unwrap();
+            let prepared = prepared(&[&format!("likelihood='{likelihood}'")]);
+            let mut names = evaluate::names(&prepared.model, prepared.parts.test.len());
+            names.extend(OF_FIT.map(str::to_owned));
+            names.push(format!("{ESTIMATE}2"));
+            names.sort();
+            let measured: Vec<String> = fitted.metrics.into_keys().collect();
+            assert_eq!(measured, names);
+            assert!(measured.iter().all(|name| is_known(name)));
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(super) fn fit_expecting(
     }
     let recipe = request.recipe.resolve()?;
     let mut prepared = Prepared::new(recipe, observer)?;
-    expect::check_sizes(expected, prepared.parts.test.len())?;
+    expect::check_measured(expected, &prepared.model, prepared.parts.test.len())?;
     let run = match &request.out {
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::create_numbered(RUNS, &prepared.recipe.name)?,
@@ -120,7 +120,7 @@ pub(super) fn check_out(out: &Path) -> Result<()> {
 pub(super) struct Prepared {
     pub(super) recipe: Recipe,
     pub(super) parts: Parts,
-    model: Model,
+    pub(super) model: Model,
     n_parameters: usize,
     /// Given to the start, so that training finds them unshared.
     first: Option<Params>,

@@ -58,7 +58,9 @@ pub(super) fn facts(
     let costs = nll.as_ref().unwrap_or(neg_elbo);
     let gains: Vec<f64> = without.iter().zip(costs).map(|(a, b)| a - b).collect();
     let [_, distortion, rate] = train.means();
-    let state = newest_state(run)?.map_or(serde_json::Value::Null, |(_, state)| state);
+    // The model stands by itself: a checkpoint that cannot be read costs what it says of training.
+    let state = newest_state(run).ok().flatten();
+    let state = state.map_or(serde_json::Value::Null, |(_, state)| state);
     let patience = recipe.train.patience as u64;
     let stopped_early = patience > 0 && state["epochs_without_gain"].as_u64() >= Some(patience);
     // What cannot be read is not on record, and that is doubt enough.

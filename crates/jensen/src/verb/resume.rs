@@ -3,7 +3,7 @@
 use super::fit::{Fitted, Prepared, Status};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::session::run_path;
+use crate::session::{newest_state, run_path};
 use burn::tensor::Device;
 use jensen_run::{Checkpoints, Event, Observer, RunFolder, file};
 use jensen_vae::recipe::{Recipe, TrainOptions};
@@ -32,7 +32,10 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
     let run = RunFolder::resume(run_path(&request.run))?;
     let (begun, begun_with) = config::read(&run, &[])?;
     let (recipe, _) = config::read(&run, &request.overrides)?;
-    check_frozen(&begun, &recipe)?;
+    if let Some(section) = frozen_change(&begun, &recipe) {
+        return Err(Error::Frozen { section });
+    }
+    check_edits(&run, &recipe, begun_with.is_some())?;
     let newest = Checkpoints::of(&run).latest()?;
     match state_of(&run, &recipe) {
         Ended::Whole => {
@@ -95,9 +98,29 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
     prepared.run(&run, start, None, started, observer)
 }
 
-/// Refuses changes that would make another model of the run.
-fn check_frozen(begun: &Recipe, wanted: &Recipe) -> Result<()> {
-    let frozen = |section| Err(Error::Frozen { section });
+/// Refuses a configuration that was edited, or emptied, since the newest checkpoint that can be read.
+fn check_edits(run: &RunFolder, recipe: &Recipe, has_data: bool) -> Result<()> {
+    let edited = |section| {
+        Err(Error::Edited {
+            section,
+            run: run.root().to_path_buf(),
+        })
+    };
+    // Damage is told where the checkpoint is needed.
+    let Ok(Some((_, state))) = newest_state(run) else {
+        return Ok(());
+    };
+    let trained = state["recipe"].as_str().unwrap_or_default();
+    let trained = Recipe::parse(trained, file::CHECKPOINTS, &[])?;
+    match frozen_change(&trained, recipe) {
+        Some(section) => edited(section),
+        None if !has_data => edited("dataset"),
+        None => Ok(()),
+    }
+}
+
+/// The first difference that makes another model of the run.
+fn frozen_change(begun: &Recipe, wanted: &Recipe) -> Option<&'static str> {
     // What may change is made equal, so that whatever differs then may not.
     let neutral = Recipe {
         train: TrainOptions {
@@ -111,7 +134,7 @@ fn check_frozen(begun: &Recipe, wanted: &Recipe) -> Result<()> {
         ..wanted.clone()
     };
     let (a, b) = (begun.to_table(), neutral.to_table());
-    for section in [
+    let sections = [
         "name",
         "data",
         "encoder",
@@ -121,24 +144,20 @@ fn check_frozen(begun: &Recipe, wanted: &Recipe) -> Result<()> {
         "likelihood",
         "bound",
         "objective",
-    ] {
-        if a.get(section) != b.get(section) {
-            return frozen(section);
-        }
-    }
-    if begun.train.seed != wanted.train.seed {
-        return frozen("train.seed");
-    }
-    if begun.train.optimizer.get("kind") != wanted.train.optimizer.get("kind") {
-        return frozen("train.optimizer.kind");
-    }
-    if begun.train.ema != wanted.train.ema {
-        return frozen("train.ema");
-    }
-    if begun.train.groups != wanted.train.groups {
-        return frozen("train.groups");
-    }
-    Ok(())
+    ];
+    let (begun, wanted) = (&begun.train, &wanted.train);
+    let options = [
+        ("train.seed", begun.seed != wanted.seed),
+        (
+            "train.optimizer.kind",
+            begun.optimizer.get("kind") != wanted.optimizer.get("kind"),
+        ),
+        ("train.ema", begun.ema != wanted.ema),
+        ("train.groups", begun.groups != wanted.groups),
+    ];
+    let sections = sections.map(|section| (section, a.get(section) != b.get(section)));
+    let mut all = sections.into_iter().chain(options);
+    all.find(|(_, differs)| *differs).map(|(name, _)| name)
 }
 
 /// Whether a weight of the objective moves with the progress of training.

@@ -82,7 +82,7 @@ pub(super) struct Facts {
     pub(super) n_rollbacks: u64,
 }
 
-/// Fewer active dimensions than this share are a collapse.
+/// Fewer active dimensions than this share are a collapse where they bring nothing.
 const FEWEST_ACTIVE: f64 = 0.1;
 /// A larger relative gap between training and held-out bound is overfitting.
 const LARGEST_GAP: f64 = 0.1;
@@ -94,9 +94,9 @@ const SURE: f64 = 2.0;
 /// settled; the built-in networks fall by less than 1 % there after their 4000 steps.
 const LARGEST_CHANGE: f64 = 0.03;
 /// So does a larger one relative to what the codes bring, unless it is small by itself.
-const LARGEST_CHANGE_OF_GAIN: f64 = 0.2;
+const LARGEST_CHANGE_OF_GAIN: f64 = 0.1;
 /// A relative change that is small by itself.
-const SMALL_CHANGE: f64 = 0.01;
+const SMALL_CHANGE: f64 = 0.005;
 
 impl Verdict {
     pub(super) fn of(facts: &Facts) -> Self {
@@ -107,13 +107,15 @@ impl Verdict {
             test,
             ..
         } = *facts;
-        let is_collapse =
-            active_units == 0 || (active_units as f64) < FEWEST_ACTIVE * n_units as f64;
+        // Few dimensions that bring something are all that such data need.
+        let are_few = (active_units as f64) < FEWEST_ACTIVE * n_units as f64;
+        let is_collapse = active_units == 0 || (are_few && !facts.is_better());
         let collapsed = is_collapse && !facts.is_constant;
         let mut doubts = Vec::new();
         if facts.is_constant {
             doubts.push(
-                "the training examples are all the same, so there is nothing to encode and nothing to judge"
+                "the training examples are all the same to single precision, so there is nothing to encode and \
+                 nothing to judge"
                     .to_owned(),
             );
         } else {
@@ -152,16 +154,20 @@ impl Verdict {
 }
 
 impl Facts {
+    /// Whether the model explains test examples better than one without a latent, for sure.
+    fn is_better(&self) -> bool {
+        self.gain.n >= FEWEST_HELD_OUT && self.gain.value > SURE * self.gain.error
+    }
+
     /// Codes that carry something make examples cheaper.
     fn doubt_of_gain(&self) -> Option<String> {
-        let is_better = self.gain.value > SURE * self.gain.error;
         if self.gain.n < FEWEST_HELD_OUT {
             return Some(format!(
                 "{} test examples are too few to tell whether it is better than a model without a latent",
                 self.gain.n
             ));
         }
-        if is_better {
+        if self.is_better() {
             return None;
         }
         let costs = self.costs();
@@ -246,6 +252,14 @@ impl Facts {
                 error(part)
             ));
         }
+        let is_other = |part: &Mean| gap(part) + SURE * error(part) / self.scale < -LARGEST_GAP;
+        if let Some((name, part)) = parts.iter().find(|(_, part)| is_other(part)) {
+            return Some(format!(
+                "{name} examples are of another kind than those it was trained on: -ELBO is {:.2} nats on \
+                 them and {:.2} on those",
+                part.value, self.train.value
+            ));
+        }
         let is_sure = |part: &Mean| gap(part) + SURE * error(part) / self.scale <= LARGEST_GAP;
         (!parts.iter().any(|(_, part)| is_sure(part))).then(|| {
             format!(
@@ -296,7 +310,7 @@ mod tests {
             cost: 21.0,
             cost_samples: None,
             gain: mean(6.0, 0.3, 300),
-            last_fall: Some(0.2),
+            last_fall: Some(0.05),
             n_rollbacks: 0,
         }
     }
@@ -316,7 +330,13 @@ mod tests {
         let good = Verdict::of(&fine());
         assert_eq!(good.word, "good", "{}", good.reason);
         assert!(good.reason.contains("10 of 20") && good.reason.contains("27.00"));
-        assert!(doubtful(|f| f.active_units = 1, "1 of 20").collapsed);
+        let few = |f: &mut Facts| (f.active_units, f.gain) = (1, mean(0.1, 0.3, 300));
+        assert!(doubtful(few, "1 of 20").collapsed);
+        let enough = Facts {
+            active_units: 1,
+            ..fine()
+        };
+        assert_eq!(Verdict::of(&enough).word, "good");
         assert!(doubtful(|f| (f.active_units, f.n_units) = (0, 5), "0 of 5").collapsed);
         for verdict in [
             doubtful(
@@ -330,6 +350,10 @@ mod tests {
             doubtful(
                 |f| f.validation = Some(mean(24.0, 1.0, 29)),
                 "may overfit: -ELBO is 24.00 nats on validation",
+            ),
+            doubtful(
+                |f| f.test = mean(15.0, 0.3, 300),
+                "test examples are of another kind than those",
             ),
             doubtful(|f| f.gain.value = 0.5, "no better than a model without"),
             doubtful(

@@ -57,17 +57,14 @@ pub fn evaluate(
     put("test_neg_elbo", neg_elbo);
     put("test_distortion", distortion);
     put("test_rate", rate);
-    let facts = &model.site().facts;
-    let support = model.likelihood().support();
-    if support == Support::Binary && is_grey_in_unit_range(model) {
+    if can_be_binarized(model) {
         let binarized = test.binarized();
         let stream = stream.child("binarized", 0);
         let [neg_elbo, ..] =
             score::elbo_parts(model, params, &binarized, &stream, &mut |_| advance(None))?;
         put("test_neg_elbo_binarized", neg_elbo);
     }
-    let is_image = matches!(model.site().layout, Layout::Image { .. });
-    if facts.levels.is_some() && is_image && support != Support::Real {
+    if has_bits_per_dim(model) {
         let bits = neg_elbo / (model.site().layout.n_values() as f64 * std::f64::consts::LN_2);
         put("test_bits_per_dim", bits);
     }
@@ -118,8 +115,44 @@ pub fn evaluate(
     Some(found)
 }
 
+/// Names of what [`evaluate`] measures of a model on n test examples, but for the importance-weighted
+/// estimate.
+pub fn names(model: &Model, n_test: usize) -> Vec<String> {
+    let n = n_test.min(aggregate::N_INFORMATION);
+    let mut names: Vec<String> = [
+        "test_neg_elbo",
+        "test_distortion",
+        "test_rate",
+        "active_units",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    names.push(format!("mutual_information_{n}"));
+    for (is_measured, name) in [
+        (
+            can_be_binarized(model),
+            "test_neg_elbo_binarized".to_owned(),
+        ),
+        (has_bits_per_dim(model), "test_bits_per_dim".to_owned()),
+        (n > 1, format!("aggregate_mmd_imq_{n}")),
+    ] {
+        if is_measured {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// Whether grey values can be drawn as Bernoulli means.
-fn is_grey_in_unit_range(model: &Model) -> bool {
+fn can_be_binarized(model: &Model) -> bool {
     let facts = &model.site().facts;
-    facts.levels.is_some() && facts.min >= 0.0 && facts.max <= 1.0
+    let is_grey = facts.levels.is_some() && facts.min >= 0.0 && facts.max <= 1.0;
+    is_grey && model.likelihood().support() == Support::Binary
+}
+
+/// Whether -log p is a code length of pixels.
+fn has_bits_per_dim(model: &Model) -> bool {
+    let site = model.site();
+    let is_image = matches!(site.layout, Layout::Image { .. });
+    is_image && site.facts.levels.is_some() && model.likelihood().support() != Support::Real
 }

@@ -541,7 +541,7 @@ impl<'a> Trainer<'a> {
                 .latest()?
                 .is_none_or(|e| e.step != self.snapshot.step())
         {
-            self.snapshot.save(&kept)?;
+            self.snapshot.save(&kept, self.task.recipe)?;
         }
         // One for each checkpoint, since the newest may turn out to be damaged.
         kept.keep(if is_spent {
@@ -555,7 +555,7 @@ impl<'a> Trainer<'a> {
     fn save(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.state.elapsed_s = self.elapsed_s();
         self.save_snapshot()?;
-        let path = self.state.save(&self.checkpoints)?;
+        let path = self.state.save(&self.checkpoints, self.task.recipe)?;
         // Mid-epoch weights are not those that were validated.
         let is_validated = self.state.batches.position() == 0 && !self.state.is_validation_due;
         let best = self.state.is_best && is_validated;

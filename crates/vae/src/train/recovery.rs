@@ -24,8 +24,8 @@ impl Snapshot {
         self.state.step
     }
 
-    pub(super) fn save(&self, checkpoints: &Checkpoints) -> Result<(), RunError> {
-        self.state.save(checkpoints).map(|_| ())
+    pub(super) fn save(&self, checkpoints: &Checkpoints, recipe: &Recipe) -> Result<(), RunError> {
+        self.state.save(checkpoints, recipe).map(|_| ())
     }
 
     pub(super) fn restore(&self, state: &mut State) {

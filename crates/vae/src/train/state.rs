@@ -7,7 +7,7 @@ use super::group::{Group, groups};
 use super::window::Window;
 use super::{Task, TrainError};
 use crate::optimizer::{Gradient, SavedStates};
-use crate::recipe::TrainOptions;
+use crate::recipe::{Recipe, TrainOptions};
 use jensen_data::Batches;
 use jensen_nets::{HostTensor, Params};
 use jensen_rng::Stream;
@@ -60,6 +60,9 @@ struct Counters {
     elapsed_s: f64,
     #[serde(default)]
     is_validation_due: bool,
+    /// The recipe that it was trained with, as TOML.
+    #[serde(default)]
+    recipe: String,
     optimizers: BTreeMap<String, OptimizerNumbers>,
 }
 
@@ -137,7 +140,11 @@ impl State {
         }
     }
 
-    pub(super) fn save(&self, checkpoints: &Checkpoints) -> Result<PathBuf, RunError> {
+    pub(super) fn save(
+        &self,
+        checkpoints: &Checkpoints,
+        recipe: &Recipe,
+    ) -> Result<PathBuf, RunError> {
         let mut tensors = prefixed("params", self.params.to_host());
         if let Some(ema) = &self.ema {
             tensors.extend(prefixed("ema", ema.to_host()));
@@ -171,6 +178,7 @@ impl State {
             window: self.window.clone(),
             elapsed_s: self.elapsed_s,
             is_validation_due: self.is_validation_due,
+            recipe: recipe.to_toml(),
             optimizers,
         };
         let state = serde_json::to_value(&counters)

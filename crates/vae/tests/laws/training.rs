@@ -270,20 +270,14 @@ fn a_rate_that_is_too_large_is_named_rolled_back_and_given_up() {
 #[test]
 fn a_parameter_that_is_not_a_number_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let spoil = |params: &mut Params| {
-        let mut host = params.to_host();
-        let spoiled = host
-            .iter_mut()
-            .find(|t| t.name == "decoder.fc1.bias")
-            .unwrap();
-        spoiled.values[3] = f32::NAN;
-        params.load(&host).unwrap();
+    let spoiled = |params: &mut Params| {
+        spoil(params, "decoder.fc1.bias", |bias| bias[3] = f32::NAN);
     };
     let error = fit_with(
         &recipe(RICH),
         &folder.path().join("run"),
         &mut Silent,
-        spoil,
+        spoiled,
     );
     let Err(TrainError::Diverged(divergence)) = error else {
         panic!("the run did not fail");
@@ -297,6 +291,60 @@ fn a_parameter_that_is_not_a_number_is_named() {
             .contains("parameter `decoder.fc1.bias` is not finite"),
         "{}",
         divergence.place
+    );
+}
+
+/// Changes a parameter of the model.
+fn spoil(params: &mut Params, name: &str, change: impl Fn(&mut [f32])) {
+    let mut host = params.to_host();
+    let spoiled = host.iter_mut().find(|tensor| tensor.name == name);
+    change(&mut spoiled.unwrap_or_else(|| panic!("no {name}")).values);
+    params.load(&host).unwrap();
+}
+
+#[test]
+fn a_term_that_overflows_over_finite_layers_is_named() {
+    // Its square is beyond f32, and it is not.
+    let recipe = recipe(&RICH.replace("kind = 'vamp', components = 4", "kind = 'normal'"));
+    let folder = tempfile::tempdir().unwrap();
+    let far = |params: &mut Params| spoil(params, "latent.z.mean.bias", |bias| bias.fill(1e25));
+    let error = fit_with(&recipe, &folder.path().join("run"), &mut Silent, far);
+    let Err(TrainError::Diverged(divergence)) = error else {
+        panic!("the run did not fail");
+    };
+    assert!(divergence.layers.is_empty() && divergence.parameters.is_empty());
+    assert!(
+        divergence.place.contains("`kl.z`") && divergence.place.contains("though all layers are"),
+        "{}",
+        divergence.place
+    );
+}
+
+#[test]
+fn a_gradient_that_overflows_under_a_finite_loss_is_named() {
+    // Tiny activations times huge weights: the loss of some 1e36 feels a million times more of the bias.
+    let recipe = recipe(&RICH.replace(
+        "[data]",
+        "likelihood = { kind = 'gaussian', scale = 1e-16 }\n[data]",
+    ));
+    let folder = tempfile::tempdir().unwrap();
+    let steep = |params: &mut Params| {
+        spoil(params, "decoder.fc1.weight", |weight| weight.fill(0.0));
+        spoil(params, "decoder.fc1.bias", |bias| bias.fill(1e-6));
+        spoil(params, "decoder.out.weight", |weight| weight.fill(1e6));
+    };
+    let error = fit_with(&recipe, &folder.path().join("run"), &mut Silent, steep);
+    let Err(TrainError::Diverged(divergence)) = error else {
+        panic!("the run did not fail");
+    };
+    assert!(
+        (divergence.gradients.iter()).any(|name| name == "decoder.fc1.bias"),
+        "{divergence:?}"
+    );
+    let place = &divergence.place;
+    assert!(
+        place.contains("the gradient of parameter") && place.contains("though the loss is"),
+        "{place}"
     );
 }
 
