@@ -77,17 +77,10 @@ fn closed_form(s: f64) -> [f64; 4] {
     ]
 }
 
-/// A Gaussian as a normalized density: grad ln p = -C^-1 (z - m).
+/// A Gaussian as a density.
 fn density(p: &Gaussian) -> impl LogDensity {
     let layout = Layout::new(vec![Variable::new("z", &[p.mean.len()])]);
-    from_fn(layout, |z, grad| {
-        for ((g, m), z) in grad.iter_mut().zip(&p.mean).zip(z) {
-            *g = m - z;
-        }
-        p.scale.solve(grad);
-        p.scale.solve_transposed(grad);
-        p.ln_density(z)
-    })
+    from_fn(layout, |z, grad| p.ln_density_and_grad(z, grad))
 }
 
 /// The target of the first picture, N(0, 1).
