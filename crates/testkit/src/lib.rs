@@ -4,7 +4,7 @@ mod finite_difference;
 mod quadrature;
 pub mod targets;
 
-pub use finite_difference::gradient;
+pub use finite_difference::{gradient, gradient_error};
 pub use quadrature::{integrate, integrate_line};
 
 use std::io::Write as _;
