@@ -198,12 +198,5 @@ pub(crate) fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str
 
 /// Asserts that the mean of f over draws is `expected` within standard errors.
 pub(crate) fn assert_mean(what: &str, values: &[f64], expected: f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let error = (variance / n).sqrt() * STANDARD_ERRORS;
-    assert!(
-        (mean - expected).abs() <= error + QUADRATURE * (1.0 + expected.abs()),
-        "{what}: found {mean}, expected {expected} within {error}"
-    );
+    jensen_testkit::assert_mean(what, values, expected, STANDARD_ERRORS, QUADRATURE);
 }
