@@ -14,11 +14,10 @@
 //! `cargo run --release -p jensen --example coin -- [FOLDER]` writes two pictures to the folder.
 
 use jensen::Silent;
-use jensen::bijector::{Bijector, Interval};
-use jensen::density::{Layout, LogDensity, Reject, Variable, from_fn};
+use jensen::bijector::{Declared, Transformed};
+use jensen::density::LogDensity;
 use jensen::dist::Univariate;
-use jensen::dist::univariate::{Beta, BetaBinomial, Binomial, BinomialLogit};
-use jensen::infer::InferError;
+use jensen::dist::univariate::{Beta, BetaBinomial, Binomial};
 use jensen::infer::ladder::{self, Answer, Ladder};
 use jensen::infer::optimize::{maximize, newton::Newton};
 use jensen::report::chart::{LineChart, Series, write_svg};
@@ -27,6 +26,7 @@ use std::error::Error;
 use std::io::Write;
 
 /// What is known before the tosses, and the tosses.
+#[derive(Clone, Copy)]
 struct Coin {
     /// Shapes a, b of the prior.
     prior: [f64; 2],
@@ -62,78 +62,54 @@ impl Coin {
         Binomial.ln_prob(heads, &[N_FURTHER, best]).exp()
     }
 
+    /// ln p(heads | theta), and its derivative.
+    fn ln_likelihood(&self, theta: f64) -> (f64, f64) {
+        let mut partials = [0.0; 3];
+        let ln_p = Binomial.ln_prob_and_partials(self.heads, &[self.tosses, theta], &mut partials);
+        (ln_p, partials[2])
+    }
+
     /// Maximum likelihood by Newton's method over the logit of theta.
-    fn best(&self) -> Result<f64, InferError> {
-        let layout = Layout::new(vec![Variable::real("logit_theta")]);
-        let likelihood = from_fn(layout, |x, grad| {
-            let mut partials = [0.0; 3];
-            let ln_p =
-                BinomialLogit.ln_prob_and_partials(self.heads, &[self.tosses, x[0]], &mut partials);
-            grad[0] = partials[2];
-            ln_p
-        });
+    fn best(&self) -> Result<f64, Box<dyn Error>> {
+        let likelihood = |theta: &[f64], by: &mut [f64]| {
+            let (ln_p, slope) = self.ln_likelihood(theta[0]);
+            by[0] = slope;
+            Ok(ln_p)
+        };
+        let likelihood = Transformed::new(vec![chance()], likelihood)?.without_jacobian();
         let best = maximize(&Newton, &likelihood, &[0.0], 100)?;
         let mut theta = [0.0];
-        Interval::new(0.0, 1.0, 1)
-            .expect("0 is below 1")
-            .forward(&best.place.position, &mut theta);
+        likelihood.constrain(&best.place.position, &mut theta);
         Ok(theta[0])
     }
-}
 
-/// The posterior as the library sees it: ln prior + ln likelihood + log-determinant, over the logit of theta.
-struct Posterior<'a> {
-    coin: &'a Coin,
-    layout: Layout,
-    unit: Interval,
-}
-
-impl<'a> Posterior<'a> {
-    fn new(coin: &'a Coin) -> Self {
-        let theta = Variable::constrained("theta", &[], 1, "lower=0, upper=1");
-        Self {
-            coin,
-            layout: Layout::new(vec![theta]),
-            unit: Interval::new(0.0, 1.0, 1).expect("0 is below 1"),
-        }
-    }
-
-    /// By the ladder, with no method named.
-    fn fit(&self) -> Result<Answer, InferError> {
-        let stream = Stream::from_seed(1);
-        ladder::fit(self, &Ladder::default(), &stream, None, &mut Silent)
-    }
-}
-
-impl LogDensity for Posterior<'_> {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn log_density_and_grad(
-        &self,
-        position: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        let coin = self.coin;
-        let mut theta = [0.0];
-        let log_det = self.unit.forward(position, &mut theta);
-        let (mut by_prior, mut by_likelihood) = ([0.0; 3], [0.0; 3]);
-        let ln_prior = Beta.ln_prob_and_partials(theta[0], &coin.prior, &mut by_prior);
-        let ln_likelihood = BinomialLogit.ln_prob_and_partials(
-            coin.heads,
-            &[coin.tosses, position[0]],
-            &mut by_likelihood,
+    /// The posterior by the ladder, with no method named; all it gets is ln prior + ln likelihood.
+    fn fit(&self) -> Result<Answer, Box<dyn Error>> {
+        let joint = |theta: &[f64], by: &mut [f64]| {
+            let mut by_prior = [0.0; 3];
+            let ln_prior = Beta.ln_prob_and_partials(theta[0], &self.prior, &mut by_prior);
+            let (ln_likelihood, slope) = self.ln_likelihood(theta[0]);
+            by[0] = by_prior[0] + slope;
+            Ok(ln_prior + ln_likelihood)
+        };
+        let (posterior, stream) = (
+            Transformed::new(vec![chance()], joint)?,
+            Stream::from_seed(1),
         );
-        grad[0] = by_likelihood[2];
-        self.unit.adjoint(position, &theta, &by_prior[..1], grad);
-        Ok(ln_prior + ln_likelihood + log_det)
+        let ladder = Ladder::default();
+        Ok(ladder::fit(
+            &posterior,
+            &ladder,
+            &stream,
+            None,
+            &mut Silent,
+        )?)
     }
+}
 
-    fn constrain(&self, position: &[f64], values: &mut [f64]) {
-        self.unit.forward(position, values);
-    }
+/// The chance of heads as a variable: algorithms see its logit, and the log-determinant is added.
+fn chance() -> Declared {
+    Declared::interval("theta", &[], 0.0, 1.0)
 }
 
 /// Densities over theta: prior, likelihood as a density, posterior.
@@ -192,62 +168,42 @@ const TOSSED: Coin = Coin {
     tosses: 10.0,
 };
 
+/// So few tosses that the best coin has no tails.
+const SHORT: Coin = Coin {
+    prior: [1.0, 1.0],
+    heads: 3.0,
+    tosses: 3.0,
+};
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
     let mut out = std::io::stdout().lock();
     let coin = TOSSED;
-    let shapes = coin.posterior();
-    let answer = Posterior::new(&coin).fit()?;
+    let (Coin { heads, tosses, .. }, shapes) = (coin, coin.posterior());
+    let answer = coin.fit()?;
     let (found, error) = answer.log_evidence.ok_or("no evidence")?;
-    writeln!(
-        out,
-        "{} heads in {} tosses, prior beta(4, 4)\n",
-        coin.heads, coin.tosses
-    )?;
+    writeln!(out, "{heads} heads in {tosses} tosses, prior beta(4, 4)\n")?;
     writeln!(out, "chance of heads            closed form   found")?;
+    let sd = Beta.variance(&shapes).sqrt();
+    for (name, exact, found) in [
+        ("maximum likelihood", heads / tosses, coin.best()?),
+        ("posterior mean", Beta.mean(&shapes), answer.mean[0]),
+        ("posterior sd", sd, answer.sd[0]),
+        ("ln evidence, nats", coin.ln_evidence(), found),
+    ] {
+        writeln!(out, "  {name:22} {exact:8.4}      {found:8.4}")?;
+    }
+    let verdict = answer.report.verdict;
     writeln!(
         out,
-        "  maximum likelihood       {:.4}        {:.4}",
-        coin.heads / coin.tosses,
-        coin.best()?
+        "\nThe error of the evidence is {error:.4} nats; the ladder calls its answer {verdict:?}.\n"
     )?;
-    writeln!(
-        out,
-        "  posterior mean           {:.4}        {:.4}",
-        Beta.mean(&shapes),
-        answer.mean[0]
-    )?;
-    writeln!(
-        out,
-        "  posterior sd             {:.4}        {:.4}",
-        Beta.variance(&shapes).sqrt(),
-        answer.sd[0]
-    )?;
-    writeln!(
-        out,
-        "  ln evidence, nats        {:.4}       {found:.4} ± {error:.4}",
-        coin.ln_evidence()
-    )?;
-    writeln!(
-        out,
-        "The ladder calls its answer {:?}.\n",
-        answer.report.verdict
-    )?;
-    let short = Coin {
-        prior: [1.0, 1.0],
-        heads: 3.0,
-        tosses: 3.0,
-    };
+    let (best, all) = (SHORT.prediction_of_best(10.0), SHORT.prediction(10.0));
     writeln!(
         out,
         "After 3 heads in 3 tosses, chance of ten further heads:"
     )?;
-    writeln!(
-        out,
-        "  best coin {:.3}, all coins {:.3}",
-        short.prediction_of_best(10.0),
-        short.prediction(10.0)
-    )?;
+    writeln!(out, "  best coin {best:.3}, all coins {all:.3}")?;
     for (name, svg) in [
         ("coin", belief(&coin)),
         ("coin_prediction", prediction(&coin)),
@@ -316,19 +272,14 @@ mod tests {
 
     #[test]
     fn three_heads_rule_out_tails_only_for_the_best_coin() {
-        let short = Coin {
-            prior: [1.0, 1.0],
-            heads: 3.0,
-            tosses: 3.0,
-        };
-        assert_eq!(short.prediction_of_best(9.0), 0.0);
+        assert_eq!(SHORT.prediction_of_best(9.0), 0.0);
         // Laplace's rule toss by toss: 4/5 5/6 ... 13/14 = 4/14.
-        assert!((short.prediction(10.0) - 4.0 / 14.0).abs() < ROUNDING);
+        assert!((SHORT.prediction(10.0) - 4.0 / 14.0).abs() < ROUNDING);
     }
 
     #[test]
     fn the_ladder_finds_posterior_and_evidence() {
-        let answer = Posterior::new(&TOSSED).fit().unwrap();
+        let answer = TOSSED.fit().unwrap();
         let shapes = TOSSED.posterior();
         let sd = Beta.variance(&shapes).sqrt();
         assert!(answer.is_good(), "{}", answer.report);

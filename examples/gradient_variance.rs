@@ -48,17 +48,13 @@ fn estimators() -> [(&'static str, Estimator); 4] {
         })
     };
     let path = Estimator::Reparameterization;
+    let others = score(Baseline::LeaveOneOut);
+    let landing = path(Reparameterization::StickingTheLanding);
     [
         ("score function", score(Baseline::None)),
-        (
-            "score, leave-one-out baseline",
-            score(Baseline::LeaveOneOut),
-        ),
+        ("score, leave-one-out baseline", others),
         ("reparameterized", path(Reparameterization::Plain)),
-        (
-            "sticking the landing",
-            path(Reparameterization::StickingTheLanding),
-        ),
+        ("sticking the landing", landing),
     ]
 }
 
@@ -77,17 +73,10 @@ fn closed_form(s: f64) -> [f64; 4] {
     ]
 }
 
-/// A Gaussian as a normalized density: grad ln p = -C^-1 (z - m).
+/// A Gaussian as a density.
 fn density(p: &Gaussian) -> impl LogDensity {
     let layout = Layout::new(vec![Variable::new("z", &[p.mean.len()])]);
-    from_fn(layout, |z, grad| {
-        for ((g, m), z) in grad.iter_mut().zip(&p.mean).zip(z) {
-            *g = m - z;
-        }
-        p.scale.solve(grad);
-        p.scale.solve_transposed(grad);
-        p.ln_density(z)
-    })
+    from_fn(layout, |z, grad| p.ln_density_and_grad(z, grad))
 }
 
 /// The target of the first picture, N(0, 1).
@@ -101,14 +90,12 @@ fn standard() -> Gaussian {
 /// The target that is trained on: mean 1 and variance 1 everywhere, coordinates correlated in pairs.
 fn pairs() -> Result<Gaussian, PosteriorError> {
     let d = 2 * N_PAIRS;
-    let covariance: Vec<f64> = (0..d * d)
-        .map(|k| (k / d, k % d))
-        .map(|(i, j)| match i / 2 == j / 2 {
-            true if i == j => 1.0,
-            true => CORRELATION,
-            false => 0.0,
-        })
-        .collect();
+    let mut covariance = vec![0.0; d * d];
+    for i in 0..d {
+        covariance[i * d + i] = 1.0;
+        // i ^ 1 is the other of the pair.
+        covariance[i * d + (i ^ 1)] = CORRELATION;
+    }
     Ok(Gaussian {
         mean: vec![1.0; d],
         scale: Scale::from_covariance(&covariance, d)?,
@@ -239,11 +226,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "Variance of the gradient by the mean of q, {N_DRAWS} draws: closed form (measured)\n"
-    )?;
-    writeln!(
-        out,
-        "  sd of q  score function       leave-one-out        reparameterized      sticking the landing"
+        "Variance of the gradient by the mean of q, {N_DRAWS} draws: closed form (measured)\n\n  \
+         sd of q  score function       leave-one-out        reparameterized      sticking the landing"
     )?;
     let mut measured = Vec::new();
     for s in spreads() {
@@ -309,10 +293,8 @@ mod tests {
             let n = N_DRAWS as f64;
             let variance = moment(2, 2) / n - (n - 2.0) / (n * (n - 1.0)) * moment(1, 1).powi(2)
                 + moment(2, 0) * moment(0, 2) / (n * (n - 1.0));
-            assert!(
-                (variance - closed[1]).abs() < ROUNDING * moment(2, 2),
-                "s = {s}"
-            );
+            let off = (variance - closed[1]).abs();
+            assert!(off < ROUNDING * moment(2, 2), "s = {s}");
         }
     }
 
@@ -323,13 +305,10 @@ mod tests {
                 let [(mean, mean_error), (variance, error)] = moments(values);
                 let closed = closed_form(s)[i];
                 // Without noise there is rounding alone.
+                let near = |off: f64, error: f64| off.abs() <= N_ERRORS * error + ROUNDING;
+                assert!(near(mean + M, mean_error), "{i}, s = {s}: {mean}");
                 assert!(
-                    (mean + M).abs() <= N_ERRORS * mean_error + ROUNDING,
-                    "{i}, s = {s}"
-                );
-                let off = (variance - closed).abs();
-                assert!(
-                    off <= N_ERRORS * error + ROUNDING,
+                    near(variance - closed, error),
                     "{i}, s = {s}: {variance} {closed}"
                 );
             }
@@ -352,13 +331,9 @@ mod tests {
         let [none, baseline, plain, landing] =
             estimators().map(|(_, estimator)| *train(estimator).unwrap().last().unwrap());
         assert!(none > FACTOR * baseline, "{none} {baseline}");
-        assert!(
-            baseline > FACTOR * plain.max(landing),
-            "{baseline} {plain} {landing}"
-        );
-        assert!(
-            plain > 0.0 && landing > 0.0,
-            "nothing is better than the best"
-        );
+        let best = plain.max(landing);
+        assert!(baseline > FACTOR * best, "{baseline} {best}");
+        // Nothing is better than the best.
+        assert!(plain > 0.0 && landing > 0.0, "{plain} {landing}");
     }
 }

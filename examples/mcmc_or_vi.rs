@@ -1,4 +1,4 @@
-//! Markov chains against variational inference: error against the number of evaluations.
+//! Markov chains against variational inference: error against evaluations, and against computing time.
 //!
 //! Regression with correlated inputs and unknown noise: y = X beta + N(0, 1/tau), beta | tau ~ N(0, v I / tau),
 //! tau ~ gamma(a, b). Conjugate, so that the answer is known: with L = X'X + I / v and m = L^-1 X'y
@@ -13,9 +13,9 @@
 //!
 //! [hastings-1970], [kucukelbir-2017]. Cost: a million evaluations of 100 products.
 //!
-//! `cargo run --release -p jensen --example mcmc_or_vi -- [FOLDER]` writes two pictures to the folder.
+//! `cargo run --release -p jensen --example mcmc_or_vi -- [FOLDER]` writes three pictures to the folder.
 
-use faer::linalg::solvers::Solve;
+use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
 use jensen::Silent;
 use jensen::density::{Layout, LogDensity, Variable, from_fn};
@@ -61,14 +61,11 @@ impl Posterior {
         let mut stream = Stream::from_seed(6).child("data", 0);
         let mut x = Mat::<f64>::zeros(N, D);
         for i in 0..N {
+            let mut before = stream.normal();
             for j in 0..D {
-                let before = if j == 0 {
-                    stream.normal()
-                } else {
-                    x[(i, j - 1)]
-                };
                 let rest = (1.0 - CORRELATION * CORRELATION).sqrt() * stream.normal();
-                x[(i, j)] = CORRELATION * before + rest;
+                before = CORRELATION * before + rest;
+                x[(i, j)] = before;
             }
         }
         let truth = |j: usize| if j.is_multiple_of(2) { 1.0 } else { -0.5 };
@@ -76,10 +73,8 @@ impl Posterior {
             (0..D).map(|j| x[(i, j)] * truth(j)).sum::<f64>() + stream.normal()
         });
         let precision = x.transpose() * &x + Mat::<f64>::identity(D, D) * (1.0 / V);
-        let factor = precision
-            .llt(Side::Lower)
-            .map_err(|error| format!("{error:?}"))?;
-        let (xy, inverse) = (x.transpose() * &y, factor.solve(Mat::<f64>::identity(D, D)));
+        let inverse = precision.llt(Side::Lower)?.inverse();
+        let xy = x.transpose() * &y;
         let mean: Vec<f64> = (0..D)
             .map(|i| (0..D).map(|j| inverse[(i, j)] * xy[(j, 0)]).sum())
             .collect();
@@ -124,13 +119,16 @@ impl Posterior {
         (self.rate / (self.shape - 1.0) * self.inverse[(i, i)]).sqrt()
     }
 
-    /// Standard deviations of the best full-rank and mean-field Gaussians, in true ones.
-    fn best_sd(&self, i: usize) -> [f64; 2] {
+    /// Relative errors of the standard deviations of the best full-rank and mean-field Gaussians, root mean
+    /// squares over coefficients.
+    fn limits(&self) -> [f64; 2] {
         let full = ((self.shape - 1.0) / self.shape).sqrt();
-        [
-            full,
-            full / (self.precision[(i, i)] * self.inverse[(i, i)]).sqrt(),
-        ]
+        let narrowed = |i: usize| (self.precision[(i, i)] * self.inverse[(i, i)]).sqrt();
+        let of = |sd: &dyn Fn(usize) -> f64| {
+            let squares = (0..D).map(|i| (sd(i) - 1.0).powi(2));
+            (squares.sum::<f64>() / D as f64).sqrt()
+        };
+        [of(&|_| full), of(&|i| full / narrowed(i))]
     }
 
     /// Gibbs sampling: every coordinate from its conditional.
@@ -167,53 +165,63 @@ fn readings() -> impl Iterator<Item = u64> {
     (0..17).map(|i| (BUDGET as f64 * 10f64.powf(f64::from(i - 16) / 8.0)).round() as u64)
 }
 
-/// The errors of a method at every reading: root mean squares over runs and coefficients of the error of the mean,
-/// in standard deviations, and of the relative error of the standard deviation.
-#[derive(Default)]
+/// What a run believes after some evaluations and seconds.
+struct Estimate {
+    n_evaluations: u64,
+    seconds: f64,
+    mean: [f64; D],
+    sd: [f64; D],
+}
+
+/// The errors of a method after some evaluations and seconds (the median over runs): root mean squares over runs
+/// and coefficients of the error of the mean, in standard deviations, and of the relative error of the standard
+/// deviation.
+struct Errors {
+    n_evaluations: f64,
+    seconds: f64,
+    mean: f64,
+    sd: f64,
+}
+
+/// The errors of a method at every reading.
 struct Curve {
     name: &'static str,
-    mean: Vec<(f64, f64)>,
-    sd: Vec<(f64, f64)>,
-    seconds: f64,
+    errors: Vec<Errors>,
 }
 
 impl Curve {
-    /// From the estimates of every run: evaluations, then means and standard deviations, `[d]` each.
-    fn of(name: &'static str, exact: &Posterior, runs: &[Vec<Estimate>], seconds: f64) -> Self {
-        let mut curve = Self {
-            name,
-            seconds,
-            ..Self::default()
-        };
-        for reading in readings() {
-            let (mut mean, mut sd, mut n) = (0.0, 0.0, 0.0);
-            for run in runs {
-                let known = run
+    /// From the estimates of every run.
+    fn of(name: &'static str, exact: &Posterior, runs: &[Vec<Estimate>]) -> Self {
+        let errors = readings().filter_map(|reading| {
+            let known = |run: &Vec<Estimate>| run.partition_point(|e| e.n_evaluations <= reading);
+            let known: Vec<&Estimate> = (runs.iter())
+                .filter_map(|run| run[..known(run)].last())
+                .collect();
+            let root_mean_square = |error: &dyn Fn(&Estimate, usize) -> f64| {
+                let squares = known
                     .iter()
-                    .take_while(|estimate| estimate.n_evaluations <= reading);
-                let Some(estimate) = known.last() else {
-                    continue;
-                };
-                for i in 0..D {
-                    mean += ((estimate.mean[i] - exact.mean[i]) / exact.sd(i)).powi(2);
-                    sd += (estimate.sd[i] / exact.sd(i) - 1.0).powi(2);
-                    n += 1.0;
-                }
-            }
-            if n > 0.0 {
-                curve.mean.push((reading as f64, (mean / n).sqrt()));
-                curve.sd.push((reading as f64, (sd / n).sqrt()));
-            }
+                    .flat_map(|e| (0..D).map(|i| error(e, i).powi(2)));
+                (squares.sum::<f64>() / (known.len() * D) as f64).sqrt()
+            };
+            let mut seconds: Vec<f64> = known.iter().map(|estimate| estimate.seconds).collect();
+            seconds.sort_by(f64::total_cmp);
+            Some(Errors {
+                n_evaluations: reading as f64,
+                seconds: *seconds.get(seconds.len() / 2)?,
+                mean: root_mean_square(&|e, i| (e.mean[i] - exact.mean[i]) / exact.sd(i)),
+                sd: root_mean_square(&|e, i| e.sd[i] / exact.sd(i) - 1.0),
+            })
+        });
+        Self {
+            name,
+            errors: errors.collect(),
         }
-        curve
     }
-}
 
-/// What a run believes after some evaluations.
-struct Estimate {
-    n_evaluations: u64,
-    mean: [f64; D],
-    sd: [f64; D],
+    /// The errors so many readings before the last: eight of them are ten times the evaluations.
+    fn before_last(&self, back: usize) -> &Errors {
+        &self.errors[self.errors.len() - 1 - back]
+    }
 }
 
 /// One chain of a kernel from a random start; its draws.
@@ -228,47 +236,52 @@ fn chain<K: Kernel>(
         n_draws: n_draws as usize,
         ..ChainOptions::default()
     };
-    let stream = Stream::from_seed(1).child(kernel.name(), run);
-    sample_chains(
-        kernel,
-        &exact.density(),
-        &options,
-        &stream,
-        None,
-        &mut Silent,
-    )
+    let (density, stream) = (exact.density(), Stream::from_seed(1));
+    let stream = stream.child(kernel.name(), run);
+    sample_chains(kernel, &density, &options, &stream, None, &mut Silent)
 }
 
-/// A chain's running means and standard deviations; a draw costs `per_draw` evaluations.
-fn running(sampled: &Sampled, per_draw: u64) -> Vec<Estimate> {
+/// A chain's running means and standard deviations; a draw costs `per_draw` evaluations, and the time of the chain
+/// is shared evenly by its evaluations.
+fn running<K: Kernel>(
+    kernel: &K,
+    exact: &Posterior,
+    per_draw: u64,
+    run: u64,
+) -> Result<Vec<Estimate>, InferError> {
+    let started = Instant::now();
+    let sampled = chain(kernel, exact, BUDGET / per_draw, run)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let spent = |n_draws: u64| sampled.chains[0].n_gradients_warmup + n_draws * per_draw;
+    let seconds_each = seconds / spent(BUDGET / per_draw) as f64;
     let (mut mean, mut squares) = ([0.0; D], [0.0; D]);
-    let warmup = sampled.chains[0].n_gradients_warmup;
     let mut estimates = Vec::new();
-    for (k, draw) in sampled.draws.rows().enumerate() {
-        let n = (k + 1) as f64;
+    for (draw, n) in sampled.draws.rows().zip(1..) {
         for i in 0..D {
             let before = draw[i] - mean[i];
-            mean[i] += before / n;
+            mean[i] += before / n as f64;
             squares[i] += before * (draw[i] - mean[i]);
         }
-        if k > 0 {
+        if n > 1 {
             estimates.push(Estimate {
-                n_evaluations: warmup + (k as u64 + 1) * per_draw,
+                n_evaluations: spent(n),
+                seconds: seconds_each * spent(n) as f64,
                 mean,
-                sd: squares.map(|s| (s / (n - 1.0)).sqrt()),
+                sd: squares.map(|s| (s / (n - 1) as f64).sqrt()),
             });
         }
     }
-    estimates
+    Ok(estimates)
 }
 
-/// What stochastic-gradient VI believes after every step.
+/// What stochastic-gradient VI believes after every step; the time of looking is not counted.
 fn ascent(exact: &Posterior, family: &dyn Family, run: u64) -> Result<Vec<Estimate>, InferError> {
     let sgvi = Sgvi::new(family);
     let density = exact.density();
     let stream = Stream::from_seed(1).child(&family.name(), run);
     let start = jensen::infer::starts::random(&density, &stream)?;
-    let (mut spent, mut estimates) = (1, Vec::new());
+    let (mut spent, mut seconds, mut resumed) = (1, 0.0, Instant::now());
+    let mut estimates = Vec::new();
     drive(
         &sgvi,
         &density,
@@ -278,13 +291,16 @@ fn ascent(exact: &Posterior, family: &dyn Family, run: u64) -> Result<Vec<Estima
         None,
         &mut Silent,
         |_, state, info| {
+            seconds += resumed.elapsed().as_secs_f64();
             spent += info.n_gradients;
             let member = family.member(&state.averaged);
             estimates.extend(member.as_gaussian().map(|q| Estimate {
                 n_evaluations: spent,
+                seconds,
                 mean: std::array::from_fn(|i| q.mean[i]),
                 sd: std::array::from_fn(|i| q.covariance(i, i).sqrt()),
             }));
+            resumed = Instant::now();
             match spent < BUDGET {
                 true => Flow::Continue,
                 false => Flow::Done,
@@ -297,32 +313,25 @@ fn ascent(exact: &Posterior, family: &dyn Family, run: u64) -> Result<Vec<Estima
 /// All methods.
 fn compare(exact: &Posterior) -> Result<[Curve; 4], InferError> {
     let measured = |name, run: &dyn Fn(u64) -> Result<Vec<Estimate>, InferError>| {
-        let started = Instant::now();
         let runs = (0..N_RUNS).map(run).collect::<Result<Vec<_>, _>>()?;
-        let seconds = started.elapsed().as_secs_f64() / N_RUNS as f64;
-        Ok::<_, InferError>(Curve::of(name, exact, &runs, seconds))
+        Ok::<_, InferError>(Curve::of(name, exact, &runs))
     };
-    let (metropolis, gibbs) = (Metropolis::default(), exact.gibbs());
+    let (metropolis, gibbs, sweep) = (Metropolis::default(), exact.gibbs(), D as u64 + 1);
     let (full, independent) = (FullRank { dim: D + 1 }, MeanField { dim: D + 1 });
-    let sweep = D as u64 + 1;
     Ok([
-        measured("Metropolis", &|run| {
-            Ok(running(&chain(&metropolis, exact, BUDGET, run)?, 1))
-        })?,
-        measured("Gibbs", &|run| {
-            Ok(running(&chain(&gibbs, exact, BUDGET / sweep, run)?, sweep))
-        })?,
+        measured("Metropolis", &|run| running(&metropolis, exact, 1, run))?,
+        measured("Gibbs", &|run| running(&gibbs, exact, sweep, run))?,
         measured("VI, full rank", &|run| ascent(exact, &full, run))?,
         measured("VI, mean-field", &|run| ascent(exact, &independent, run))?,
     ])
 }
 
-/// One of the two pictures.
-fn picture(title: &str, note: &str, y_label: &str, series: Vec<Series>) -> String {
+/// One of the pictures.
+fn picture(title: &str, note: &str, [x_label, y_label]: [&str; 2], series: Vec<Series>) -> String {
     LineChart {
         title: title.to_owned(),
         note: note.to_owned(),
-        x_label: "evaluations of the density".into(),
+        x_label: x_label.to_owned(),
         y_label: y_label.to_owned(),
         series,
         log_x: true,
@@ -330,6 +339,47 @@ fn picture(title: &str, note: &str, y_label: &str, series: Vec<Series>) -> Strin
         ..LineChart::default()
     }
     .svg()
+}
+
+fn pictures(curves: &[Curve], limits: [f64; 2]) -> [(&'static str, String); 3] {
+    let series = |point: &dyn Fn(&Errors) -> (f64, f64)| -> Vec<Series> {
+        let line = |curve: &Curve| Series::line(curve.name, curve.errors.iter().map(point));
+        curves.iter().map(line).collect()
+    };
+    let evaluations = "evaluations of the density";
+    let mut sds = series(&|errors| (errors.n_evaluations, errors.sd));
+    for (i, name) in ["limit of full rank", "limit of mean-field"]
+        .iter()
+        .enumerate()
+    {
+        let points = readings().map(|n| (n as f64, limits[i]));
+        // In the color of its method.
+        sds.push(Series::dashed(name, points).with_color(2 + i));
+    }
+    let of_mean = "error of means, posterior sds";
+    let means = picture(
+        "Means: chains against variational inference",
+        "Chains need a hundred times the evaluations for a tenth of the error; Metropolis first spends 1000 to find its step.",
+        [evaluations, of_mean],
+        series(&|errors| (errors.n_evaluations, errors.mean)),
+    );
+    let times = picture(
+        "The same means against computing time",
+        "Measured on the machine that drew this. An evaluation by Gibbs costs the least, one by full-rank VI the most; in the end the order stays.",
+        ["seconds, median of ten runs", of_mean],
+        series(&|errors| (errors.seconds, errors.mean)),
+    );
+    let sds = picture(
+        "Standard deviations: chains against variational inference",
+        "VI ends at the best of its family; chains go on, and overtake it sooner or later.",
+        [evaluations, "relative error of sds"],
+        sds,
+    );
+    [
+        ("mcmc_or_vi", means),
+        ("mcmc_or_vi_time", times),
+        ("mcmc_or_vi_sd", sds),
+    ]
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -343,65 +393,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     writeln!(
         out,
-        "                  error of means, sds of the posterior   error of sds   seconds a run"
-    )?;
-    writeln!(
-        out,
-        "                  after {:6}      after {BUDGET}",
+        "                  error of means, sds of the posterior   error of sds   seconds a run\n\
+         {:18}after {:6}      after {BUDGET}",
+        "",
         BUDGET / 10
     )?;
     for curve in &curves {
-        let at = |back: usize| curve.mean[curve.mean.len() - 1 - back].1;
-        let sd = curve.sd[curve.sd.len() - 1].1;
+        let (tenth, last) = (curve.before_last(8).mean, curve.before_last(0));
+        let (name, mean, sd, seconds) = (curve.name, last.mean, 100.0 * last.sd, last.seconds);
         writeln!(
             out,
-            "  {:15} {:10.4}        {:10.4}                 {:8.1} %     {:.3}",
-            curve.name,
-            at(8),
-            at(0),
-            100.0 * sd,
-            curve.seconds
+            "  {name:15} {tenth:10.4}        {mean:10.4}                 {sd:8.1} %     {seconds:.3}"
         )?;
     }
-    let floor = |which: usize| {
-        let squares = (0..D).map(|i| (exact.best_sd(i)[which] - 1.0).powi(2));
-        (squares.sum::<f64>() / D as f64).sqrt()
-    };
+    let limits = exact.limits();
+    let [full, independent] = limits.map(|limit| 100.0 * limit);
     writeln!(
         out,
-        "\nlimits of VI's sds: full rank {:.1} %, mean-field {:.1} %",
-        100.0 * floor(0),
-        100.0 * floor(1)
+        "\nlimits of VI's sds: full rank {full:.1} %, mean-field {independent:.1} %"
     )?;
-    let series = |values: &dyn Fn(&Curve) -> Vec<(f64, f64)>| -> Vec<Series> {
-        let lines = curves
-            .iter()
-            .map(|curve| Series::line(curve.name, values(curve)));
-        lines.collect()
-    };
-    let limit = |name: &str, which: usize| {
-        let points = readings().map(|n| (n as f64, floor(which)));
-        // In the color of its method.
-        Series::dashed(name, points).with_color(2 + which)
-    };
-    let mut sds = series(&|curve| curve.sd.clone());
-    sds.extend([
-        limit("limit of full rank", 0),
-        limit("limit of mean-field", 1),
-    ]);
-    let means = picture(
-        "Means: chains against variational inference",
-        "Chains need a hundred times the evaluations for a tenth of the error; Metropolis first spends 1000 to find its step.",
-        "error of means, posterior sds",
-        series(&|curve| curve.mean.clone()),
-    );
-    let sds = picture(
-        "Standard deviations: chains against variational inference",
-        "VI ends at the best of its family; chains go on, and overtake it sooner or later.",
-        "relative error of sds",
-        sds,
-    );
-    for (name, svg) in [("mcmc_or_vi", means), ("mcmc_or_vi_sd", sds)] {
+    for (name, svg) in pictures(&curves, limits) {
         writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
     }
     Ok(())
@@ -410,8 +421,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jensen::density::Evaluator;
     use jensen::posterior::mcse;
-    use jensen_testkit::gradient;
+    use jensen_testkit::gradient_error;
 
     /// Standard errors: a false alarm in two million.
     const N_ERRORS: f64 = 5.0;
@@ -422,29 +434,15 @@ mod tests {
         const ROUNDING: f64 = 1e-6;
         let exact = Posterior::draw().unwrap();
         let density = exact.density();
-        let value = |x: &[f64]| {
-            density
-                .log_density_and_grad(x, &mut [0.0; D + 1], &mut [])
-                .unwrap()
-        };
         let x: [f64; D + 1] = std::array::from_fn(|i| 0.1 * i as f64 - 0.2);
-        let mut grad = [0.0; D + 1];
-        density
-            .log_density_and_grad(&x, &mut grad, &mut [])
-            .unwrap();
-        for (exact, numeric) in grad.iter().zip(gradient(value, &x, 1e-2)) {
-            assert!(
-                (exact - numeric).abs() < ROUNDING * exact.abs().max(1.0),
-                "{exact} {numeric}"
-            );
-        }
+        let error = gradient_error(&density, &x, 1e-3);
+        assert!(error < ROUNDING, "{error}");
         // At beta = m the density is gamma(tau; a_n, b_n) tau from ln tau, times sqrt tau for every coefficient
         // from the height of N(m, (tau L)^-1).
         let at = |ln_tau: f64| {
-            let mut x = exact.mean.clone();
-            x.push(ln_tau);
+            let x = [&exact.mean[..], &[ln_tau]].concat();
             let closed = Gamma.ln_prob(ln_tau.exp(), &[exact.shape, exact.rate]);
-            value(&x) - (closed + (1.0 + 0.5 * D as f64) * ln_tau)
+            Evaluator::new(&density).log_density(&x) - (closed + (1.0 + 0.5 * D as f64) * ln_tau)
         };
         assert!((at(0.4) - at(-1.3)).abs() < ROUNDING);
     }
@@ -474,27 +472,23 @@ mod tests {
         const TENFOLD: std::ops::Range<f64> = 1.8..5.5;
         let exact = Posterior::draw().unwrap();
         let [metropolis, gibbs, full, independent] = compare(&exact).unwrap();
-        let last = |curve: &[(f64, f64)], back: usize| curve[curve.len() - 1 - back].1;
-        let ratio = last(&gibbs.mean, 8) / last(&gibbs.mean, 0);
+        let ratio = gibbs.before_last(8).mean / gibbs.before_last(0).mean;
         assert!(TENFOLD.contains(&ratio), "Gibbs: {ratio}");
+        let [metropolis, gibbs, full, independent] =
+            [&metropolis, &gibbs, &full, &independent].map(|curve| curve.before_last(0));
         // The order of the picture.
-        assert!(last(&metropolis.mean, 0) > last(&gibbs.mean, 0));
-        assert!(last(&gibbs.mean, 0) > last(&full.mean, 0));
+        assert!(metropolis.mean > gibbs.mean && gibbs.mean > full.mean);
         // Standard deviations of VI end where closed forms say, however much is spent.
         /// Steps go on until the budget ends; noise of the averaged scales, relative.
         const OF_NOISE: f64 = 0.05;
-        for (curve, which) in [(&full, 0), (&independent, 1)] {
-            let limit = (0..D).map(|i| (exact.best_sd(i)[which] - 1.0).powi(2));
-            let limit = (limit.sum::<f64>() / D as f64).sqrt();
+        for (found, limit) in [full, independent].iter().zip(exact.limits()) {
             assert!(
-                (last(&curve.sd, 0) - limit).abs() < OF_NOISE,
-                "{}: {limit}",
-                curve.name
+                (found.sd - limit).abs() < OF_NOISE,
+                "{}, not {limit}",
+                found.sd
             );
         }
-        assert!(
-            last(&independent.sd, 0) > last(&gibbs.sd, 0),
-            "chains overtake mean-field"
-        );
+        // Chains overtake mean-field.
+        assert!(independent.sd > gibbs.sd);
     }
 }

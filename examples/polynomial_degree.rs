@@ -99,19 +99,14 @@ impl Data {
     }
 
     fn normal_equations(&self, degree: usize, ridge: f64) -> Result<Normal, Box<dyn Error>> {
-        let mut phi = Mat::zeros(N, degree + 1);
-        for (i, x) in self.x.iter().enumerate() {
-            for (k, p) in legendre(*x).take(degree + 1).enumerate() {
-                phi[(i, k)] = p;
-            }
-        }
+        let rows: Vec<Vec<f64>> = (self.x.iter())
+            .map(|x| legendre(*x).take(degree + 1).collect())
+            .collect();
+        let phi = Mat::from_fn(N, degree + 1, |i, k| rows[i][k]);
         let y = Mat::from_fn(N, 1, |i, _| self.y[i]);
         let ridge = Mat::<f64>::identity(degree + 1, degree + 1) * ridge;
         let matrix = phi.transpose() * &phi + ridge;
-        let factor = matrix
-            .llt(Side::Lower)
-            .map_err(|error| format!("{error:?}"))?;
-        let solution = factor.solve(phi.transpose() * y);
+        let solution = matrix.llt(Side::Lower)?.solve(phi.transpose() * y);
         let beta = (0..=degree).map(|k| solution[(k, 0)]).collect();
         Ok(Normal { beta, matrix })
     }
@@ -134,46 +129,35 @@ impl Data {
     fn best_mean_field(&self, degree: usize) -> Result<f64, Box<dyn Error>> {
         // L without the factor 1 / s^2, which cancels.
         let precision = self.normal_equations(degree, RIDGE)?.matrix;
-        let factor = precision
-            .llt(Side::Lower)
-            .map_err(|error| format!("{error:?}"))?;
+        let factor = precision.llt(Side::Lower)?;
         let lost = (0..=degree).map(|k| precision[(k, k)].ln() - 2.0 * factor.L()[(k, k)].ln());
         Ok(self.ln_evidence(degree)? - 0.5 * lost.sum::<f64>())
     }
 
     /// ln p(beta) + ln p(y | beta), nats, with every constant.
     fn log_density(&self, degree: usize) -> impl LogDensity {
-        from_fn(
-            Layout::new(vec![Variable::new("beta", &[degree + 1])]),
-            |beta, grad| {
-                let mut ln_p = self.ln_likelihood(beta);
-                for (beta, grad) in beta.iter().zip(grad.iter_mut()) {
-                    ln_p -= 0.5 * ((beta / PRIOR_SD).powi(2) + (TAU * PRIOR_SD.powi(2)).ln());
-                    *grad = -beta / PRIOR_SD.powi(2);
+        let layout = Layout::new(vec![Variable::new("beta", &[degree + 1])]);
+        from_fn(layout, |beta, grad| {
+            let mut ln_p = self.ln_likelihood(beta);
+            for (beta, grad) in beta.iter().zip(grad.iter_mut()) {
+                ln_p -= 0.5 * ((beta / PRIOR_SD).powi(2) + (TAU * PRIOR_SD.powi(2)).ln());
+                *grad = -beta / PRIOR_SD.powi(2);
+            }
+            for (x, y) in self.x.iter().zip(&self.y) {
+                let pull = (y - polynomial(beta, *x)) / NOISE_SD.powi(2);
+                for (grad, p) in grad.iter_mut().zip(legendre(*x)) {
+                    *grad += pull * p;
                 }
-                for (x, y) in self.x.iter().zip(&self.y) {
-                    let pull = (y - polynomial(beta, *x)) / NOISE_SD.powi(2);
-                    for (grad, p) in grad.iter_mut().zip(legendre(*x)) {
-                        *grad += pull * p;
-                    }
-                }
-                ln_p
-            },
-        )
+            }
+            ln_p
+        })
     }
 
     /// Fits a family of approximations to the coefficients.
     fn fit(&self, degree: usize, family: &dyn Family) -> Result<Fit, InferError> {
-        let density = self.log_density(degree);
+        let (density, start) = (self.log_density(degree), vec![0.0; degree + 1]);
         let stream = Stream::from_seed(1).child("degree", degree as u64);
-        vi::fit(
-            &density,
-            family,
-            &vec![0.0; degree + 1],
-            MAX_STEPS,
-            &stream,
-            &mut Silent,
-        )
+        vi::fit(&density, family, &start, MAX_STEPS, &stream, &mut Silent)
     }
 }
 
@@ -264,16 +248,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     let data = Data::draw();
     let rows = table(&data)?;
+    let truth = TRUTH.len() - 1;
+    writeln!(out, "{N} points that follow degree {truth}, nats\n")?;
     writeln!(
         out,
-        "{N} points that follow degree {}, nats\n",
-        TRUTH.len() - 1
+        "degree  greatest      exact    ELBO, full rank     ELBO, mean-field    its closed form\n      \
+         likelihood   evidence"
     )?;
-    writeln!(
-        out,
-        "degree  greatest      exact    ELBO, full rank     ELBO, mean-field    its closed form"
-    )?;
-    writeln!(out, "      likelihood   evidence")?;
     for (degree, row) in rows.iter().enumerate() {
         let (full, mean_field) = (row.full_rank, row.mean_field);
         writeln!(
@@ -308,6 +289,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jensen::density::Evaluator;
     use jensen::infer::laplace::laplace;
     use jensen_testkit::integrate_line;
 
@@ -324,11 +306,7 @@ mod tests {
         let density = data.log_density(0);
         // About its mode, to stay clear of underflow: the mean of y, s / sqrt n wide.
         let mode = data.normal_equations(0, RIDGE).unwrap().beta[0];
-        let ln_p = |b: f64| {
-            density
-                .log_density_and_grad(&[b], &mut [0.0], &mut [])
-                .unwrap()
-        };
+        let ln_p = |b: f64| Evaluator::new(&density).log_density(&[b]);
         let top = ln_p(mode);
         let integral = integrate_line(|b| (ln_p(b) - top).exp(), mode, NOISE_SD);
         assert!((top + integral.ln() - data.ln_evidence(0).unwrap()).abs() < ROUNDING);

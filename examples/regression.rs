@@ -14,7 +14,7 @@
 //!
 //! `cargo run --release -p jensen --example regression -- [FOLDER]` writes two pictures to the folder.
 
-use faer::linalg::solvers::Solve;
+use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{Mat, Side};
 use jensen::Silent;
 use jensen::density::{Layout, LogDensity, Variable, from_fn};
@@ -36,6 +36,8 @@ const TRUTH: [f64; 2] = [1.0, 0.6];
 const NOISE_SD: f64 = 0.5;
 /// Standard deviation of the prior of both coefficients.
 const PRIOR_SD: f64 = 3.0;
+/// (s/t)^2, which the prior adds to the normal equations.
+const RIDGE: f64 = (NOISE_SD / PRIOR_SD) * (NOISE_SD / PRIOR_SD);
 const N: usize = 20;
 /// Steps after which gradient descent and VI give up.
 const MAX_STEPS: u64 = 10_000;
@@ -67,10 +69,7 @@ impl Data {
     fn normal_equations(&self, ridge: f64) -> Result<[f64; 2], Box<dyn Error>> {
         let (xx, xy) = self.moments();
         let system = xx + Mat::<f64>::identity(2, 2) * ridge;
-        let factor = system
-            .llt(Side::Lower)
-            .map_err(|error| format!("{error:?}"))?;
-        let beta = factor.solve(&xy);
+        let beta = system.llt(Side::Lower)?.solve(&xy);
         Ok([beta[(0, 0)], beta[(1, 0)]])
     }
 
@@ -115,32 +114,19 @@ impl Data {
 
     /// Way 3: the posterior.
     fn posterior(&self) -> Result<Gaussian, Box<dyn Error>> {
-        let factor = self
-            .precision()
-            .llt(Side::Lower)
-            .map_err(|error| format!("{error:?}"))?;
-        let covariance = factor.solve(Mat::<f64>::identity(2, 2));
+        let covariance = self.precision().llt(Side::Lower)?.inverse();
         let rows: Vec<f64> = (0..4).map(|k| covariance[(k / 2, k % 2)]).collect();
         Ok(Gaussian {
-            mean: self
-                .normal_equations((NOISE_SD / PRIOR_SD).powi(2))?
-                .to_vec(),
+            mean: self.normal_equations(RIDGE)?.to_vec(),
             scale: Scale::from_covariance(&rows, 2)?,
         })
     }
 
     /// Way 4: mean-field VI, and the steps it took.
     fn mean_field(&self) -> Result<(Gaussian, u64), Box<dyn Error>> {
-        let (family, stream) = (MeanField { dim: 2 }, Stream::from_seed(1));
+        let (family, stream, start) = (MeanField { dim: 2 }, Stream::from_seed(1), [0.0; 2]);
         let density = self.log_density();
-        let fit = vi::fit(
-            &density,
-            &family,
-            &[0.0, 0.0],
-            MAX_STEPS,
-            &stream,
-            &mut Silent,
-        )?;
+        let fit = vi::fit(&density, &family, &start, MAX_STEPS, &stream, &mut Silent)?;
         let found = fit.approximation.as_gaussian().ok_or("not a Gaussian")?;
         Ok((found.clone(), fit.n_steps))
     }
@@ -166,9 +152,8 @@ fn lines(data: &Data, posterior: &Gaussian, mean_field: &Gaussian) -> String {
     let xs = || (0..=100).map(|i| -0.5 + 5.0 * f64::from(i) / 100.0);
     let points = |q: &Gaussian| xs().map(|x| (x, line(q, x).0)).collect::<Vec<_>>();
     let band = |q: &Gaussian| {
-        let ends = |(mean, sd): (f64, f64)| (mean - 2.0 * sd, mean + 2.0 * sd);
-        let band = xs().map(|x| (x, ends(line(q, x))));
-        band.map(|(x, (low, high))| (x, low, high))
+        let band = xs().map(|x| (x, line(q, x)));
+        band.map(|(x, (mean, sd))| (x, mean - 2.0 * sd, mean + 2.0 * sd))
             .collect::<Vec<_>>()
     };
     let data = data.x.iter().copied().zip(data.y.iter().copied());
@@ -214,18 +199,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
     let mut out = std::io::stdout().lock();
     let data = Data::draw();
-    let (least_squares, ridge) = (
-        data.normal_equations(0.0)?,
-        data.normal_equations((NOISE_SD / PRIOR_SD).powi(2))?,
-    );
+    let (least_squares, ridge) = (data.normal_equations(0.0)?, data.normal_equations(RIDGE)?);
     let (climbed, path) = data.gradient_descent()?;
     let posterior = data.posterior()?;
     let (mean_field, n_steps) = data.mean_field()?;
     writeln!(out, "{N} points, truth {TRUTH:?}\n")?;
-    writeln!(
-        out,
-        "                                intercept        slope"
-    )?;
+    writeln!(out, "{:32}{:17}slope", "", "intercept")?;
     let mut row = |name: &str, mean: &[f64], sd: Option<Vec<f64>>| {
         let cell = |i: usize| match &sd {
             Some(sd) => format!("{:.4} ± {:.4}", mean[i], sd[i]),
@@ -237,17 +216,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     row("normal equations, no prior", &least_squares, None)?;
     row("normal equations", &ridge, None)?;
     row("gradient descent", &climbed.place.position, None)?;
+    let best = data.best_mean_field()?;
     row("exact posterior", &posterior.mean, sd(&posterior))?;
     row("mean-field VI", &mean_field.mean, sd(&mean_field))?;
-    row(
-        "mean-field, closed form",
-        &posterior.mean,
-        sd(&data.best_mean_field()?),
-    )?;
+    row("mean-field, closed form", &best.mean, sd(&best))?;
+    let n_climbed = climbed.n_steps;
     writeln!(
         out,
-        "\n{} steps of gradient descent, {} of VI",
-        climbed.n_steps, n_steps
+        "\n{n_climbed} steps of gradient descent, {n_steps} of VI"
     )?;
     let pictures = [
         ("regression", lines(&data, &posterior, &mean_field)),
@@ -290,15 +266,11 @@ mod tests {
     fn the_prior_pulls_least_squares_towards_zero_as_it_should() {
         let data = Data::draw();
         // (X'X + k I) ridge = X'X least squares.
-        let k = (NOISE_SD / PRIOR_SD).powi(2);
-        let (free, ridge) = (
-            data.normal_equations(0.0).unwrap(),
-            data.normal_equations(k).unwrap(),
-        );
+        let [free, ridge] = [0.0, RIDGE].map(|k| data.normal_equations(k).unwrap());
         let xx = data.moments().0;
         for i in 0..2 {
             let pulled: f64 = (0..2).map(|j| xx[(i, j)] * (free[j] - ridge[j])).sum();
-            assert!((pulled - k * ridge[i]).abs() < ROUNDING);
+            assert!((pulled - RIDGE * ridge[i]).abs() < ROUNDING);
         }
         assert!(ridge[1].hypot(ridge[0]) < free[1].hypot(free[0]));
     }

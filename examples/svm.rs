@@ -82,22 +82,12 @@ impl Data {
         linear.extend([COST; N]);
         let mut rows = Vec::new();
         for (i, (x, y)) in self.x.iter().zip(&self.y).enumerate() {
-            rows.extend([
-                (i, 0, -y * x[0]),
-                (i, 1, -y * x[1]),
-                (i, 2, -y),
-                (i, 3 + i, -1.0),
-            ]);
-            rows.push((N + i, 3 + i, -1.0));
+            rows.extend([(i, 0, -y * x[0]), (i, 1, -y * x[1]), (i, 2, -y)]);
+            rows.extend([(i, 3 + i, -1.0), (N + i, 3 + i, -1.0)]);
         }
-        let bounds: Vec<f64> = (0..2 * N).map(|i| if i < N { -1.0 } else { 0.0 }).collect();
-        solve(
-            &quadratic,
-            &linear,
-            &rows,
-            &bounds,
-            &[NonnegativeConeT(2 * N)],
-        )
+        let bounds = [[-1.0; N], [0.0; N]].concat();
+        let cones = [NonnegativeConeT(2 * N)];
+        solve(&quadratic, &linear, &rows, &bounds, &cones)
     }
 
     /// The dual as a program over a: the multipliers, and the value with its sign turned to that of the primal.
@@ -113,9 +103,7 @@ impl Data {
         for i in 0..N {
             rows.extend([(0, i, self.y[i]), (1 + i, i, -1.0), (1 + N + i, i, 1.0)]);
         }
-        let bounds: Vec<f64> = (0..=2 * N)
-            .map(|i| if i > N { COST } else { 0.0 })
-            .collect();
+        let bounds = [&[0.0; N + 1][..], &[COST; N]].concat();
         let cones = [ZeroConeT(1), NonnegativeConeT(2 * N)];
         let least = solve(&quadratic, &[-1.0; N], &rows, &bounds, &cones)?;
         Ok(Solved {
@@ -173,15 +161,9 @@ impl Data {
     /// Draws of the pseudo-posterior by the No-U-turn sampler.
     fn chains(&self) -> Result<Sampled, InferError> {
         let (nuts, options) = (Nuts::default(), ChainOptions::default());
-        let stream = Stream::from_seed(1).child("chains", 0);
-        nuts::sample(
-            &self.pseudo_posterior(0.0),
-            &nuts,
-            &options,
-            &stream,
-            None,
-            &mut Silent,
-        )
+        let (density, stream) = (self.pseudo_posterior(0.0), Stream::from_seed(1));
+        let stream = stream.child("chains", 0);
+        nuts::sample(&density, &nuts, &options, &stream, None, &mut Silent)
     }
 
     /// A Gaussian approximation of it.
@@ -194,13 +176,11 @@ impl Data {
 
 /// h_t(u) and its derivative.
 fn hinge(u: f64, t: f64) -> (f64, f64) {
-    match t > 0.0 {
-        true => (
-            u.max(0.0) + t * (-(u / t).abs()).exp().ln_1p(),
-            1.0 / (1.0 + (-u / t).exp()),
-        ),
-        false => (u.max(0.0), f64::from(u8::from(u > 0.0))),
+    if t == 0.0 {
+        return (u.max(0.0), if u > 0.0 { 1.0 } else { 0.0 });
     }
+    let value = u.max(0.0) + t * (-(u / t).abs()).exp().ln_1p();
+    (value, 1.0 / (1.0 + (-u / t).exp()))
 }
 
 /// Least x' P x / 2 + q' x with s = b - A x in the cones; entries (row, column, value), P by its upper half.
@@ -308,40 +288,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (chains, fit) = (data.chains()?, data.gaussian()?);
     let q = fit.approximation.as_gaussian().ok_or("not a Gaussian")?;
     writeln!(out, "{N} points, cost {COST}\n")?;
-    writeln!(
-        out,
-        "                                  w_1      w_2        b   |w|²/2 + C Σ hinge"
-    )?;
+    writeln!(out, "{:34}w_1      w_2        b   |w|²/2 + C Σ hinge", "")?;
     let mut row = |name: &str, m: &[f64]| {
-        let value = data.primal(m);
-        writeln!(
-            out,
-            "  {name:26} {:8.5} {:8.5} {:8.5}   {value:.6}",
-            m[0], m[1], m[2]
-        )
+        let [w_1, w_2, b, value] = [m[0], m[1], m[2], data.primal(m)];
+        writeln!(out, "  {name:26} {w_1:8.5} {w_2:8.5} {b:8.5}   {value:.6}")
     };
     row("primal program", &primal.x)?;
     row("dual program", &machine)?;
     row("mode of pseudo-posterior", &mode)?;
     let n_support = dual.x.iter().filter(|a| **a > SUPPORT * COST).count();
+    let value = dual.value;
     writeln!(
         out,
-        "\nvalue of the dual {:.6}, {n_support} support vectors",
-        dual.value
+        "\nvalue of the dual {value:.6}, {n_support} support vectors\n"
     )?;
     writeln!(
         out,
-        "\nPseudo-posterior: mean ± sd by chains, by a full-rank Gaussian"
+        "Pseudo-posterior: mean ± sd by chains, by a full-rank Gaussian"
     )?;
     for (i, name) in chains.draws.names().iter().enumerate() {
         let draws = chains.draws.quantity(i)?;
-        let sd = q.covariance(i, i).sqrt();
+        let [mean, sd, q_mean] = [draws.mean(), draws.sd(), q.mean[i]];
+        let q_sd = q.covariance(i, i).sqrt();
         writeln!(
             out,
-            "  {name:5} {:6.3} ± {:.3}   {:6.3} ± {sd:.3}",
-            draws.mean(),
-            draws.sd(),
-            q.mean[i]
+            "  {name:5} {mean:6.3} ± {sd:.3}   {q_mean:6.3} ± {q_sd:.3}"
         )?;
     }
     let pictures = [
@@ -357,8 +328,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jensen::posterior::{Chains, Psis, mcse};
-    use jensen_testkit::gradient;
+    use jensen::density::Evaluator;
+    use jensen::posterior::{Chains, Weighted, mcse};
+    use jensen_testkit::gradient_error;
 
     /// The solver ends at a relative gap and residuals of 1e-8; values here are about ten.
     const OF_SOLVER: f64 = 1e-6;
@@ -369,12 +341,8 @@ mod tests {
     fn primal_and_dual_meet() {
         let data = Data::draw();
         let (primal, dual) = (data.solve_primal().unwrap(), data.solve_dual().unwrap());
-        assert!(
-            (primal.value - dual.value).abs() < OF_SOLVER,
-            "{} {}",
-            primal.value,
-            dual.value
-        );
+        let gap = primal.value - dual.value;
+        assert!(gap.abs() < OF_SOLVER, "{gap}");
         let machine = data.machine(&dual.x);
         assert!((data.primal(&machine) - dual.value).abs() < OF_SOLVER);
         // The primal is strongly convex in w: w differs by the root of twice the gap at most.
@@ -397,20 +365,13 @@ mod tests {
             assert!((-OF_SOLVER..COST + OF_SOLVER).contains(a));
             let margin = y * f(&machine, x);
             // Beyond the margin a = 0, within it a = C, and between the two the point is on it.
-            assert!(
-                *a < SLACK || margin < 1.0 + SLACK,
-                "a = {a}, margin {margin}"
-            );
-            assert!(
-                *a > COST - SLACK || margin > 1.0 - SLACK,
-                "a = {a}, margin {margin}"
-            );
+            let (is_none, is_all) = (*a < SLACK, *a > COST - SLACK);
+            assert!(is_none || margin < 1.0 + SLACK, "a = {a}, margin {margin}");
+            assert!(is_all || margin > 1.0 - SLACK, "a = {a}, margin {margin}");
             n_on_margin += usize::from(*a > SLACK && *a < COST - SLACK);
         }
-        assert!(
-            n_on_margin >= 2,
-            "as many as fix a line and its width: {n_on_margin}"
-        );
+        // As many as fix a line and its width.
+        assert!(n_on_margin >= 2, "{n_on_margin}");
     }
 
     #[test]
@@ -420,10 +381,7 @@ mod tests {
         let above = data.primal(&mode) - dual.value;
         // See the head: the last hinge is at most t ln 2 above the sharp one, for each of n points.
         let bound = COST * N as f64 * SMOOTHING[4] * 2f64.ln();
-        assert!(
-            above > -OF_SOLVER && above < bound,
-            "{above} above, at most {bound} possible"
-        );
+        assert!(above > -OF_SOLVER && above < bound, "{above}, not {bound}");
     }
 
     #[test]
@@ -431,23 +389,8 @@ mod tests {
         /// Differences with steps of 1e-3 extrapolated: errors of the fourth power.
         const OF_DIFFERENCES: f64 = 1e-8;
         let data = Data::draw();
-        let density = data.pseudo_posterior(0.5);
-        let position = [0.4, -0.3, 0.2];
-        let value = |x: &[f64]| {
-            density
-                .log_density_and_grad(x, &mut [0.0; 3], &mut [])
-                .unwrap()
-        };
-        let mut grad = [0.0; 3];
-        density
-            .log_density_and_grad(&position, &mut grad, &mut [])
-            .unwrap();
-        for (exact, numeric) in grad.iter().zip(gradient(value, &position, 1e-3)) {
-            assert!(
-                (exact - numeric).abs() < OF_DIFFERENCES,
-                "{exact} {numeric}"
-            );
-        }
+        let error = gradient_error(&data.pseudo_posterior(0.5), &[0.4, -0.3, 0.2], 1e-3);
+        assert!(error < OF_DIFFERENCES, "{error}");
     }
 
     #[test]
@@ -458,22 +401,18 @@ mod tests {
         assert!(sampled.divergences.is_empty());
         // Integration by parts: the mean of x_i d ln p / dx_i is -1 for every coordinate.
         for i in 0..3 {
+            let mut evaluator = Evaluator::new(&density);
             let of_draw = |draw: &[f64]| {
                 let mut grad = [0.0; 3];
-                density
-                    .log_density_and_grad(draw, &mut grad, &mut [])
-                    .unwrap();
+                evaluator.log_density_and_grad(draw, &mut grad).unwrap();
                 draw[i] * grad[i]
             };
             let values: Vec<f64> = sampled.draws.rows().map(of_draw).collect();
             let n = sampled.draws.n_draws();
             let chains = values.chunks(n).map(<[f64]>::to_vec).collect();
             let chains = Chains::new("identity", chains).unwrap();
-            let off = chains.mean() + 1.0;
-            assert!(
-                off.abs() < N_ERRORS * mcse::mean(&chains),
-                "coordinate {i}: {off}"
-            );
+            let (off, error) = (chains.mean() + 1.0, mcse::mean(&chains));
+            assert!(off.abs() < N_ERRORS * error, "coordinate {i}: {off}");
         }
     }
 
@@ -483,28 +422,18 @@ mod tests {
         const K_HAT: f64 = 0.7;
         let data = Data::draw();
         let (density, fit) = (data.pseudo_posterior(0.0), data.gaussian().unwrap());
-        let mut stream = Stream::from_seed(1).child("draws", 0);
-        let (mut x, mut ln_weights, mut draws) = ([0.0; 3], Vec::new(), Vec::new());
-        for _ in 0..4000 {
-            let ln_q = fit.approximation.sample(&mut stream, &mut x);
-            ln_weights.push(
-                density
-                    .log_density_and_grad(&x, &mut [0.0; 3], &mut [])
-                    .unwrap()
-                    - ln_q,
-            );
-            draws.push(x);
-        }
-        let psis = Psis::smooth(&ln_weights).unwrap();
-        assert!(psis.k_hat < K_HAT, "k-hat {}", psis.k_hat);
+        let ln_p = |x: &[f64]| Evaluator::new(&density).log_density(x);
+        let (q, names) = (&fit.approximation, density.layout().value_names());
+        let stream = Stream::from_seed(1).child("draws", 0);
+        let draws = Weighted::importance(q, names, ln_p, 4000, &stream).unwrap();
+        assert!(draws.psis().k_hat < K_HAT, "k-hat {}", draws.psis().k_hat);
         // Reweighted, its draws have the means of the chains.
         let sampled = data.chains().unwrap();
         for i in 0..3 {
-            let weights = || psis.ln_weights.iter().map(|ln_w| ln_w.exp());
-            let mean: f64 = weights().zip(&draws).map(|(w, draw)| w * draw[i]).sum();
-            let squares = weights()
-                .zip(&draws)
-                .map(|(w, draw)| (w * (draw[i] - mean)).powi(2));
+            let mean = draws.expectation(|x| x[i]);
+            let ln_weights = draws.psis().ln_weights.iter();
+            let squares = (ln_weights.zip(draws.rows()))
+                .map(|(ln_w, x)| (ln_w.exp() * (x[i] - mean)).powi(2));
             let chains = sampled.draws.quantity(i).unwrap();
             let error = mcse::mean(&chains).hypot(squares.sum::<f64>().sqrt());
             let off = mean - chains.mean();

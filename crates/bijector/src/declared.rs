@@ -193,10 +193,8 @@ impl Declared {
         let (n_coordinates, constraint) = match &self.map {
             Map::Whole(bijector) => (bijector.n_coordinates(), bijector.describe()),
             Map::Each(_, map, arguments) => {
-                let parts: Vec<String> = (map.arguments.iter().zip(arguments))
-                    .map(|(role, argument)| format!("{role}={}", argument.describe()))
-                    .collect();
-                (self.n_values(), parts.join(", "))
+                let constraint = map.describe(arguments.iter().map(Argument::describe));
+                (self.n_values(), constraint)
             }
         };
         // Real numbers have no constraint to speak of.

@@ -4,10 +4,10 @@
 //! b - (b - a) logistic(-x), which keeps the digits near b where b is zero. By a the value moves with 1 - s, by b
 //! with s.
 
-use jensen_special::logspace::log1p_exp;
+use jensen_special::logspace::{inv_logit, log1p_exp};
 
-use crate::elementwise::Elementwise;
-use crate::{BadConstraint, Bijector, Entry, Misfit, examples};
+use crate::elementwise::{Elementwise, Fixed};
+use crate::{BadConstraint, Entry, examples};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "interval",
@@ -22,22 +22,18 @@ pub(crate) const MAP: Elementwise = Elementwise {
     forward: |x, [a, b]| {
         let width = b - a;
         let value = match x > 0.0 {
-            true => b - width * logistic(-x),
-            false => a + width * logistic(x),
+            true => b - width * inv_logit(-x),
+            false => a + width * inv_logit(x),
         };
         (value, width.ln() - log1p_exp(x) - log1p_exp(-x))
     },
     inverse: |v, [a, b]| (v - a).ln() - (b - v).ln(),
     adjoint: |x, [a, b], by, weight| {
-        let (width, s, rest) = (b - a, logistic(x), logistic(-x));
+        let (width, s, rest) = (b - a, inv_logit(x), inv_logit(-x));
         let by_ends = [by * rest - weight / width, by * s + weight / width];
         (by * width * s * rest + weight * (rest - s), by_ends)
     },
 };
-
-fn logistic(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
 
 /// n numbers between two bounds.
 #[derive(Clone, Debug)]
@@ -57,31 +53,19 @@ impl Interval {
     }
 }
 
-impl Bijector for Interval {
-    fn describe(&self) -> String {
-        format!("lower={}, upper={}", self.arguments[0], self.arguments[1])
+impl Fixed for Interval {
+    const MAP: Elementwise = MAP;
+
+    fn arguments(&self) -> [f64; 2] {
+        self.arguments
     }
 
-    fn n_coordinates(&self) -> usize {
+    fn n(&self) -> usize {
         self.n
     }
 
-    fn n_values(&self) -> usize {
-        self.n
-    }
-
-    fn forward(&self, position: &[f64], value: &mut [f64]) -> f64 {
-        MAP.forward_all(position, self.arguments, value)
-    }
-
-    fn inverse(&self, value: &[f64], position: &mut [f64]) -> Result<(), Misfit> {
-        MAP.inverse_all(value, self.arguments, position, || {
-            let [lower, upper] = self.arguments;
-            format!("a number between {lower} and {upper}")
-        })
-    }
-
-    fn adjoint(&self, position: &[f64], _: &[f64], by_value: &[f64], grad: &mut [f64]) {
-        MAP.adjoint_all(position, self.arguments, by_value, grad);
+    fn wanted(&self) -> String {
+        let [lower, upper] = self.arguments;
+        format!("a number between {lower} and {upper}")
     }
 }

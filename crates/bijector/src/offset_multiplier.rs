@@ -3,8 +3,8 @@
 //! No constraint, but better coordinates: with offset and multiplier near mean and spread of v the position is
 //! near a standard normal (the noncentered form of a hierarchical model).
 
-use crate::elementwise::Elementwise;
-use crate::{BadConstraint, Bijector, Entry, Misfit, examples};
+use crate::elementwise::{Elementwise, Fixed};
+use crate::{BadConstraint, Entry, examples};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "offset_multiplier",
@@ -39,33 +39,18 @@ impl OffsetMultiplier {
     }
 }
 
-impl Bijector for OffsetMultiplier {
-    fn describe(&self) -> String {
-        format!(
-            "offset={}, multiplier={}",
-            self.arguments[0], self.arguments[1]
-        )
+impl Fixed for OffsetMultiplier {
+    const MAP: Elementwise = MAP;
+
+    fn arguments(&self) -> [f64; 2] {
+        self.arguments
     }
 
-    fn n_coordinates(&self) -> usize {
+    fn n(&self) -> usize {
         self.n
     }
 
-    fn n_values(&self) -> usize {
-        self.n
-    }
-
-    fn forward(&self, position: &[f64], value: &mut [f64]) -> f64 {
-        MAP.forward_all(position, self.arguments, value)
-    }
-
-    fn inverse(&self, value: &[f64], position: &mut [f64]) -> Result<(), Misfit> {
-        MAP.inverse_all(value, self.arguments, position, || {
-            "a finite number".to_owned()
-        })
-    }
-
-    fn adjoint(&self, position: &[f64], _: &[f64], by_value: &[f64], grad: &mut [f64]) {
-        MAP.adjoint_all(position, self.arguments, by_value, grad);
+    fn wanted(&self) -> String {
+        "a finite number".to_owned()
     }
 }

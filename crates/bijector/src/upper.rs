@@ -1,7 +1,7 @@
 //! Numbers below a bound b: v = b - exp(x), log-determinant sum x.
 
-use crate::elementwise::Elementwise;
-use crate::{BadConstraint, Bijector, Entry, Misfit, examples};
+use crate::elementwise::{Elementwise, Fixed};
+use crate::{BadConstraint, Entry, examples};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "upper",
@@ -36,30 +36,18 @@ impl Upper {
     }
 }
 
-impl Bijector for Upper {
-    fn describe(&self) -> String {
-        format!("upper={}", self.arguments[0])
+impl Fixed for Upper {
+    const MAP: Elementwise = MAP;
+
+    fn arguments(&self) -> [f64; 2] {
+        self.arguments
     }
 
-    fn n_coordinates(&self) -> usize {
+    fn n(&self) -> usize {
         self.n
     }
 
-    fn n_values(&self) -> usize {
-        self.n
-    }
-
-    fn forward(&self, position: &[f64], value: &mut [f64]) -> f64 {
-        MAP.forward_all(position, self.arguments, value)
-    }
-
-    fn inverse(&self, value: &[f64], position: &mut [f64]) -> Result<(), Misfit> {
-        MAP.inverse_all(value, self.arguments, position, || {
-            format!("a number below {}", self.arguments[0])
-        })
-    }
-
-    fn adjoint(&self, position: &[f64], _: &[f64], by_value: &[f64], grad: &mut [f64]) {
-        MAP.adjoint_all(position, self.arguments, by_value, grad);
+    fn wanted(&self) -> String {
+        format!("a number below {}", self.arguments[0])
     }
 }

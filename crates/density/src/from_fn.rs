@@ -19,19 +19,42 @@ pub struct FromFn<F> {
     f: F,
 }
 
+/// What a closure returns: nats, or nats unless it refuses.
+pub trait Nats {
+    /// As the contract has it.
+    ///
+    /// # Errors
+    /// The closure's own.
+    fn nats(self) -> Result<f64, Reject>;
+}
+
+impl Nats for f64 {
+    fn nats(self) -> Result<f64, Reject> {
+        Ok(self)
+    }
+}
+
+impl Nats for Result<f64, Reject> {
+    fn nats(self) -> Result<f64, Reject> {
+        self
+    }
+}
+
 /// The density of a closure that gets a position `[d]`, writes the gradient `[d]` and returns the log
 /// density, nats. A value of minus infinity refuses the position, as everywhere; one that is not a number
-/// does too.
-pub fn from_fn<F>(layout: Layout, f: F) -> FromFn<F>
+/// does too. To say where it refuses, a closure returns a [`Reject`].
+pub fn from_fn<F, N>(layout: Layout, f: F) -> FromFn<F>
 where
-    F: Fn(&[f64], &mut [f64]) -> f64 + Sync,
+    F: Fn(&[f64], &mut [f64]) -> N + Sync,
+    N: Nats,
 {
     FromFn { layout, f }
 }
 
-impl<F> LogDensity for FromFn<F>
+impl<F, N> LogDensity for FromFn<F>
 where
-    F: Fn(&[f64], &mut [f64]) -> f64 + Sync,
+    F: Fn(&[f64], &mut [f64]) -> N + Sync,
+    N: Nats,
 {
     fn layout(&self) -> &Layout {
         &self.layout
@@ -43,7 +66,7 @@ where
         grad: &mut [f64],
         _: &mut [f64],
     ) -> Result<f64, Reject> {
-        Ok((self.f)(position, grad))
+        (self.f)(position, grad).nats()
     }
 }
 
@@ -69,5 +92,24 @@ mod tests {
         };
         assert_eq!(cause(0.0, &mut evaluator), Cause::OutsideSupport);
         assert_eq!(cause(-1.0, &mut evaluator), Cause::NotFiniteValue);
+    }
+
+    #[test]
+    fn a_closure_can_say_where_it_refuses() {
+        let refused = Reject::at("line 7", Cause::SolverFailed);
+        let layout = Layout::new(vec![Variable::real("x")]);
+        let target = from_fn(layout, |x, grad| {
+            if x[0] < 0.0 {
+                return Err(refused.clone());
+            }
+            grad[0] = -1.0;
+            Ok(-x[0])
+        });
+        let mut evaluator = Evaluator::new(&target);
+        let mut grad = [0.0];
+        let inside = evaluator.log_density_and_grad(&[2.0], &mut grad);
+        assert_eq!((inside, grad), (Ok(-2.0), [-1.0]));
+        let outside = evaluator.log_density_and_grad(&[-2.0], &mut grad);
+        assert_eq!(outside, Err(refused));
     }
 }

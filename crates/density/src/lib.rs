@@ -35,7 +35,7 @@ mod layout;
 
 pub use evaluator::Evaluator;
 pub use factored::Factored;
-pub use from_fn::{FromFn, from_fn};
+pub use from_fn::{FromFn, Nats, from_fn};
 pub use layout::{Layout, Variable};
 
 /// A density on R^d, up to a constant, with its gradient.

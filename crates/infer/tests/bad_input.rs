@@ -1,6 +1,6 @@
 //! What cannot be started from is refused by every method with the same typed error, which names the place.
 
-use jensen_density::{Cause, Evaluator, Layout, LogDensity, Reject, Variable};
+use jensen_density::{Cause, Evaluator, Layout, LogDensity, Reject, Variable, from_fn};
 use jensen_infer::dadvi::{Dadvi, dadvi};
 use jensen_infer::drive::{Flow, drive};
 use jensen_infer::family::{CouplingFlow, Family, FullRank, LowRank, MeanField, StudentT};
@@ -140,19 +140,8 @@ fn methods() -> Vec<(&'static str, Run)> {
 }
 
 /// A standard normal that refuses x[1] above 5 and has an infinite slope along x[2] above 9.
-struct Edged(Layout);
-
-impl LogDensity for Edged {
-    fn layout(&self) -> &Layout {
-        &self.0
-    }
-
-    fn log_density_and_grad(
-        &self,
-        x: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
+fn edged(dim: usize) -> impl LogDensity {
+    from_fn(Layout::new(vec![Variable::new("x", &[dim])]), |x, grad| {
         if x.first().is_some_and(|x| *x > 5.0) {
             return Err(Reject::at("line 7", Cause::OutsideSupport));
         }
@@ -160,11 +149,7 @@ impl LogDensity for Edged {
             *g = if *x > 9.0 { f64::INFINITY } else { -x };
         }
         Ok(-0.5 * x.iter().map(|x| x * x).sum::<f64>())
-    }
-}
-
-fn edged(dim: usize) -> Edged {
-    Edged(Layout::new(vec![Variable::new("x", &[dim])]))
+    })
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The ladder and its referee on targets whose answer is known.
 
-use jensen_density::{Layout, LogDensity, Reject, Variable, from_fn};
+use jensen_density::{Layout, LogDensity, Variable, from_fn};
 use jensen_infer::InferError;
 use jensen_infer::drive::Keep;
 use jensen_infer::importance::{AdaptiveImportance, adaptive_importance, heavier};
@@ -370,22 +370,9 @@ fn draws_drift_where_they_are_not_of_the_target() {
     assert!(moved(1.0) > 0.2, "{}", moved(1.0));
 }
 
-/// A density without coordinates.
-struct Nothing(Layout);
-
-impl LogDensity for Nothing {
-    fn layout(&self) -> &Layout {
-        &self.0
-    }
-
-    fn log_density_and_grad(&self, _: &[f64], _: &mut [f64], _: &mut [f64]) -> Result<f64, Reject> {
-        Ok(0.0)
-    }
-}
-
 #[test]
 fn requests_that_cannot_be_answered_say_why() {
-    let nothing = Nothing(Layout::new(vec![Variable::new("x", &[0])]));
+    let nothing = from_fn(Layout::new(vec![Variable::new("x", &[0])]), |_, _| 0.0);
     assert!(matches!(climb(&nothing, 1), Err(InferError::Empty)));
     let error = climb(&Rejecting::new(2), 1).unwrap_err();
     assert!(
@@ -397,7 +384,7 @@ fn requests_that_cannot_be_answered_say_why() {
         ..Ladder::default()
     };
     let stream = Stream::from_seed(1);
-    let target = Nothing(Layout::new(vec![Variable::real("x")]));
+    let target = from_fn(Layout::new(vec![Variable::real("x")]), |_, _| 0.0);
     let error = fit(&target, &bad, &stream, None, &mut Silent).unwrap_err();
     assert!(
         matches!(

@@ -1,6 +1,6 @@
 //! A run that was interrupted and goes on has the bits of an unbroken one; a state of another run is refused.
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
+use jensen_density::{Layout, LogDensity, Variable, from_fn};
 use jensen_infer::drive::{Driven, Flow, Keep, drive};
 use jensen_infer::family::{FullRank, LowRank, MeanField};
 use jensen_infer::mcmc::{ChainOptions, Metropolis, sample_chains};
@@ -19,25 +19,9 @@ use std::fmt::Debug;
 
 /// A bent valley with a variable of some name: ln p = -(1 - x)^2 / 2 - 5 (y - x^2)^2 - sum of the squares of the
 /// others / 2.
-struct Valley(Layout);
-
-impl Valley {
-    fn of(name: &str, dim: usize) -> Self {
-        Self(Layout::new(vec![Variable::new(name, &[dim])]))
-    }
-}
-
-impl LogDensity for Valley {
-    fn layout(&self) -> &Layout {
-        &self.0
-    }
-
-    fn log_density_and_grad(
-        &self,
-        p: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
+fn valley(name: &str, dim: usize) -> impl LogDensity {
+    let layout = Layout::new(vec![Variable::new(name, &[dim])]);
+    from_fn(layout, |p, grad| {
         let (u, v) = (1.0 - p[0], p[1] - p[0] * p[0]);
         grad[0] = u + 20.0 * v * p[0];
         grad[1] = -10.0 * v;
@@ -46,8 +30,8 @@ impl LogDensity for Valley {
             *g = -x;
             value -= 0.5 * x * x;
         }
-        Ok(value)
-    }
+        value
+    })
 }
 
 const START: [f64; 2] = [-0.7, 0.4];
@@ -85,7 +69,7 @@ fn run<A: Algorithm>(
     keep: Option<&Keep>,
     observer: &mut dyn Observer,
 ) -> Result<Driven<A::State>, InferError> {
-    let (target, stream) = (Valley::of("x", 2), Stream::from_seed(5));
+    let (target, stream) = (valley("x", 2), Stream::from_seed(5));
     let go_on = |_, _: &A::State, _| Flow::Continue;
     drive(
         algorithm, &target, &START, n_steps, &stream, keep, observer, go_on,
@@ -146,7 +130,7 @@ fn every_algorithm_resumes_to_the_same_bits() {
 
 #[test]
 fn a_fit_resumes_to_the_same_answer() {
-    let (target, stream) = (Valley::of("x", 2), Stream::from_seed(6));
+    let (target, stream) = (valley("x", 2), Stream::from_seed(6));
     let family = FullRank { dim: 2 };
     let fit = |keep: Option<&Keep>, observer: &mut dyn Observer| {
         vi::fit_kept(&target, &family, &START, 10_000, &stream, keep, observer)
@@ -188,7 +172,7 @@ fn refusal<T>(outcome: Result<T, InferError>) -> (&'static str, String, String) 
 fn a_state_of_another_run_is_refused_with_what_differs() {
     fn go<A: Algorithm>(
         algorithm: &A,
-        target: &Valley,
+        target: &dyn LogDensity,
         start: &[f64],
         seed: u64,
         keep: &Keep,
@@ -207,7 +191,7 @@ fn a_state_of_another_run_is_refused_with_what_differs() {
         )
         .map(|driven| driven.step)
     }
-    let target = Valley::of("x", 2);
+    let target = valley("x", 2);
     kept(|keep| {
         let bam = Bam::default();
         assert_eq!(go(&bam, &target, &START, 1, keep).unwrap(), 5);
@@ -230,7 +214,7 @@ fn a_state_of_another_run_is_refused_with_what_differs() {
         let (what, _, found) = refusal(go(&bam, &target, &[0.0, 0.4], 1, keep));
         assert_eq!((what, found.as_str()), ("start", "[-0.7, 0.4]"));
         assert_eq!(refusal(go(&bam, &target, &START, 2, keep)).0, "stream");
-        let named = Valley::of("y", 2);
+        let named = valley("y", 2);
         let (what, expected, found) = refusal(go(&bam, &named, &START, 1, keep));
         assert_eq!(what, "variable");
         assert_eq!(expected, "y[2], 2 coordinates, unconstrained");
@@ -249,7 +233,7 @@ fn a_state_of_another_run_is_refused_with_what_differs() {
 
 #[test]
 fn a_fit_of_another_family_is_refused() {
-    let (target, stream) = (Valley::of("x", 2), Stream::from_seed(6));
+    let (target, stream) = (valley("x", 2), Stream::from_seed(6));
     kept(|keep| {
         let family = LowRank { dim: 2, rank: 1 };
         let fit = |family: &dyn jensen_infer::family::Family| {
@@ -275,7 +259,7 @@ fn a_fit_of_another_family_is_refused() {
 
 #[test]
 fn chains_of_other_options_are_refused() {
-    let (target, stream) = (Valley::of("x", 2), Stream::from_seed(6));
+    let (target, stream) = (valley("x", 2), Stream::from_seed(6));
     let options = ChainOptions {
         n_chains: 2,
         n_draws: 10,

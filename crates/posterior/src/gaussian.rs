@@ -195,6 +195,18 @@ impl Gaussian {
         }
     }
 
+    /// ln q at a position `[d]`, nats, normalized; writes its gradient -(S S^T)^-1 (z - m), `[d]`. With it a
+    /// Gaussian serves as a target whose posterior is known.
+    pub fn ln_density_and_grad(&self, position: &[f64], grad: &mut [f64]) -> f64 {
+        for ((g, m), z) in grad.iter_mut().zip(&self.mean).zip(position) {
+            *g = m - z;
+        }
+        self.scale.solve(grad);
+        let ln_q = ln_standard(grad) - self.scale.ln_det();
+        self.scale.solve_transposed(grad);
+        ln_q
+    }
+
     /// The ellipse `radius` standard deviations from the mean in the plane of two coordinates, for pictures:
     /// `n_points` points and once more the first. Within it lies 1 - exp(-radius^2 / 2) of the mass.
     pub fn ellipse(&self, plane: [usize; 2], radius: f64, n_points: usize) -> Vec<(f64, f64)> {
@@ -340,6 +352,7 @@ mod tests {
         let by_hand = -TAU.ln() - 6.0f64.ln() - 0.5 * (0.0625 + 4.0 / 9.0);
         assert!((lower.ln_density(&at) - by_hand).abs() < 1e-14);
     }
+
     #[test]
     fn a_box_still_knows_that_it_holds_a_gaussian() {
         let gaussian = Gaussian {
@@ -350,6 +363,25 @@ mod tests {
         assert_eq!(boxed.as_gaussian(), Some(&gaussian));
         let mixture = crate::Mixture::new(&[1.0], vec![gaussian]).unwrap();
         assert_eq!(mixture.as_gaussian(), None);
+    }
+
+    #[test]
+    fn the_gradient_of_the_log_density_is_that_of_its_value() {
+        /// Differences of a quadratic are exact but for rounding over the step of 1e-2.
+        const OF_DIFFERENCES: f64 = 1e-10;
+        let full = Scale::from_covariance(&[1.0, 0.9, 0.9, 1.0], 2).unwrap();
+        for scale in [full, Scale::Diagonal(vec![2.0, 0.5])] {
+            let q = Gaussian {
+                mean: vec![1.0, -0.5],
+                scale,
+            };
+            let (x, mut grad) = ([0.3, 0.2], [f64::NAN; 2]);
+            assert_eq!(q.ln_density_and_grad(&x, &mut grad), q.ln_density(&x));
+            let numeric = jensen_testkit::gradient(|x| q.ln_density(x), &x, 1e-2);
+            for (exact, numeric) in grad.iter().zip(numeric) {
+                assert!((exact - numeric).abs() < OF_DIFFERENCES);
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! For tests only: finite differences, quadrature, targets with known answers, and the folder of larger data.
 
 mod finite_difference;
+mod mean;
 mod quadrature;
 pub mod targets;
 
-pub use finite_difference::gradient;
+pub use finite_difference::{gradient, gradient_error};
+pub use mean::assert_mean;
 pub use quadrature::{integrate, integrate_line};
 
 use std::io::Write as _;

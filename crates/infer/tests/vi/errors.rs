@@ -1,7 +1,7 @@
 //! What cannot be fitted is refused with a typed error that names the place.
 
-use crate::targets::{Gaussian, edged};
-use jensen_density::{Cause, Evaluator, Factored, Layout, LogDensity, Reject};
+use crate::targets::{Gaussian, edged, layout};
+use jensen_density::{Cause, Evaluator, Factored, Layout, LogDensity, Reject, from_fn};
 use jensen_infer::family::{Family, FullRank, MeanField};
 use jensen_infer::vi::{
     Advi, Bam, Baseline, Estimator, Objective, RobbinsMonro, Score, Sgvi, StepRule, fit,
@@ -52,14 +52,11 @@ fn starts_that_are_no_place_to_start_from() {
 #[test]
 fn a_density_that_refuses_most_draws_ends_the_fit_with_the_place() {
     // Half of the plane lies beyond the edge just where the fit starts, and the rest is a thin strip.
-    let target = crate::targets::From(crate::targets::layout(2), |x: &[f64], grad: &mut [f64]| {
+    let target = from_fn(layout(2), |x, grad| {
         grad.fill(0.0);
         match x[0].abs() < 1e-3 {
             true => Ok(0.0),
-            false => Err(jensen_density::Reject::at(
-                "line 9",
-                jensen_density::Cause::OutsideSupport,
-            )),
+            false => Err(Reject::at("line 9", Cause::OutsideSupport)),
         }
     });
     match failed(&target, &MeanField { dim: 2 }, &[0.0; 2]) {
@@ -223,7 +220,7 @@ impl Wrong {
     fn none() -> Self {
         Self {
             right: Gaussian::mild(),
-            layout: crate::targets::layout(3),
+            layout: layout(3),
             addend: 0.0,
             coordinates: vec![0],
             edge: f64::INFINITY,
@@ -292,7 +289,7 @@ fn factors_that_are_not_those_of_the_density_are_refused() {
     let cases = [
         (
             Wrong {
-                layout: crate::targets::layout(2),
+                layout: layout(2),
                 ..Wrong::none()
             },
             "number of coordinates",

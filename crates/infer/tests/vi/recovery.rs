@@ -1,8 +1,8 @@
 //! Fits of targets with known answers, compared with the best member of the family.
 
+use crate::STANDARD_ERRORS;
 use crate::targets::{Gaussian, banana, layout};
-use crate::{STANDARD_ERRORS, targets};
-use jensen_density::LogDensity;
+use jensen_density::{LogDensity, from_fn};
 use jensen_infer::drive::{Driven, Flow, Keep, drive};
 use jensen_infer::family::{CouplingFlow, Family, FullRank, LowRank, MeanField, StudentT};
 use jensen_infer::vi::{
@@ -97,13 +97,13 @@ fn low_rank_finds_a_covariance_of_its_own_form() {
     // Covariance I + v v^T with v = (2, 2, -2, 1); precision I - v v^T / (1 + |v|^2).
     let v = [2.0, 2.0, -2.0, 1.0];
     let share = 1.0 / (1.0 + 13.0);
-    let target = targets::From(layout(4), move |x: &[f64], grad: &mut [f64]| {
+    let target = from_fn(layout(4), move |x, grad| {
         let along: f64 = x.iter().zip(&v).map(|(x, v)| x * v).sum();
         for i in 0..4 {
             grad[i] = share * along * v[i] - x[i];
         }
         let square: f64 = x.iter().zip(grad.iter()).map(|(x, g)| x * g).sum();
-        Ok(0.5 * square - 0.5 * (4.0 * std::f64::consts::TAU.ln() + 14f64.ln()))
+        0.5 * square - 0.5 * (4.0 * std::f64::consts::TAU.ln() + 14f64.ln())
     });
     let fit = fitted(
         &target,
@@ -126,8 +126,8 @@ const DOF: f64 = 2.5;
 fn heavy() -> impl LogDensity {
     let family = StudentT::full(2, DOF);
     let params = vec![1.0, -2.0, 0.3, -0.4, 0.8];
-    targets::From(layout(2), move |x: &[f64], grad: &mut [f64]| {
-        Ok(family.ln_density_and_grads(&params, x, grad, &mut [0.0; 5]))
+    from_fn(layout(2), move |x, grad| {
+        family.ln_density_and_grads(&params, x, grad, &mut [0.0; 5])
     })
 }
 
@@ -321,8 +321,9 @@ fn advi_as_published_gets_near_and_its_stop_depends_on_a_constant() {
     let plain = Gaussian::mild();
     let shifted = |constant: f64| {
         let target = Gaussian::mild();
-        targets::From(layout(3), move |x: &[f64], grad: &mut [f64]| {
-            Ok(target.log_density_and_grad(x, grad, &mut [])? + constant)
+        from_fn(layout(3), move |x, grad| {
+            let value = target.log_density_and_grad(x, grad, &mut []);
+            value.map(|value| value + constant)
         })
     };
     let end = |target: &dyn LogDensity, full_rank: bool| {

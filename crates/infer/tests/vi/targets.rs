@@ -1,6 +1,6 @@
 //! Normalized targets, so that the log evidence is zero and the ELBO is -KL(q || p).
 
-use jensen_density::{Cause, Factored, Layout, LogDensity, Reject, Variable};
+use jensen_density::{Cause, Factored, Layout, LogDensity, Reject, Variable, from_fn};
 use jensen_infer::family::{Family, FullRank};
 
 pub(crate) fn layout(d: usize) -> Layout {
@@ -183,37 +183,19 @@ impl Factored for Gaussian {
     }
 }
 
-/// A density of functions: value and gradient of a closure.
-pub(crate) struct From<F>(pub(crate) Layout, pub(crate) F);
-
-impl<F: Fn(&[f64], &mut [f64]) -> Result<f64, Reject> + Sync> LogDensity for From<F> {
-    fn layout(&self) -> &Layout {
-        &self.0
-    }
-
-    fn log_density_and_grad(
-        &self,
-        x: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        (self.1)(x, grad)
-    }
-}
-
 /// x ~ N(0, 1), y | x ~ N(x^2, 1/2^2): bent.
 pub(crate) fn banana() -> impl LogDensity {
-    From(layout(2), |x: &[f64], grad: &mut [f64]| {
+    from_fn(layout(2), |x, grad| {
         let e = (x[1] - x[0] * x[0]) / 0.5;
         grad[1] = -e / 0.5;
         grad[0] = -x[0] + 2.0 * x[0] * e / 0.5;
-        Ok(-std::f64::consts::TAU.ln() - 0.5f64.ln() - 0.5 * (x[0] * x[0] + e * e))
+        -std::f64::consts::TAU.ln() - 0.5f64.ln() - 0.5 * (x[0] * x[0] + e * e)
     })
 }
 
 /// A standard normal that refuses x[0] above `edge`.
 pub(crate) fn edged(edge: f64) -> impl LogDensity {
-    From(layout(2), move |x: &[f64], grad: &mut [f64]| {
+    from_fn(layout(2), move |x, grad| {
         if x[0] > edge {
             return Err(Reject::at("line 7", Cause::OutsideSupport));
         }

@@ -9,13 +9,12 @@
 
 use std::f64::consts::TAU;
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
+use jensen_density::{Layout, Variable, from_fn};
 
 use super::Target;
 
 /// The bent density in two dimensions.
 pub struct Banana {
-    layout: Layout,
     /// Standard deviation s of the first coordinate.
     scale: f64,
     /// How much it bends, b.
@@ -25,25 +24,23 @@ pub struct Banana {
 impl Banana {
     /// With standard deviation `scale` of the first coordinate, bent by `bend`.
     pub fn new(scale: f64, bend: f64) -> Self {
-        let layout = Layout::new(vec![Variable::new("x", &[2])]);
-        Self {
-            layout,
-            scale,
-            bend,
-        }
+        Self { scale, bend }
     }
 
     /// With its moments and normalizer.
     pub fn target(self) -> Target {
         let (s, b) = (self.scale, self.bend);
+        let layout = Layout::new(vec![Variable::new("x", &[2])]);
+        let density = from_fn(layout, move |x, grad| {
+            let u = x[0] / s;
+            let v = x[1] - b * (x[0] * x[0] - s * s);
+            grad[0] = -u / s + 2.0 * b * x[0] * v;
+            grad[1] = -v;
+            -0.5 * (u * u + v * v)
+        });
         let sd = vec![s, (1.0 + 2.0 * b * b * s.powi(4)).sqrt()];
-        Target::exact(
-            "banana-2".to_owned(),
-            self,
-            vec![0.0; 2],
-            sd,
-            Some((TAU * s).ln()),
-        )
+        let (name, mean) = ("banana-2".to_owned(), vec![0.0; 2]);
+        Target::exact(name, density, mean, sd, Some((TAU * s).ln()))
     }
 }
 
@@ -51,25 +48,5 @@ impl Default for Banana {
     /// s = 2 and b = 0.5: the second coordinate has the standard deviation 3.
     fn default() -> Self {
         Self::new(2.0, 0.5)
-    }
-}
-
-impl LogDensity for Banana {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn log_density_and_grad(
-        &self,
-        x: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        let (s, b) = (self.scale, self.bend);
-        let u = x[0] / s;
-        let v = x[1] - b * (x[0] * x[0] - s * s);
-        grad[0] = -u / s + 2.0 * b * x[0] * v;
-        grad[1] = -v;
-        Ok(-0.5 * (u * u + v * v))
     }
 }

@@ -9,14 +9,14 @@
 
 use std::f64::consts::TAU;
 
-use jensen_density::{Layout, LogDensity, Reject, Variable, from_fn};
+use jensen_density::{Layout, Variable, from_fn};
 
 use super::Target;
 use super::logistic::logistic;
 
 /// The mixture.
 pub struct Bimodal {
-    layout: Layout,
+    dim: usize,
     /// Half of the distance of the centers, a.
     half: f64,
     /// Weight w of the component on the negative side.
@@ -28,7 +28,7 @@ impl Bimodal {
     pub fn new(dim: usize, separation: f64, weight: f64) -> Self {
         assert!(0.0 < weight && weight < 1.0, "weight {weight}");
         Self {
-            layout: Layout::new(vec![Variable::new("x", &[dim])]),
+            dim,
             half: separation / 2.0,
             weight,
         }
@@ -36,37 +36,25 @@ impl Bimodal {
 
     /// With its moments and normalizer.
     pub fn target(self) -> Target {
-        let (a, w, dim) = (self.half, self.weight, self.dim());
+        let (a, w, dim) = (self.half, self.weight, self.dim);
+        let layout = Layout::new(vec![Variable::new("x", &[dim])]);
+        let density = from_fn(layout, move |x, grad| {
+            let left = w.ln() - 0.5 * (x[0] + a).powi(2);
+            let right = (-w).ln_1p() - 0.5 * (x[0] - a).powi(2);
+            let (high, gap) = (left.max(right), (left - right).abs());
+            let mut value = high + (-gap).exp().ln_1p() - 0.5 * x.len() as f64 * TAU.ln();
+            for (g, x) in grad.iter_mut().zip(x).skip(1) {
+                value -= 0.5 * x * x;
+                *g = -x;
+            }
+            let share_left = logistic(left - right);
+            grad[0] = -(x[0] + a) * share_left - (x[0] - a) * (1.0 - share_left);
+            value
+        });
         let (mut mean, mut sd) = (vec![0.0; dim], vec![1.0; dim]);
         mean[0] = a * (1.0 - 2.0 * w);
         sd[0] = (1.0 + 4.0 * a * a * w * (1.0 - w)).sqrt();
-        Target::exact(format!("bimodal-{dim}"), self, mean, sd, Some(0.0))
-    }
-}
-
-impl LogDensity for Bimodal {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn log_density_and_grad(
-        &self,
-        x: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        let a = self.half;
-        let left = self.weight.ln() - 0.5 * (x[0] + a).powi(2);
-        let right = (-self.weight).ln_1p() - 0.5 * (x[0] - a).powi(2);
-        let (high, gap) = (left.max(right), (left - right).abs());
-        let mut value = high + (-gap).exp().ln_1p() - 0.5 * x.len() as f64 * TAU.ln();
-        for (g, x) in grad.iter_mut().zip(x).skip(1) {
-            value -= 0.5 * x * x;
-            *g = -x;
-        }
-        let share_left = logistic(left - right);
-        grad[0] = -(x[0] + a) * share_left - (x[0] - a) * (1.0 - share_left);
-        Ok(value)
+        Target::exact(format!("bimodal-{dim}"), density, mean, sd, Some(0.0))
     }
 }
 

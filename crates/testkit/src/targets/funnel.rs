@@ -10,7 +10,7 @@
 
 use std::f64::consts::TAU;
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
+use jensen_density::{Layout, Variable, from_fn};
 
 use super::Target;
 
@@ -19,30 +19,35 @@ const SCALE: f64 = 3.0;
 
 /// The funnel in d dimensions.
 pub struct Funnel {
-    layout: Layout,
     dim: usize,
 }
 
 impl Funnel {
     /// In `dim` dimensions, v included.
     pub fn new(dim: usize) -> Self {
-        let layout = Layout::new(vec![Variable::real("v"), Variable::new("x", &[dim - 1])]);
-        Self { layout, dim }
+        Self { dim }
     }
 
     /// With its moments and normalizer.
     pub fn target(self) -> Target {
         let d = self.dim;
-        let mut sd = vec![(SCALE * SCALE / 4.0).exp(); d];
+        let layout = Layout::new(vec![Variable::real("v"), Variable::new("x", &[d - 1])]);
+        let density = from_fn(layout, move |position, grad| {
+            let v = position[0];
+            let precision = (-v).exp();
+            let half_rest = 0.5 * (d - 1) as f64;
+            let mut half_squares = 0.0;
+            for (g, x) in grad[1..].iter_mut().zip(&position[1..]) {
+                *g = -x * precision;
+                half_squares += 0.5 * x * x * precision;
+            }
+            grad[0] = -v / SCALE.powi(2) - half_rest + half_squares;
+            -0.5 * (v / SCALE).powi(2) - half_rest * v - half_squares
+        });
+        let (name, mut sd) = (format!("funnel-{d}"), vec![(SCALE * SCALE / 4.0).exp(); d]);
         sd[0] = SCALE;
         let log_normalizer = 0.5 * d as f64 * TAU.ln() + SCALE.ln();
-        Target::exact(
-            format!("funnel-{d}"),
-            self,
-            vec![0.0; d],
-            sd,
-            Some(log_normalizer),
-        )
+        Target::exact(name, density, vec![0.0; d], sd, Some(log_normalizer))
     }
 }
 
@@ -50,29 +55,5 @@ impl Default for Funnel {
     /// Ten dimensions, as in the paper.
     fn default() -> Self {
         Self::new(10)
-    }
-}
-
-impl LogDensity for Funnel {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn log_density_and_grad(
-        &self,
-        position: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        let v = position[0];
-        let precision = (-v).exp();
-        let half_rest = 0.5 * (self.dim - 1) as f64;
-        let mut half_squares = 0.0;
-        for (g, x) in grad[1..].iter_mut().zip(&position[1..]) {
-            *g = -x * precision;
-            half_squares += 0.5 * x * x * precision;
-        }
-        grad[0] = -v / SCALE.powi(2) - half_rest + half_squares;
-        Ok(-0.5 * (v / SCALE).powi(2) - half_rest * v - half_squares)
     }
 }

@@ -9,15 +9,15 @@
 
 use std::f64::consts::PI;
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
+use jensen_density::{Layout, Variable, from_fn};
 
 use super::Target;
 
 /// A product of Student t densities.
 #[derive(Clone, Debug)]
 pub struct StudentT {
-    layout: Layout,
-    degrees: f64,
+    dim: usize,
+    degrees: u32,
     location: f64,
     scale: f64,
 }
@@ -26,8 +26,8 @@ impl StudentT {
     /// In `dim` dimensions with `degrees` of freedom, each with this location and scale.
     pub fn new(dim: usize, degrees: u32, location: f64, scale: f64) -> Self {
         Self {
-            layout: Layout::new(vec![Variable::new("x", &[dim])]),
-            degrees: f64::from(degrees),
+            dim,
+            degrees,
             location,
             scale,
         }
@@ -35,40 +35,29 @@ impl StudentT {
 
     /// With its moments and normalizer. Panics where there is no variance: three degrees at least.
     pub fn target(self) -> Target {
-        let (nu, dim) = (self.degrees, self.dim());
+        let Self {
+            dim,
+            location,
+            scale,
+            ..
+        } = self;
+        let nu = f64::from(self.degrees);
         assert!(nu > 2.0, "no variance with {nu} degrees of freedom");
-        let mean = vec![self.location; dim];
-        let sd = vec![self.scale * (nu / (nu - 2.0)).sqrt(); dim];
-        let one = self.scale * nu.sqrt() * half_beta(nu as u32);
-        Target::exact(
-            format!("student_t-{dim}"),
-            self,
-            mean,
-            sd,
-            Some(dim as f64 * one.ln()),
-        )
-    }
-}
-
-impl LogDensity for StudentT {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn log_density_and_grad(
-        &self,
-        position: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        let nu = self.degrees;
-        let mut value = 0.0;
-        for (g, x) in grad.iter_mut().zip(position) {
-            let z = (x - self.location) / self.scale;
-            value -= 0.5 * (nu + 1.0) * (z * z / nu).ln_1p();
-            *g = -(nu + 1.0) * z / (nu + z * z) / self.scale;
-        }
-        Ok(value)
+        let layout = Layout::new(vec![Variable::new("x", &[dim])]);
+        let density = from_fn(layout, move |position, grad| {
+            let mut value = 0.0;
+            for (g, x) in grad.iter_mut().zip(position) {
+                let z = (x - location) / scale;
+                value -= 0.5 * (nu + 1.0) * (z * z / nu).ln_1p();
+                *g = -(nu + 1.0) * z / (nu + z * z) / scale;
+            }
+            value
+        });
+        let mean = vec![location; dim];
+        let sd = vec![scale * (nu / (nu - 2.0)).sqrt(); dim];
+        let log_normalizer = dim as f64 * (scale * nu.sqrt() * half_beta(self.degrees)).ln();
+        let name = format!("student_t-{dim}");
+        Target::exact(name, density, mean, sd, Some(log_normalizer))
     }
 }
 
