@@ -13,11 +13,10 @@
 //! them. It costs the gradients of six paths and two dozen scouts, four thousand draws, and the trajectories of
 //! the drift check.
 
-use crate::importance::{AdaptiveImportance, Sample, adaptive_importance};
-use crate::pathfinder::{Path, Pathfinder, paths};
+use crate::importance::{Sample, pool};
 use crate::referee::importance::{values_of, weighted_moments};
 use crate::referee::{Check, Report, Sense, judge_importance};
-use crate::scouts::scout;
+use crate::scouts::explore;
 use jensen_density::LogDensity;
 use jensen_posterior::Approximation;
 use jensen_posterior::evidence::Estimate;
@@ -63,26 +62,14 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     let mut sample = |index: u64| -> Option<Sample> {
         let stream = stream.child("restart", index);
         // Without paths the answer has to do: whether that is enough, its weights say.
-        let mut found = paths(target, N_PATHS, &Pathfinder::default(), &stream).unwrap_or_default();
-        let of_paths = found.iter().map(|path: &Path| path.n_gradients);
-        n_gradients += of_paths.sum::<u64>();
-        let (far, used) = scout(target, &found, &stream);
-        n_gradients += used;
-        found.extend(far);
-        let gaussians = found
-            .iter()
-            .map(|path| &path.gaussian as &dyn Approximation);
+        let explored = explore(target, N_PATHS, &stream).unwrap_or_default();
+        n_gradients += explored.n_gradients;
+        let gaussians = (explored.paths.iter()).map(|path| &path.gaussian as &dyn Approximation);
         let first: Vec<&dyn Approximation> = claim.proposal.into_iter().chain(gaussians).collect();
         if first.is_empty() {
             return None;
         }
-        let options = AdaptiveImportance {
-            n_draws: N_DRAWS,
-            max_rounds: 1,
-            ..AdaptiveImportance::default()
-        };
-        let sample =
-            adaptive_importance(target, &first, &options, &stream.child("draws", 0)).ok()?;
+        let sample = pool(target, &first, N_DRAWS, &stream.child("draws", 0)).ok()?;
         n_gradients += sample.n_gradients;
         Some(sample)
     };
