@@ -402,10 +402,15 @@ fn chains(
         );
         let judged = sampled.and_then(|sampled| {
             n_gradients += sampled.n_gradients();
-            let report = judge_chains(target, &sampled).map_err(|error| InferError::Failed {
+            let judge = stream.child("judge", 0);
+            let judged = watched(target, observer, |target| {
+                judge_chains(target, &sampled, &judge)
+            })?;
+            let (report, used) = judged.map_err(|error| InferError::Failed {
                 method: "nuts",
                 reason: error.to_string(),
             })?;
+            n_gradients += used;
             Ok((sampled, report))
         });
         let (sampled, report): (Sampled, Report) = match (judged, last) {

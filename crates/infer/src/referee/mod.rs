@@ -4,15 +4,24 @@
 //! `good`; one that misses some is `doubtful`; one that misses a limit by far is `wrong`. The limits aim at
 //! one statement: a good answer has every posterior mean within a quarter of a standard deviation.
 
+mod approximation;
 mod chains;
+pub(crate) mod compare;
+pub(crate) mod confirm;
 pub(crate) mod drift;
 pub(crate) mod importance;
+mod missed;
 mod stein;
 
+pub use approximation::judge_approximation;
 pub use chains::judge_chains;
 pub use drift::drift;
 pub use importance::judge_importance;
 pub use stein::{stein, stein_of};
+
+pub(crate) use approximation::{Own, judge_own};
+pub(crate) use compare::Moments;
+pub(crate) use missed::missed;
 
 use jensen_posterior::Psis;
 use serde::Serialize;

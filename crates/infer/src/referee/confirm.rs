@@ -13,9 +13,10 @@
 //! them. It costs the gradients of six paths and two dozen scouts, four thousand draws, and the trajectories of
 //! the drift check.
 
+use super::compare::{Moments, SPREAD, SPREAD_FAR};
+use super::importance::{judge_importance, values_of, weighted_moments};
+use super::{Check, Sense};
 use crate::importance::{Sample, pool};
-use crate::referee::importance::{values_of, weighted_moments};
-use crate::referee::{Check, Report, Sense, judge_importance};
 use crate::scouts::explore;
 use jensen_density::LogDensity;
 use jensen_posterior::Approximation;
@@ -31,16 +32,11 @@ const N_DRAWS: usize = 2000;
 /// weighted one itself it stays within the quarter that a good answer promises.
 const SHIFT: f64 = 0.15;
 const SHIFT_FAR: f64 = 1.0;
-/// A standard deviation may be wrong by a factor of 3/2, and is hopeless from 3 on.
-const SPREAD: f64 = 1.5;
-const SPREAD_FAR: f64 = 3.0;
 
-/// The answer to be confirmed, on the scale of the values.
+/// The answer to be confirmed.
 pub(crate) struct Claim<'a> {
-    /// Its means, `[n_values]`.
-    pub(crate) mean: &'a [f64],
-    /// Its standard deviations, `[n_values]`.
-    pub(crate) sd: &'a [f64],
+    /// Its moments.
+    pub(crate) moments: Moments<'a>,
     /// What draws like it, where there is such a thing.
     pub(crate) proposal: Option<&'a dyn Approximation>,
 }
@@ -93,38 +89,25 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     let (report, used) = judge_importance(target, samples, [&values[0], &values[1]], &judge);
     let names = target.layout().value_names();
     let moments = [0, 1].map(|i| weighted_moments(samples[i], &values[i], names.len()));
-    let mut shifts = Vec::new();
-    let mut spreads = Vec::new();
+    let mut reference = (Vec::new(), Vec::new());
     for j in 0..names.len() {
-        let mean = 0.5 * (moments[0].0[j] + moments[1].0[j]);
         let gap = 0.5 * (moments[0].0[j] - moments[1].0[j]);
         let second = moments.each_ref().map(|(_, sd)| sd[j] * sd[j]);
-        let sd = (0.5 * (second[0] + second[1]) + gap * gap).sqrt();
-        // Two constants that are equal agree in both.
-        let same = claim.mean[j] == mean && claim.sd[j] == sd;
-        shifts.push(if same {
-            0.0
-        } else {
-            (claim.mean[j] - mean).abs() / sd
-        });
-        spreads.push(if same {
-            0.0
-        } else {
-            (claim.sd[j] / sd).ln().abs()
-        });
+        reference.0.push(0.5 * (moments[0].0[j] + moments[1].0[j]));
+        (reference.1).push((0.5 * (second[0] + second[1]) + gap * gap).sqrt());
     }
+    let reference = Moments {
+        mean: &reference.0,
+        sd: &reference.1,
+    };
+    let shifts = claim.moments.shifts(&reference);
+    let spreads = claim.moments.spreads(&reference);
+    let (limit, worst) = (SPREAD.ln(), SPREAD_FAR.ln());
     let mut checks = report.checks;
     checks.push(Check::each(
         "shift", &shifts, &names, most, SHIFT, SHIFT_FAR,
     ));
-    checks.push(Check::each(
-        "spread",
-        &spreads,
-        &names,
-        most,
-        SPREAD.ln(),
-        SPREAD_FAR.ln(),
-    ));
+    checks.push(Check::each("spread", &spreads, &names, most, limit, worst));
     let ln_z = samples.map(|sample| sample.psis.log_evidence());
     Confirmed {
         checks,
@@ -134,13 +117,4 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
         }),
         n_gradients: n_gradients + used,
     }
-}
-
-/// The report of some checks and those of a confirmation.
-pub(crate) fn report(own: Vec<Check>, confirmed: &Confirmed) -> Report {
-    Report::of(
-        own.into_iter()
-            .chain(confirmed.checks.iter().cloned())
-            .collect(),
-    )
 }
