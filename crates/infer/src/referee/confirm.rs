@@ -5,7 +5,8 @@
 //! against the mixture of them all. The referee judges the samples (k-hat, agreement, Stein, drift), and two more
 //! checks compare the answer with them:
 //!
-//! - **shift**: |mean of the answer - weighted mean| in weighted standard deviations,
+//! - **shift**: |mean of the answer - weighted mean| and two Monte Carlo standard errors of the latter, in weighted
+//!   standard deviations: together they have to fit into the quarter that a good answer promises,
 //! - **spread**: |ln (sd of the answer / weighted sd)|.
 //!
 //! Draws of the answer alone would weigh a mode that it missed by nothing; the paths are there to find it, and
@@ -13,8 +14,10 @@
 //! them. It costs the gradients of six paths and two dozen scouts, four thousand draws, and the trajectories of
 //! the drift check.
 
-use super::compare::{Moments, SPREAD, SPREAD_FAR};
-use super::importance::{judge_importance, values_of, weighted_moments};
+use super::compare::{Moments, SPREAD, SPREAD_FAR, in_units};
+use super::importance::{
+    ERRORS, PROMISED, PROMISED_FAR, judge_importance, values_of, weighted_errors, weighted_moments,
+};
 use super::{Check, Sense};
 use crate::importance::{Sample, pool};
 use crate::scouts::explore;
@@ -28,10 +31,6 @@ use jensen_rng::Stream;
 const N_PATHS: usize = 3;
 /// Draws of each sample.
 const N_DRAWS: usize = 2000;
-/// A mean may be this far from the weighted one, in standard deviations: with what the referee allows to the
-/// weighted one itself it stays within the quarter that a good answer promises.
-const SHIFT: f64 = 0.15;
-const SHIFT_FAR: f64 = 1.0;
 
 /// The answer to be confirmed.
 pub(crate) struct Claim<'a> {
@@ -100,12 +99,22 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
         mean: &reference.0,
         sd: &reference.1,
     };
-    let shifts = claim.moments.shifts(&reference);
+    let errors = [0, 1].map(|i| weighted_errors(samples[i], &values[i], &moments[i].0));
+    let mut shifts = claim.moments.shifts(&reference);
+    for (j, shift) in shifts.iter_mut().enumerate() {
+        let error = 0.5 * errors[0][j].hypot(errors[1][j]);
+        *shift += ERRORS * in_units(error, reference.sd[j]);
+    }
     let spreads = claim.moments.spreads(&reference);
     let (limit, worst) = (SPREAD.ln(), SPREAD_FAR.ln());
     let mut checks = report.checks;
     checks.push(Check::each(
-        "shift", &shifts, &names, most, SHIFT, SHIFT_FAR,
+        "shift",
+        &shifts,
+        &names,
+        most,
+        PROMISED,
+        PROMISED_FAR,
     ));
     checks.push(Check::each("spread", &spreads, &names, most, limit, worst));
     let ln_z = samples.map(|sample| sample.psis.log_evidence());
