@@ -82,7 +82,8 @@ struct Candidate {
     pairs: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
-/// Runs one path from a start `[d]`.
+/// Runs one path from a start `[d]`. It judges nothing:
+/// [`judge_approximation`](crate::referee::judge_approximation) does.
 ///
 /// # Errors
 /// [`InferError`] for options or a start that do not fit, or if no position gave a usable Gaussian.

@@ -48,6 +48,7 @@ impl MultiPath {
 }
 
 /// Runs `n_paths` paths from random starts and pools `n_draws` draws of them, at least 100; as many are resampled.
+/// Two runs are judged by [`judge_importance`](crate::referee::judge_importance).
 ///
 /// # Errors
 /// [`InferError`] for options that do not fit, a density without coordinates or one that refuses every start or

@@ -96,7 +96,8 @@ const REJECTED_SHARE_MAX: f64 = 0.5;
 const N_DRAWS_JUDGED: u64 = 200;
 
 /// Fits a family from a start `[d]` by [`Sgvi`] with its defaults, at most `n_steps` steps; no step size is to
-/// be set. The result says why it ended; whether it is any good is for a referee to say. It keeps nothing:
+/// be set. The result says why it ended; whether it is any good says
+/// [`judge_approximation`](crate::referee::judge_approximation). It keeps nothing:
 /// [`fit_kept`] can be interrupted.
 ///
 /// # Errors
