@@ -42,7 +42,8 @@ pub struct Driven<S> {
 ///
 /// # Errors
 /// Those of [`Algorithm::init`], and of reading and writing checkpoints; [`InferError::OtherRun`] for a
-/// checkpoint of another method, other options, another layout, start or stream.
+/// checkpoint of another method, other options, another density, start or stream; [`InferError::Beyond`] for one of
+/// more than `n_steps` steps.
 pub fn drive<A: Algorithm>(
     algorithm: &A,
     target: &dyn LogDensity,
@@ -58,9 +59,9 @@ pub fn drive<A: Algorithm>(
     let settings = format!("{algorithm:?}");
     // Options print as `Name { .. }`, so that their first word is the method.
     let method = settings.split_whitespace().next().unwrap_or_default();
-    let run = Identity::new(method, settings.clone(), target, stream).with_start(start);
-    let kept = match keep {
-        Some(keep) => newest::<A::State>(keep, &run)?,
+    let run = keep.map(|_| Identity::new(method, settings.clone(), target, Some(start), stream));
+    let kept = match keep.zip(run.as_ref()) {
+        Some((keep, run)) => newest::<A::State>(keep, run, n_steps)?,
         None => None,
     };
     let Kept {
@@ -82,7 +83,7 @@ pub fn drive<A: Algorithm>(
         finished = each(step, &state, info) == Flow::Done;
         let done = finished || step == n_steps;
         stopped = !done && observer.stop_requested();
-        if let Some(keep) = keep
+        if let Some((keep, run)) = keep.zip(run.as_ref())
             && (done || stopped || step.is_multiple_of(keep.every.max(1)))
         {
             let state = serde_json::to_value(&state)
@@ -116,15 +117,22 @@ struct Kept<S> {
     finished: bool,
 }
 
-/// The newest checkpoint, if there is one and it is of this run.
+/// The newest checkpoint, if there is one; it has to be of this run and not beyond its end.
 fn newest<S: serde::de::DeserializeOwned>(
     keep: &Keep,
     run: &Identity,
+    n_steps: u64,
 ) -> Result<Option<Kept<S>>, InferError> {
     let Some(mut checkpoint) = newest_checkpoint(keep)? else {
         return Ok(None);
     };
     run.check(&checkpoint.state["run"])?;
+    if checkpoint.step > n_steps {
+        return Err(InferError::Beyond {
+            n_steps,
+            done: checkpoint.step,
+        });
+    }
     let state = serde_json::from_value(checkpoint.state["state"].take())
         .map_err(|error| unreadable(format!("step {}: {error}", checkpoint.step)))?;
     Ok(Some(Kept {

@@ -1,6 +1,6 @@
 //! A run that was interrupted and goes on has the bits of an unbroken one; a state of another run is refused.
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
+use jensen_density::{Cause, Layout, LogDensity, Reject, Variable};
 use jensen_infer::drive::{Driven, Flow, Keep, drive};
 use jensen_infer::family::{FullRank, LowRank, MeanField};
 use jensen_infer::mcmc::{ChainOptions, Metropolis, sample_chains};
@@ -17,19 +17,34 @@ use jensen_run::{Checkpoints, Event, Observer, RunFolder, Silent};
 use std::cell::Cell;
 use std::fmt::Debug;
 
-/// A bent valley with a variable of some name: ln p = -(1 - x)^2 / 2 - 5 (y - x^2)^2 - sum of the squares of the
-/// others / 2.
-struct Valley(Layout);
+/// A bent valley with a variable of some name: ln p = -(a - x)^2 / 2 - 5 (y - x^2)^2 - sum of the squares of the
+/// others / 2, where x is above a floor. The data are a = 1.
+struct Valley {
+    layout: Layout,
+    a: f64,
+    floor: f64,
+}
 
 impl Valley {
     fn of(name: &str, dim: usize) -> Self {
-        Self(Layout::new(vec![Variable::new(name, &[dim])]))
+        Self {
+            layout: Layout::new(vec![Variable::new(name, &[dim])]),
+            a: 1.0,
+            floor: f64::NEG_INFINITY,
+        }
+    }
+
+    fn with_data(a: f64) -> Self {
+        Self {
+            a,
+            ..Self::of("x", 2)
+        }
     }
 }
 
 impl LogDensity for Valley {
     fn layout(&self) -> &Layout {
-        &self.0
+        &self.layout
     }
 
     fn log_density_and_grad(
@@ -38,7 +53,10 @@ impl LogDensity for Valley {
         grad: &mut [f64],
         _: &mut [f64],
     ) -> Result<f64, Reject> {
-        let (u, v) = (1.0 - p[0], p[1] - p[0] * p[0]);
+        if p[0] <= self.floor {
+            return Err(Reject::at("x", Cause::OutsideSupport));
+        }
+        let (u, v) = (self.a - p[0], p[1] - p[0] * p[0]);
         grad[0] = u + 20.0 * v * p[0];
         grad[1] = -10.0 * v;
         let mut value = -0.5 * u * u - 5.0 * v * v;
@@ -243,6 +261,121 @@ fn a_state_of_another_run_is_refused_with_what_differs() {
         assert_eq!(
             refusal(go(&GradientDescent, &target, &START, 1, keep)).0,
             "method"
+        );
+    });
+}
+
+const LOG_DENSITY: &str = "log density at a fixed position";
+
+#[test]
+fn a_state_of_the_same_model_of_other_data_is_refused() {
+    let stream = Stream::from_seed(6);
+    let (target, other) = (Valley::with_data(1.0), Valley::with_data(1.0 + 1e-12));
+    let go_on = |_, _: &_, _| Flow::Continue;
+    let newton = |target: &Valley, start: &[f64], keep: &Keep| {
+        drive(
+            &Newton,
+            target,
+            start,
+            5,
+            &stream,
+            Some(keep),
+            &mut Silent,
+            go_on,
+        )
+        .map(|run| run.state)
+    };
+    kept(|keep| {
+        let state = newton(&target, &START, keep).unwrap();
+        assert_eq!(refusal(newton(&other, &START, keep)).0, LOG_DENSITY);
+        assert_eq!(newton(&target, &START, keep).unwrap(), state);
+    });
+    // Refused wherever a method would look for a start by itself: then the start tells.
+    let beyond = |a: f64| Valley {
+        floor: 50.0,
+        ..Valley::with_data(a)
+    };
+    let start = [60.0, 3600.0];
+    kept(|keep| {
+        let state = newton(&beyond(1.0), &start, keep).unwrap();
+        assert_eq!(refusal(newton(&beyond(2.0), &start, keep)).0, LOG_DENSITY);
+        assert_eq!(newton(&beyond(1.0), &start, keep).unwrap(), state);
+    });
+    let options = ChainOptions {
+        n_chains: 2,
+        n_draws: 10,
+        ..ChainOptions::default()
+    };
+    let kernel = Metropolis::default();
+    let chains = |target: &Valley, keep: &Keep| {
+        sample_chains(&kernel, target, &options, &stream, Some(keep), &mut Silent)
+    };
+    kept(|keep| {
+        let sampled = chains(&target, keep).unwrap();
+        assert_eq!(refusal(chains(&other, keep)).0, LOG_DENSITY);
+        assert_eq!(chains(&target, keep).unwrap().draws, sampled.draws);
+    });
+}
+
+/// The same value at the position, and another slope there.
+#[test]
+fn the_gradient_tells_what_the_value_does_not() {
+    struct Tilted(Layout, f64);
+
+    impl LogDensity for Tilted {
+        fn layout(&self) -> &Layout {
+            &self.0
+        }
+
+        fn log_density_and_grad(
+            &self,
+            _: &[f64],
+            grad: &mut [f64],
+            _: &mut [f64],
+        ) -> Result<f64, Reject> {
+            grad[0] = self.1;
+            Ok(-1.0)
+        }
+    }
+
+    let stream = Stream::from_seed(6);
+    let go = |slope: f64, keep: &Keep| {
+        let target = Tilted(Layout::new(vec![Variable::real("x")]), slope);
+        let go_on = |_, _: &_, _| Flow::Continue;
+        let svgd = Svgd::default();
+        drive(
+            &svgd,
+            &target,
+            &[0.0],
+            3,
+            &stream,
+            Some(keep),
+            &mut Silent,
+            go_on,
+        )
+    };
+    kept(|keep| {
+        go(1.0, keep).unwrap();
+        assert_eq!(refusal(go(2.0, keep)).0, "gradient at a fixed position");
+    });
+}
+
+#[test]
+fn a_state_does_not_go_back() {
+    kept(|keep| {
+        run(&Bam::default(), 9, Some(keep), &mut Silent).unwrap();
+        assert!(matches!(
+            run(&Bam::default(), 8, Some(keep), &mut Silent),
+            Err(InferError::Beyond {
+                n_steps: 8,
+                done: 9
+            })
+        ));
+        assert_eq!(
+            run(&Bam::default(), 9, Some(keep), &mut Silent)
+                .unwrap()
+                .step,
+            9
         );
     });
 }

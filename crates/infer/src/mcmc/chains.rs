@@ -243,7 +243,8 @@ impl Job<'_> {
             return Err(InferError::Empty);
         }
         let n_chains = self.options.n_chains;
-        let mut records = self.kept()?;
+        let identity = self.keep.map(|_| self.identity());
+        let mut records = self.kept(identity.as_ref())?;
         let total = n_chains as u64 * self.n_steps();
         let steps_done = (records.iter().flatten()).map(|record| record.step).sum();
         let stop = AtomicBool::new(observer.stop_requested());
@@ -281,7 +282,7 @@ impl Job<'_> {
                     match inbox.recv_timeout(POLL) {
                         Ok((chain_idx, Ok(Some(record)))) => {
                             records[chain_idx] = Some(record);
-                            self.save(&records)?;
+                            self.save(identity.as_ref(), &records)?;
                         }
                         Ok((_, Ok(None))) | Err(RecvTimeoutError::Timeout) => {}
                         Ok((chain_idx, Err(error))) => {
@@ -334,15 +335,15 @@ impl Job<'_> {
     }
 
     /// What was kept of each chain, if it is of this job.
-    fn kept(&self) -> Result<Vec<Option<Record>>, InferError> {
+    fn kept(&self, identity: Option<&Identity>) -> Result<Vec<Option<Record>>, InferError> {
         let n_chains = self.options.n_chains;
-        let Some(keep) = self.keep else {
+        let Some((keep, identity)) = self.keep.zip(identity) else {
             return Ok(vec![None; n_chains]);
         };
         let Some(mut checkpoint) = newest_checkpoint(keep)? else {
             return Ok(vec![None; n_chains]);
         };
-        self.identity().check(&checkpoint.state["run"])?;
+        identity.check(&checkpoint.state["run"])?;
         let mut records: Vec<Option<Record>> =
             serde_json::from_value(checkpoint.state["chains"].take())
                 .map_err(|error| unreadable(error.to_string()))?;
@@ -354,8 +355,12 @@ impl Job<'_> {
         Ok(records)
     }
 
-    fn save(&self, records: &[Option<Record>]) -> Result<(), InferError> {
-        let Some(keep) = self.keep else {
+    fn save(
+        &self,
+        identity: Option<&Identity>,
+        records: &[Option<Record>],
+    ) -> Result<(), InferError> {
+        let Some((keep, identity)) = self.keep.zip(identity) else {
             return Ok(());
         };
         let named: Vec<(String, Vec<f32>)> = (records.iter().enumerate())
@@ -374,15 +379,20 @@ impl Job<'_> {
             })
             .collect();
         let step = records.iter().flatten().map(|record| record.step).sum();
-        let state = json!({"run": self.identity().to_json(), "chains": records});
+        let state = json!({"run": identity.to_json(), "chains": records});
         keep.checkpoints.save(step, &views, &state)?;
         keep.checkpoints.keep(2)?;
         Ok(())
     }
 
-    /// Everything that decides the bits of the draws, apart from the target.
+    /// Everything that decides the bits of the draws.
     fn identity(&self) -> Identity {
-        Identity::new(self.name, self.settings.clone(), self.target, self.stream)
+        let start = match &self.options.starts {
+            Starts::Uniform { .. } => None,
+            Starts::At(positions) => positions.first().map(Vec::as_slice),
+        };
+        let settings = self.settings.clone();
+        Identity::new(self.name, settings, self.target, start, self.stream)
             .with_options(format!("{:?}", self.options))
     }
 
