@@ -1,6 +1,7 @@
 //! The one loop: steps, a watcher, a stop on request, states that can be continued.
 
 use crate::identity::Identity;
+use crate::watch::watched;
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_rng::Stream;
@@ -41,7 +42,7 @@ pub struct Driven<S> {
 /// from the newest checkpoint, and ends at once where `each` had said that it is done.
 ///
 /// # Errors
-/// Those of [`Algorithm::init`], and of reading and writing checkpoints; [`InferError::OtherRun`] for a
+/// Those of [`Algorithm::init`], [`InferError::Stopped`] if a stop is asked for before or amid it, and those of reading and writing checkpoints; [`InferError::OtherRun`] for a
 /// checkpoint of another method, other options, another density, start or stream; [`InferError::Beyond`] for one of
 /// more than `n_steps` steps.
 pub fn drive<A: Algorithm>(
@@ -72,7 +73,9 @@ pub fn drive<A: Algorithm>(
         Some(kept) => kept,
         None => Kept {
             step: 0,
-            state: algorithm.init(&mut evaluator, start, &stream.child("init", 0))?,
+            state: watched(target, observer, |target| {
+                algorithm.init(&mut Evaluator::new(target), start, &stream.child("init", 0))
+            })??,
             finished: false,
         },
     };

@@ -70,22 +70,32 @@ impl LogDensity for Valley {
 
 const START: [f64; 2] = [-0.7, 0.4];
 
+/// Asks to stop once a step is done.
+struct StopAt<'a> {
+    done: &'a Cell<u64>,
+    step: u64,
+}
+
+impl Observer for StopAt<'_> {
+    fn on(&mut self, _: &Event<'_>) {}
+
+    fn stop_requested(&self) -> bool {
+        self.done.get() >= self.step
+    }
+}
+
 /// Asks to stop at the n-th time it is asked.
-struct StopAt {
+struct StopAsked {
     left: Cell<u64>,
 }
 
-impl Observer for StopAt {
+impl Observer for StopAsked {
     fn on(&mut self, _: &Event<'_>) {}
 
     fn stop_requested(&self) -> bool {
         self.left.set(self.left.get().saturating_sub(1));
         self.left.get() == 0
     }
-}
-
-fn stop_at(n: u64) -> StopAt {
-    StopAt { left: Cell::new(n) }
 }
 
 fn kept<T>(test: impl FnOnce(&Keep) -> T) -> T {
@@ -101,31 +111,49 @@ fn run<A: Algorithm>(
     algorithm: &A,
     n_steps: u64,
     keep: Option<&Keep>,
-    observer: &mut dyn Observer,
+    stop_at: u64,
 ) -> Result<Driven<A::State>, InferError> {
     let (target, stream) = (Valley::of("x", 2), Stream::from_seed(5));
-    let go_on = |_, _: &A::State, _| Flow::Continue;
+    let done = Cell::new(0);
+    let mut observer = StopAt {
+        done: &done,
+        step: stop_at,
+    };
+    let go_on = |step, _: &A::State, _| {
+        done.set(step);
+        Flow::Continue
+    };
     drive(
-        algorithm, &target, &START, n_steps, &stream, keep, observer, go_on,
+        algorithm,
+        &target,
+        &START,
+        n_steps,
+        &stream,
+        keep,
+        &mut observer,
+        go_on,
     )
 }
 
+/// For a run that nobody stops.
+const NEVER: u64 = u64::MAX;
+
 /// Stopped between checkpoints, killed after one, and made longer: always the state of the unbroken run.
 fn check_resume<A: Algorithm<State: PartialEq + Debug>>(algorithm: &A, n_steps: u64) {
-    let unbroken = run(algorithm, n_steps, None, &mut Silent).unwrap();
+    let unbroken = run(algorithm, n_steps, None, NEVER).unwrap();
     kept(|keep| {
-        let interrupted = run(algorithm, n_steps, Some(keep), &mut stop_at(6)).unwrap();
+        let interrupted = run(algorithm, n_steps, Some(keep), 6).unwrap();
         assert!(
             interrupted.stopped && interrupted.step == 6,
             "{algorithm:?}"
         );
-        let longer = run(algorithm, n_steps - 1, Some(keep), &mut Silent).unwrap();
+        let longer = run(algorithm, n_steps - 1, Some(keep), NEVER).unwrap();
         assert_eq!(longer.step, n_steps - 1);
-        let resumed = run(algorithm, n_steps, Some(keep), &mut Silent).unwrap();
+        let resumed = run(algorithm, n_steps, Some(keep), NEVER).unwrap();
         assert_eq!(resumed.state, unbroken.state, "{algorithm:?}");
         assert_eq!(resumed.step, unbroken.step);
         // A run that is over is not run again.
-        let again = run(algorithm, n_steps, Some(keep), &mut Silent).unwrap();
+        let again = run(algorithm, n_steps, Some(keep), NEVER).unwrap();
         assert_eq!(again.state, unbroken.state, "{algorithm:?}");
     });
 }
@@ -175,7 +203,12 @@ fn a_fit_resumes_to_the_same_answer() {
             every: 100,
             ..keep.clone()
         };
-        let stopped = fit(Some(&keep), &mut stop_at(130));
+        let stopped = fit(
+            Some(&keep),
+            &mut StopAsked {
+                left: Cell::new(130),
+            },
+        );
         assert!(matches!(stopped, Err(InferError::Stopped)));
         // The second time it goes on, the third time it is over.
         for _ in 0..2 {
@@ -363,20 +396,15 @@ fn the_gradient_tells_what_the_value_does_not() {
 #[test]
 fn a_state_does_not_go_back() {
     kept(|keep| {
-        run(&Bam::default(), 9, Some(keep), &mut Silent).unwrap();
+        run(&Bam::default(), 9, Some(keep), NEVER).unwrap();
         assert!(matches!(
-            run(&Bam::default(), 8, Some(keep), &mut Silent),
+            run(&Bam::default(), 8, Some(keep), NEVER),
             Err(InferError::Beyond {
                 n_steps: 8,
                 done: 9
             })
         ));
-        assert_eq!(
-            run(&Bam::default(), 9, Some(keep), &mut Silent)
-                .unwrap()
-                .step,
-            9
-        );
+        assert_eq!(run(&Bam::default(), 9, Some(keep), NEVER).unwrap().step, 9);
     });
 }
 

@@ -10,6 +10,7 @@ use crate::check::{at_least_one, positive};
 use crate::drive::{Keep, newest_checkpoint, unreadable};
 use crate::identity::Identity;
 use crate::optimize::Place;
+use crate::watch::{Alarm, POLL, Room};
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
@@ -18,9 +19,10 @@ use jensen_run::tensors::View;
 use jensen_run::{Event, Observer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::thread;
 
 /// How many chains, how long, from where.
 #[derive(Clone, Debug, PartialEq)]
@@ -222,9 +224,6 @@ impl Desk<'_> {
     }
 }
 
-/// How often the observer is spoken to; it affects no result.
-const POLL: Duration = Duration::from_millis(20);
-
 impl Job<'_> {
     /// Steps of a chain, warmup included.
     pub(super) fn n_steps(&self) -> u64 {
@@ -254,28 +253,38 @@ impl Job<'_> {
             .collect();
         let next = AtomicUsize::new(0);
         let mut failures: Vec<(usize, InferError)> = Vec::new();
-        std::thread::scope(|scope| -> Result<(), InferError> {
+        let n_threads = rayon::current_num_threads();
+        let n_workers = n_threads.min(todo.len());
+        thread::scope(|scope| -> Result<(), InferError> {
+            let _alarm = Alarm(&stop);
             let (sender, inbox) = mpsc::channel::<Message>();
-            // Plain threads, as many as the pool has: work inside a chain stays free to use the pool.
-            for _ in 0..rayon::current_num_threads().min(todo.len()) {
-                let desk = Desk {
-                    stop: &stop,
-                    done: &done,
-                    every: self.keep.map(|keep| keep.every),
-                    inbox: sender.clone(),
-                };
-                let (todo, next, work) = (&todo, &next, &work);
-                scope.spawn(move || {
-                    while let Some((chain_idx, kept)) =
-                        todo.get(next.fetch_add(1, Ordering::Relaxed))
-                    {
-                        let outcome = work(*chain_idx, kept.clone(), &desk);
-                        if desk.inbox.send((*chain_idx, outcome)).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
+            let workers: Vec<_> = (0..n_workers)
+                .map(|_| {
+                    let desk = Desk {
+                        stop: &stop,
+                        done: &done,
+                        every: self.keep.map(|keep| keep.every),
+                        inbox: sender.clone(),
+                    };
+                    // A density that is parallel itself shares no threads with other chains, else one of them
+                    // could take up another and not come back to its own.
+                    let room = Room::of(n_threads / n_workers);
+                    let (todo, next, work) = (&todo, &next, &work);
+                    scope.spawn(move || {
+                        let _alarm = Alarm(desk.stop);
+                        room.run(|| {
+                            while let Some((chain_idx, kept)) =
+                                todo.get(next.fetch_add(1, Ordering::Relaxed))
+                            {
+                                let outcome = work(*chain_idx, kept.clone(), &desk);
+                                if desk.inbox.send((*chain_idx, outcome)).is_err() {
+                                    break;
+                                }
+                            }
+                        });
+                    })
+                })
+                .collect();
             drop(sender);
             let mut listen = || -> Result<(), InferError> {
                 loop {
@@ -303,11 +312,14 @@ impl Job<'_> {
                 }
             };
             let outcome = listen();
-            // Threads are joined at the end of the scope, so they have to be told.
-            stop.store(
-                outcome.is_err() || stop.load(Ordering::Relaxed),
-                Ordering::Relaxed,
-            );
+            // Workers are waited for, so they have to be told.
+            if outcome.is_err() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            drop(inbox);
+            for worker in workers {
+                worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            }
             outcome
         })?;
         // Chains begin in their order, so the first failure is the same for any number of threads.

@@ -53,6 +53,7 @@ pub use step_size::{Adam, Averaging, Distance, RobbinsMonro, StepRule, StepState
 use crate::InferError;
 use crate::drive::{Flow, Keep, drive};
 use crate::family::Family;
+use crate::watch::watched;
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Approximation;
 use jensen_rng::Stream;
@@ -150,9 +151,12 @@ pub fn fit_kept(
     }
     let state = driven.state;
     refused_most(&state)?;
-    let mut evaluator = Evaluator::new(target);
     let last = stream.child("elbo", 0);
-    let batch = Batch::draw(family, &state.averaged, &mut evaluator, &last, N_ELBO_DRAWS);
+    let (batch, n_gradients) = watched(target, observer, |target| {
+        let mut evaluator = Evaluator::new(target);
+        let batch = Batch::draw(family, &state.averaged, &mut evaluator, &last, N_ELBO_DRAWS);
+        (batch, evaluator.n_gradients())
+    })?;
     if let Some(reject) = batch.reject {
         refused(
             batch.n_rejected as u64,
@@ -166,7 +170,7 @@ pub fn fit_kept(
         elbo,
         elbo_error,
         n_steps: driven.step,
-        n_gradients: state.n_gradients + evaluator.n_gradients(),
+        n_gradients: state.n_gradients + n_gradients,
         n_rejected: state.n_rejected,
         stop: match state.converged() {
             true => Stop::Converged,
