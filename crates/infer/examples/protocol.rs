@@ -177,7 +177,7 @@ fn by_name(name: &str, target: &Target, stream: &Stream) -> Result<Value, InferE
     let method = Method::from_name(name)?;
     let options = FitOptions::default();
     let density = target.density.as_ref();
-    let fitted = fit_with(density, &method, &options, stream, &mut Silent)?;
+    let fitted = fit_with(density, &method, &options, stream, None, &mut Silent)?;
     let (e, worst) = target.worst_error(&fitted.mean);
     Ok(
         json!({"e": e, "worst": worst, "verdict": fitted.report.verdict, "said": fitted.report.to_string(),

@@ -20,6 +20,7 @@ fn fitted(name: &str, target: &dyn LogDensity, seed: u64) -> Result<Fitted, Infe
         &method,
         &options,
         &Stream::from_seed(seed),
+        None,
         &mut Silent,
     )
 }
@@ -181,7 +182,7 @@ fn one_chain_is_not_enough_to_be_called_good() {
             ..FitOptions::default()
         };
         let method = Method::Nuts(Nuts::default());
-        let answer = fit_with(&target, &method, &options, &stream, &mut Silent).unwrap();
+        let answer = fit_with(&target, &method, &options, &stream, None, &mut Silent).unwrap();
         assert_eq!(answer.is_good(), good, "{}", answer.report);
     }
 }
@@ -202,6 +203,7 @@ fn a_given_start_in_one_mode_of_two_is_not_good() {
             &method,
             &options,
             &stream,
+            None,
             &mut Silent,
         );
         check(&target, name, &answer.unwrap());
@@ -350,7 +352,7 @@ fn requests_that_cannot_be_answered_say_why() {
     let target = Gaussian::standard(2);
     let stream = Stream::from_seed(1);
     let go = |method: &Method, options: &FitOptions| {
-        fit_with(&target, method, options, &stream, &mut Silent).err()
+        fit_with(&target, method, options, &stream, None, &mut Silent).err()
     };
     let options = FitOptions::default();
     let refused = |method: Method, options: &FitOptions, wrong: &str| match go(&method, options) {
@@ -395,10 +397,10 @@ fn requests_that_cannot_be_answered_say_why() {
             None if begins_at_random => {}
             other => panic!("{name}: {other:?}"),
         }
-        let nowhere = fit_with(&rejecting, &method, &options, &stream, &mut Silent).err();
+        let nowhere = fit_with(&rejecting, &method, &options, &stream, None, &mut Silent).err();
         let everywhere = matches!(nowhere, Some(InferError::RefusedEverywhere { .. }));
         assert!(everywhere, "{name}: {nowhere:?}");
-        let stopped = fit_with(&target, &method, &options, &stream, &mut Stop).err();
+        let stopped = fit_with(&target, &method, &options, &stream, None, &mut Stop).err();
         let is_stopped = matches!(stopped, Some(InferError::Stopped));
         assert!(is_stopped, "{name}: {stopped:?}");
     }

@@ -102,7 +102,7 @@ fn chains_at_once_over_a_parallel_density_end() {
 fn laplace() -> Vec<u64> {
     let method = Method::from_name("laplace").unwrap();
     let (options, stream) = (FitOptions::default(), Stream::from_seed(1));
-    let fitted = fit_with(&parallel(), &method, &options, &stream, &mut Silent).unwrap();
+    let fitted = fit_with(&parallel(), &method, &options, &stream, None, &mut Silent).unwrap();
     (fitted.mean.iter().chain(&fitted.sd))
         .map(|x| x.to_bits())
         .collect()

@@ -1,14 +1,14 @@
 //! One fit under way: starts, and the answer of each sort of method with its judgement.
 
 use super::{FitOptions, Fitted};
-use crate::drive::{Flow, drive};
+use crate::drive::{Flow, Keep, drive};
 use crate::ladder::{self, Answer, Ladder, Rung};
 use crate::mcmc::{ChainOptions, Kernel, Sampled, Starts, constrain, sample_chains};
 use crate::pathfinder::{self, Pathfinder, multi_path};
 use crate::referee::confirm::{Claim, confirm};
 use crate::referee::drift::moments;
 use crate::referee::{Check, Moments, Own, Report, judge_chains, judge_own, missed};
-use crate::vi::{Advi, AdviPhase, AdviStop, Bam};
+use crate::vi::{Advi, AdviPhase, AdviState, AdviStop, Bam};
 use crate::watch::watched;
 use crate::{Algorithm, InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
@@ -34,6 +34,8 @@ pub(super) struct Fit<'a> {
     pub(super) name: &'static str,
     pub(super) options: &'a FitOptions,
     pub(super) stream: &'a Stream,
+    /// Where states are kept.
+    pub(super) keep: Option<&'a Keep>,
 }
 
 /// Unweighted draws that are an answer.
@@ -121,13 +123,14 @@ impl Fit<'_> {
         Ok((chains, used))
     }
 
-    /// The last state of an algorithm, run for a restart.
+    /// The last state of an algorithm, run for a restart and kept at its place.
     pub(super) fn iterate<A: Algorithm>(
         &self,
         algorithm: &A,
         restart: u64,
         start: &[f64],
         n_steps: u64,
+        keep: Option<&Keep>,
         observer: &mut dyn Observer,
         mut each: impl FnMut(&A::State, A::Info) -> Flow,
     ) -> Result<A::State, InferError> {
@@ -139,7 +142,7 @@ impl Fit<'_> {
             start,
             n_steps,
             &stream,
-            None,
+            keep,
             observer,
             each,
         )?;
@@ -155,7 +158,7 @@ impl Fit<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Fitted, InferError> {
         let stream = self.stream.child("method", 0);
-        let answer = ladder::fit(self.target, ladder, &stream, None, observer)?;
+        let answer = ladder::fit(self.target, ladder, &stream, self.keep, observer)?;
         let n_gradients = answer.n_gradients();
         Ok(self.answered(answer, n_gradients, 0))
     }
@@ -212,7 +215,7 @@ impl Fit<'_> {
     ) -> Result<Fitted, InferError> {
         let stream = self.stream.child("method", 0);
         let (chains, used) = self.chains(observer)?;
-        let sampled = sample_chains(kernel, self.target, &chains, &stream, None, observer)?;
+        let sampled = sample_chains(kernel, self.target, &chains, &stream, self.keep, observer)?;
         self.sampled(&sampled, used, observer)
     }
 
@@ -252,27 +255,20 @@ impl Fit<'_> {
         advi: &Advi,
         observer: &mut dyn Observer,
     ) -> Result<Fitted, InferError> {
-        let (mut n_gradients, mut stop) = (0, None);
         let start = self.start()?;
         let n_steps = self.options.max_steps.unwrap_or(N_ADVI);
-        let state = self.iterate(advi, 0, &start, n_steps, observer, |state, info| {
-            n_gradients += info.n_gradients;
-            match state.phase {
-                AdviPhase::Stopped(why) => {
-                    stop = Some(why);
-                    Flow::Done
-                }
-                _ => Flow::Continue,
-            }
-        })?;
-        if matches!(stop, Some(AdviStop::NoStepSize | AdviStop::Refused)) {
+        let until_stopped = |state: &AdviState, _| match state.phase {
+            AdviPhase::Stopped(_) => Flow::Done,
+            _ => Flow::Continue,
+        };
+        let state = self.iterate(advi, 0, &start, n_steps, self.keep, observer, until_stopped)?;
+        if let AdviPhase::Stopped(stop @ (AdviStop::NoStepSize | AdviStop::Refused)) = state.phase {
             return Err(InferError::Failed {
                 method: self.name,
                 reason: format!("it ended without an answer: {stop:?}"),
             });
         }
-        // The start is one gradient and an estimate of the ELBO.
-        let n_gradients = n_gradients + 1 + advi.n_elbo_draws as u64;
+        let n_gradients = state.n_gradients;
         self.approximated(advi.approximation(&state.params), n_gradients, observer)
     }
 
@@ -280,7 +276,7 @@ impl Fit<'_> {
         let start = self.start()?;
         let n_steps = self.options.max_steps.unwrap_or(N_SETTLE);
         let go_on = |_: &_, _| Flow::Continue;
-        let state = self.iterate(bam, 0, &start, n_steps, observer, go_on)?;
+        let state = self.iterate(bam, 0, &start, n_steps, self.keep, observer, go_on)?;
         let n_gradients = 1 + n_steps * bam.n_draws as u64;
         self.approximated(Box::new(state.gaussian()), n_gradients, observer)
     }
@@ -381,6 +377,7 @@ mod tests {
             name: "nuts",
             options: &options,
             stream: &Stream::from_seed(1),
+            keep: None,
         };
         let (chains, n_gradients) = fit.chains(&mut Silent).unwrap();
         let Starts::At(starts) = chains.starts else {

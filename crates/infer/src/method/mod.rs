@@ -36,7 +36,7 @@
 //! let target = LogNormal(Layout::new(vec![Variable::constrained("x", &[], 1, "lower=0")]));
 //! let method = Method::from_name("laplace")?; // Method::default() is the ladder.
 //! let stream = Stream::from_seed(1);
-//! let fitted = fit_with(&target, &method, &FitOptions::default(), &stream, &mut Silent)?;
+//! let fitted = fit_with(&target, &method, &FitOptions::default(), &stream, None, &mut Silent)?;
 //! assert!(fitted.is_good(), "{}", fitted.report);
 //! // The mean of x is e^(1/2).
 //! assert!((fitted.mean[0] - 1.6487).abs() < 0.2);
@@ -51,6 +51,7 @@ pub use catalogue::{FamilyKind, Method};
 
 use crate::InferError;
 use crate::dadvi::dadvi;
+use crate::drive::Keep;
 use crate::laplace::laplace;
 use crate::mcmc::nuts;
 use crate::pathfinder::pathfinder;
@@ -129,16 +130,20 @@ impl Fitted {
 /// Steps of stochastic gradients by default, which mostly end before by their own rule.
 const N_STEPS: u64 = 10_000;
 
-/// Fits a density by a method.
+/// Fits a density by a method; with `keep` it goes on from the newest checkpoint, to the bits of an unbroken fit.
+///
+/// Chains and all methods that step keep their states, NUTS and the ladder the chains that are finished. Methods that
+/// are done in one go, and the judgement, keep nothing and are done again.
 ///
 /// # Errors
 /// [`InferError`] for options that do not fit, a density without coordinates, a start that it refuses, a method that
-/// ends without an answer, or a request to stop.
+/// ends without an answer, a request to stop, or a checkpoint that cannot be read or is of another run.
 pub fn fit_with(
     target: &dyn LogDensity,
     method: &Method,
     options: &FitOptions,
     stream: &Stream,
+    keep: Option<&Keep>,
     observer: &mut dyn Observer,
 ) -> Result<Fitted, InferError> {
     options.check()?;
@@ -148,13 +153,14 @@ pub fn fit_with(
         name: method.name(),
         options,
         stream,
+        keep,
     };
     match method {
         Method::Ladder(ladder) => fit.climb(ladder, observer),
         Method::MultiPath { n_paths, n_draws } => fit.multi_path(*n_paths, *n_draws, observer),
         Method::Nuts(sampler) => {
             let (chains, used) = fit.chains(observer)?;
-            let sampled = nuts::sample(target, sampler, &chains, &work, None, observer)?;
+            let sampled = nuts::sample(target, sampler, &chains, &work, keep, observer)?;
             fit.sampled(&sampled, used, observer)
         }
         Method::Hmc(kernel) => fit.kernel(kernel, observer),
@@ -186,7 +192,8 @@ pub fn fit_with(
         Method::Sgvi(kind) => {
             let family = kind.family(target.dim())?;
             let (start, steps) = (fit.start()?, options.max_steps.unwrap_or(N_STEPS));
-            let found = vi::fit(target, family.as_ref(), &start, steps, &work, observer)?;
+            let family = family.as_ref();
+            let found = vi::fit_kept(target, family, &start, steps, &work, keep, observer)?;
             fit.approximated(found.approximation, found.n_gradients, observer)
         }
     }

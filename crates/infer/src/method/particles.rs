@@ -3,11 +3,11 @@
 use super::Fitted;
 use super::fit::{Drawn, Fit, N_SETTLE, coordinates};
 use crate::InferError;
-use crate::drive::Flow;
+use crate::drive::{Flow, Keep};
 use crate::importance::heavier;
 use crate::referee::compare::in_units;
 use crate::referee::{Check, Own, Sense, drift, stein_of};
-use crate::svgd::{Svgd, SvgdInfo};
+use crate::svgd::Svgd;
 use crate::watch::watched;
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, Gaussian};
@@ -35,12 +35,14 @@ impl Fit<'_> {
         let mut positions = Vec::new();
         let mut clouds = Vec::new();
         for (cloud, start) in starts.iter().enumerate() {
-            let count = |_: &_, info: SvgdInfo| {
-                n_gradients += info.n_gradients;
-                Flow::Continue
-            };
-            let state = self.iterate(svgd, cloud as u64, start, n_steps, observer, count)?;
-            n_gradients += state.n_gradients_start;
+            let keep = self.keep.map(|keep| Keep {
+                checkpoints: (keep.checkpoints).within(&format!("cloud-{}", cloud + 1)),
+                every: keep.every,
+            });
+            let keep = keep.as_ref();
+            let go_on = |_: &_, _| Flow::Continue;
+            let state = self.iterate(svgd, cloud as u64, start, n_steps, keep, observer, go_on)?;
+            n_gradients += state.n_gradients_start + n_steps * svgd.n_particles as u64;
             clouds.push(self.values(state.particles.clone()));
             positions.extend(state.particles);
         }
