@@ -61,6 +61,23 @@ def main():
             f"| {short(statistics.median(errors))} | {good} | {statistics.median(gradients):.0f} "
             f"| {statistics.median(run['seconds'] for run in group):.3f} |"
         )
+    judged = {method: group for method, group in by_method.items() if any("verdict" in run for run in group)}
+    if judged:
+        text += [
+            "",
+            "What the referee said of answers that it judged; a good answer is right where E < 0.25.",
+            "",
+            "| method | runs | good | good and right | E < 0.25 but flagged |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        for method, group in judged.items():
+            good = [run for run in group if run.get("verdict") == "good"]
+            fine = [run for run in group if error(run) < 0.25]
+            flagged = sum(run.get("verdict") != "good" for run in fine)
+            text.append(
+                f"| {method} | {len(group)} | {len(good)} | {sum(error(run) < 0.25 for run in good)} "
+                f"| {flagged} of {len(fine)} |"
+            )
     ladder = by_method.get("ladder", [])
     if ladder:
         good = [run for run in ladder if run.get("verdict") == "good"]
@@ -116,12 +133,12 @@ def main():
         return f"{short(middle)} ({short(low)} to {short(high)})"
 
     table("E, median and quartiles over seeds:", errors_of)
-    table("k-hat of 1000 draws, median:", numbers("k_hat", lambda k: f"{k:.2f}"))
+    table("k-hat, median; of the ladder and its paths where weights gave the answer:", numbers("k_hat", lambda k: f"{k:.2f}"))
     table("Gradients, median:", numbers("gradients", lambda n: f"{n:.0f}"))
     table("Seconds, median:", numbers("seconds", lambda t: f"{t:.2f}"))
     with open(options.out + ".md", "w") as file:
         file.write("\n".join(text) + "\n")
-    keep = ("e", "worst", "k_hat", "z", "divergent", "verdict", "rung", "gradients", "climbed", "said", "failed")
+    keep = ("e", "worst", "k_hat", "z", "divergent", "verdict", "rung", "gradients", "judged", "climbed", "said", "failed")
     with open(options.out + ".json", "w") as file:
         file.write("[\n" + ",\n".join(
             json.dumps({key: (round(v, 4) if isinstance(v, float) else v) for key, v in

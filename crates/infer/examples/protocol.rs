@@ -2,11 +2,13 @@
 //!
 //! E is the largest |mean - reference mean| / reference sd over the values of a posterior. Approximations are
 //! scored by 1000 draws without weights and get the k-hat of these draws; the ladder and NUTS by their own
-//! means. One JSON object a line.
+//! means. Whatever `fit_with` runs, and the ladder, has a verdict, and as k-hat what the referee looked at: the
+//! larger of two restarts, or that of q alone, its uncertainty added. One JSON object a line.
 //!
 //! `cargo run --release -p jensen-infer --example protocol -- METHOD[,METHOD] [SEEDS] [NAME]` with the methods
 //! ladder, paths, pathfinder, laplace, dadvi, advi-mean-field, advi-full-rank, sgvi-mean-field,
-//! sgvi-full-rank and nuts; posteriors whose name contains NAME, those with reference draws without it.
+//! sgvi-full-rank and nuts. Any other name of `Method`, as bam, svgd, hmc, metropolis, slice, sgvi-low-rank,
+//! sgvi-student-t, sgvi-flow, and every one after `fit-`, goes through `fit_with` with its defaults. Posteriors whose name contains NAME, those with reference draws without it.
 
 use jensen_density::Evaluator;
 use jensen_infer::dadvi::{Dadvi, dadvi};
@@ -15,7 +17,9 @@ use jensen_infer::family::{FullRank, MeanField};
 use jensen_infer::ladder::{self, Ladder, Rung};
 use jensen_infer::laplace::laplace;
 use jensen_infer::mcmc::{ChainOptions, Nuts, Starts, nuts};
+use jensen_infer::method::{FitOptions, Method, fit_with};
 use jensen_infer::pathfinder::{Pathfinder, multi_path, pathfinder};
+use jensen_infer::referee::Report;
 use jensen_infer::vi::{self, Advi, AdviPhase, AdviStop};
 use jensen_infer::{InferError, starts};
 use jensen_posterior::{Approximation, Psis};
@@ -164,12 +168,29 @@ fn run(method: &str, target: &Target, stream: &Stream) -> Result<Value, InferErr
                 "divergent": sampled.divergences.len()}),
             )
         }
-        other => Err(InferError::Option {
-            option: "METHOD",
-            expected: "a method of the list".to_owned(),
-            found: other.to_owned(),
-        }),
+        other => by_name(other.strip_prefix("fit-").unwrap_or(other), target, stream),
     }
+}
+
+/// A method by its name with its verdict.
+fn by_name(name: &str, target: &Target, stream: &Stream) -> Result<Value, InferError> {
+    let method = Method::from_name(name)?;
+    let options = FitOptions::default();
+    let density = target.density.as_ref();
+    let fitted = fit_with(density, &method, &options, stream, None, &mut Silent)?;
+    let (e, worst) = target.worst_error(&fitted.mean);
+    Ok(
+        json!({"e": e, "worst": worst, "verdict": fitted.report.verdict, "said": fitted.report.to_string(),
+        "k_hat": k_hat(&fitted.report), "gradients": fitted.n_gradients, "judged": fitted.n_gradients_judged}),
+    )
+}
+
+/// The k-hat of an answer, of q alone where there is one; none of chains.
+fn k_hat(report: &Report) -> Option<f64> {
+    let of = |name: &str| report.checks.iter().find(|check| check.name == name);
+    of("own_k_hat")
+        .or_else(|| of("k_hat"))
+        .map(|check| check.value)
 }
 
 fn climb(target: &Target, top: Rung, stream: &Stream) -> Result<Value, InferError> {
@@ -187,7 +208,7 @@ fn climb(target: &Target, top: Rung, stream: &Stream) -> Result<Value, InferErro
         .collect();
     Ok(
         json!({"e": e, "worst": worst, "verdict": answer.report.verdict, "rung": answer.rung,
-        "gradients": answer.n_gradients(), "climbed": climbed}),
+        "k_hat": k_hat(&answer.report), "gradients": answer.n_gradients(), "climbed": climbed}),
     )
 }
 

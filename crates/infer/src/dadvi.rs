@@ -49,7 +49,8 @@ pub struct Found {
     pub n_gradients: u64,
 }
 
-/// Maximizes the bound with fixed draws from means `[d]` and standard deviations `[d]`.
+/// Maximizes the bound with fixed draws from means `[d]` and standard deviations `[d]`. It judges nothing:
+/// [`judge_approximation`](crate::referee::judge_approximation) does.
 ///
 /// # Errors
 /// [`InferError`] for options or a start that do not fit.

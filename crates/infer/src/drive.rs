@@ -1,6 +1,7 @@
 //! The one loop: steps, a watcher, a stop on request, states that can be continued.
 
 use crate::identity::Identity;
+use crate::watch::watched;
 use crate::{Algorithm, InferError};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_rng::Stream;
@@ -41,8 +42,9 @@ pub struct Driven<S> {
 /// from the newest checkpoint, and ends at once where `each` had said that it is done.
 ///
 /// # Errors
-/// Those of [`Algorithm::init`], and of reading and writing checkpoints; [`InferError::OtherRun`] for a
-/// checkpoint of another method, other options, another layout, start or stream.
+/// Those of [`Algorithm::init`], [`InferError::Stopped`] if a stop is asked for before or amid it, and those of reading and writing checkpoints; [`InferError::OtherRun`] for a
+/// checkpoint of another method, other options, another density, start or stream; [`InferError::Beyond`] for one of
+/// more than `n_steps` steps.
 pub fn drive<A: Algorithm>(
     algorithm: &A,
     target: &dyn LogDensity,
@@ -58,9 +60,9 @@ pub fn drive<A: Algorithm>(
     let settings = format!("{algorithm:?}");
     // Options print as `Name { .. }`, so that their first word is the method.
     let method = settings.split_whitespace().next().unwrap_or_default();
-    let run = Identity::new(method, settings.clone(), target, stream).with_start(start);
-    let kept = match keep {
-        Some(keep) => newest::<A::State>(keep, &run)?,
+    let run = keep.map(|_| Identity::new(method, settings.clone(), target, Some(start), stream));
+    let kept = match keep.zip(run.as_ref()) {
+        Some((keep, run)) => newest::<A::State>(keep, run, n_steps)?,
         None => None,
     };
     let Kept {
@@ -71,7 +73,9 @@ pub fn drive<A: Algorithm>(
         Some(kept) => kept,
         None => Kept {
             step: 0,
-            state: algorithm.init(&mut evaluator, start, &stream.child("init", 0))?,
+            state: watched(target, observer, |target| {
+                algorithm.init(&mut Evaluator::new(target), start, &stream.child("init", 0))
+            })??,
             finished: false,
         },
     };
@@ -82,7 +86,7 @@ pub fn drive<A: Algorithm>(
         finished = each(step, &state, info) == Flow::Done;
         let done = finished || step == n_steps;
         stopped = !done && observer.stop_requested();
-        if let Some(keep) = keep
+        if let Some((keep, run)) = keep.zip(run.as_ref())
             && (done || stopped || step.is_multiple_of(keep.every.max(1)))
         {
             let state = serde_json::to_value(&state)
@@ -116,15 +120,22 @@ struct Kept<S> {
     finished: bool,
 }
 
-/// The newest checkpoint, if there is one and it is of this run.
+/// The newest checkpoint, if there is one; it has to be of this run and not beyond its end.
 fn newest<S: serde::de::DeserializeOwned>(
     keep: &Keep,
     run: &Identity,
+    n_steps: u64,
 ) -> Result<Option<Kept<S>>, InferError> {
     let Some(mut checkpoint) = newest_checkpoint(keep)? else {
         return Ok(None);
     };
     run.check(&checkpoint.state["run"])?;
+    if checkpoint.step > n_steps {
+        return Err(InferError::Beyond {
+            n_steps,
+            done: checkpoint.step,
+        });
+    }
     let state = serde_json::from_value(checkpoint.state["state"].take())
         .map_err(|error| unreadable(format!("step {}: {error}", checkpoint.step)))?;
     Ok(Some(Kept {

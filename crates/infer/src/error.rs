@@ -129,12 +129,21 @@ pub enum InferError {
         "the checkpoint belongs to another run: its {what} is {found}, that of this run {expected}"
     )]
     OtherRun {
-        /// What differs: `method`, `settings`, `options`, `start`, `stream` or `variable`.
+        /// What differs: `method`, `settings`, `options`, `start`, `stream`, `variable`, or the log density or its
+        /// gradient at a fixed position.
         what: &'static str,
         /// That of this run.
         expected: String,
         /// That of the checkpoint.
         found: String,
+    },
+    /// A checkpoint has more steps than are wanted; a state does not go back.
+    #[error("the checkpoint has {done} steps already, {n_steps} are wanted")]
+    Beyond {
+        /// Steps wanted.
+        n_steps: u64,
+        /// Steps done.
+        done: u64,
     },
     /// It was asked to stop.
     #[error("stopped on request")]
@@ -148,6 +157,9 @@ impl InferError {
     /// Whether it says something of the run, its stop or its files, rather than of a method and its target:
     /// then another method is no way round it.
     pub(crate) fn is_of_the_run(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Run(_) | Self::OtherRun { .. })
+        matches!(
+            self,
+            Self::Stopped | Self::Run(_) | Self::OtherRun { .. } | Self::Beyond { .. }
+        )
     }
 }

@@ -1,12 +1,13 @@
 //! Which run a checkpoint belongs to: a run goes on only from its own states.
 //!
-//! Everything that decides the bits of a run apart from the values of its density is kept beside the state: the
-//! method with its options, the layout of the density, where it started and the stream. A checkpoint of another
-//! run is refused with the first of them that differs. How many steps are wanted is no part of it, so that a
-//! run can be made longer.
+//! Everything that decides the bits of a run is kept beside the state: the method with its options, the layout of
+//! the density, where it started and the stream. Of the density itself there is a sample: its value and its
+//! gradient at a position that nobody chose, which tell a model from the same model of other data. A checkpoint of
+//! another run is refused with the first of them that differs. How many steps are wanted is no part of it, so that
+//! a run can be made longer.
 
-use crate::InferError;
-use jensen_density::{Layout, LogDensity};
+use crate::{InferError, starts};
+use jensen_density::{Evaluator, Layout, LogDensity};
 use jensen_rng::Stream;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,35 +21,44 @@ pub(crate) struct Identity {
     start: String,
     layout: Vec<String>,
     stream: String,
+    #[serde(rename = "log density at a fixed position")]
+    log_density: String,
+    #[serde(rename = "gradient at a fixed position")]
+    gradient: String,
 }
 
+/// The parts that are one text each; those of the density come last, since they need the same layout.
+const PARTS: [&str; 5] = ["method", "settings", "options", "start", "stream"];
+const DENSITY: [&str; 2] = [
+    "log density at a fixed position",
+    "gradient at a fixed position",
+];
+
 impl Identity {
-    /// Of a method with its settings in words, on a target, with a stream.
+    /// Of a method with its settings in words, on a target, from a starting position `[d]`, with a stream.
     pub(crate) fn new(
         method: &str,
         settings: String,
         target: &dyn LogDensity,
+        start: Option<&[f64]>,
         stream: &Stream,
     ) -> Self {
+        let (log_density, gradient) = sample(target, start);
         Self {
             method: method.to_owned(),
             settings,
             options: String::new(),
-            start: String::new(),
+            start: start.map_or_else(String::new, |start| format!("{start:?}")),
             layout: variables(target.layout()),
             stream: stream.state().key,
+            log_density,
+            gradient,
         }
     }
 
     /// With what was asked for beside the settings of the method.
     pub(crate) fn with_options(mut self, options: String) -> Self {
         self.options = options;
-        self
-    }
-
-    /// With a starting position `[d]`.
-    pub(crate) fn with_start(mut self, start: &[f64]) -> Self {
-        self.start = format!("{start:?}");
         self
     }
 
@@ -64,11 +74,12 @@ impl Identity {
     /// [`InferError::OtherRun`] with the first part that differs.
     pub(crate) fn check(&self, kept: &Value) -> Result<(), InferError> {
         let own = self.to_json();
-        for part in ["method", "settings", "options", "start", "stream"] {
-            if own[part] != kept[part] {
-                return Err(other_run(part, &own[part], &kept[part]));
-            }
-        }
+        let same = |parts: &[&'static str]| match parts.iter().find(|part| own[part] != kept[part])
+        {
+            None => Ok(()),
+            Some(part) => Err(other_run(part, &own[part], &kept[part])),
+        };
+        same(&PARTS)?;
         let none = Value::Null;
         let found = kept["layout"].as_array().map_or(&[][..], Vec::as_slice);
         for index in 0..self.layout.len().max(found.len()) {
@@ -78,8 +89,33 @@ impl Identity {
                 return Err(other_run("variable", &expected, found));
             }
         }
-        Ok(())
+        same(&DENSITY)
     }
+}
+
+/// The log density and a sum over the bits of its gradient, at a position that is the same for every density of a
+/// dimension and on no axis of symmetry: the first that is accepted of those that a stream of its own proposes, else
+/// the start. Where all are refused, the last refusal in words.
+fn sample(target: &dyn LogDensity, start: Option<&[f64]>) -> (String, String) {
+    let mut evaluator = Evaluator::new(target);
+    let mut grad = vec![0.0; target.dim()];
+    let position = match (starts::random(target, &Stream::from_seed(0)), start) {
+        (Ok(position), _) => position,
+        (Err(_), Some(start)) if start.len() == grad.len() => start.to_vec(),
+        (Err(refused), _) => return (refused.to_string(), String::new()),
+    };
+    match evaluator.log_density_and_grad(&position, &mut grad) {
+        // Every bit of a number is in its shortest form.
+        Ok(value) => (format!("{value:?}"), format!("{:016x}", checksum(&grad))),
+        Err(refused) => (refused.to_string(), String::new()),
+    }
+}
+
+/// FNV-1a over words of 64 bits instead of bytes: the order and every bit matter.
+fn checksum(values: &[f64]) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    (values.iter()).fold(OFFSET, |sum, x| (sum ^ x.to_bits()).wrapping_mul(PRIME))
 }
 
 /// The variables of a layout in words: `tau[2], 2 coordinates, lower=0`.

@@ -183,6 +183,24 @@ pub fn adaptive_importance(
     }
 }
 
+/// Draws of all proposals in equal shares, weighted once against their mixture; at least 100 in all.
+///
+/// # Errors
+/// As [`adaptive_importance`].
+pub fn pool(
+    target: &dyn LogDensity,
+    proposals: &[&dyn Approximation],
+    n_draws: usize,
+    stream: &Stream,
+) -> Result<Sample, InferError> {
+    let options = AdaptiveImportance {
+        n_draws,
+        max_rounds: 1,
+        ..AdaptiveImportance::default()
+    };
+    adaptive_importance(target, proposals, &options, stream)
+}
+
 impl AdaptiveImportance {
     fn check(&self) -> Result<(), InferError> {
         let refuse = |option, expected: &str, found: String| {

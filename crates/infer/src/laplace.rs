@@ -1,8 +1,8 @@
 //! Laplace's approximation: the Gaussian with the mode and the curvature of the density.
 //!
 //! q = N(x*, (-H)^-1) with H the Hessian of ln p at its mode x*, and
-//! ln Z ~ ln p(x*) + d/2 ln 2 pi - 1/2 ln det(-H) (the evidence; [tierney-1986]). H comes from products with
-//! unit vectors: exact where the density has its own, else central differences of gradients (2 d of them).
+//! ln Z ~ ln p(x*) + d/2 ln 2 pi - 1/2 ln det(-H) (the evidence; [tierney-1986], Laplace's method for integrals).
+//! H comes from products with unit vectors: exact where the density has its own, else central differences of gradients (2 d of them).
 //! Exact for Gaussians; symmetric, so wrong for skewed posteriors, and blind to other modes: look at k-hat.
 //!
 //! Whether a place is a mode is said by the Newton decrement lambda = (g' (-H)^-1 g)^1/2 ([nocedal-2006],
@@ -42,7 +42,8 @@ const MAX_POLISH: u64 = 20;
 /// beyond what 10^6 draws could tell.
 const MODE_TOLERANCE: f64 = 1e-3;
 
-/// Climbs from `start` `[d]` to a mode and approximates there.
+/// Climbs from `start` `[d]` to a mode and approximates there. It judges nothing:
+/// [`judge_approximation`](crate::referee::judge_approximation) does.
 ///
 /// # Errors
 /// [`InferError`] for a start that does not fit, [`InferError::NoMode`] if the ascent ended where the density

@@ -16,7 +16,6 @@
 
 mod algorithm;
 mod check;
-mod confirm;
 pub mod dadvi;
 mod dense;
 pub mod drive;

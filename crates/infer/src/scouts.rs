@@ -1,14 +1,14 @@
 //! Scouts: ascents from far away, for the modes that starts near the origin never reach.
 //!
-//! A scout starts uniformly in a box around the best path's Gaussian, some standard deviations wide in every
-//! coordinate, and climbs by L-BFGS without asking for Gaussians on its way: about fifty gradients. Only where
+//! A scout starts uniformly in a box around what is known, as the best path's Gaussian, some standard deviations wide in
+//! every coordinate, and climbs by L-BFGS without asking for Gaussians on its way: about fifty gradients. Only where
 //! it ends on a new mode is its path searched as others are. What lies farther than [`REACH`] standard
 //! deviations from the modes that are known, or has a basin that a dozen starts miss, stays unknown to any
 //! method that looks at a density point by point.
 
 use crate::optimize::{Optimum, lbfgs::Lbfgs, maximize};
-use crate::pathfinder::{Path, Pathfinder, pathfinder};
-use crate::starts;
+use crate::pathfinder::{self, Path, Pathfinder};
+use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_rng::Stream;
 use rayon::prelude::*;
@@ -29,20 +29,56 @@ const MOST_NEW: usize = 3;
 /// Where a scout started, and where it came.
 type Climb = (Vec<f64>, Optimum);
 
-/// Paths to modes that are not among the known ones, and the gradients used.
-pub(crate) fn scout(target: &dyn LogDensity, known: &[Path], stream: &Stream) -> (Vec<Path>, u64) {
-    let best = known.iter().max_by(|a, b| a.elbo.total_cmp(&b.elbo));
-    let Some(base) = best else {
-        return (Vec::new(), 0);
+/// Paths and the gradients used, those of failures included.
+#[derive(Default)]
+pub(crate) struct Explored {
+    pub(crate) paths: Vec<Path>,
+    pub(crate) n_gradients: u64,
+}
+
+/// Paths from random starts, and those to modes far from the best of them.
+///
+/// # Errors
+/// [`InferError`] for a density without coordinates, or one that refuses every start; paths that end without a
+/// Gaussian are no error.
+pub(crate) fn explore(
+    target: &dyn LogDensity,
+    n_paths: usize,
+    stream: &Stream,
+) -> Result<Explored, InferError> {
+    let begun = pathfinder::tried(target, n_paths, &Pathfinder::default(), stream)?;
+    let mut explored = Explored {
+        paths: begun.found,
+        n_gradients: begun.n_gradients,
     };
-    let sd = base.gaussian.sd();
+    let known = &explored.paths;
+    let Some(best) = known.iter().max_by(|a, b| a.elbo.total_cmp(&b.elbo)) else {
+        return match begun.failed.into_iter().next() {
+            Some(error) if !matches!(error, InferError::Failed { .. }) => Err(error),
+            _ => Ok(explored),
+        };
+    };
+    let is_known = |end: &[f64]| known.iter().any(|path| same_mode(path, end));
+    let far = scout(target, (&best.gaussian.mean, &best.sd), &is_known, stream);
+    explored.n_gradients += far.n_gradients;
+    explored.paths.extend(far.paths);
+    Ok(explored)
+}
+
+/// Paths to modes that are not known, from boxes around a center with standard deviations, `[d]` each.
+pub(crate) fn scout(
+    target: &dyn LogDensity,
+    (center, sd): (&[f64], &[f64]),
+    is_known: &dyn Fn(&[f64]) -> bool,
+    stream: &Stream,
+) -> Explored {
     let outcomes: Vec<(Option<Climb>, u64)> = (0..N_SCOUTS)
         .into_par_iter()
         .map(|index| {
             let stream = stream.child("scout", index);
             let radius = RADII[index as usize % RADII.len()];
             let around = |draws: &mut Stream, _| -> Vec<f64> {
-                (base.gaussian.mean.iter().zip(&sd))
+                (center.iter().zip(sd))
                     .map(|(m, s)| m + radius * s * (2.0 * draws.uniform() - 1.0))
                     .collect()
             };
@@ -59,32 +95,33 @@ pub(crate) fn scout(target: &dyn LogDensity, known: &[Path], stream: &Stream) ->
             (climbed, evaluator.n_gradients() + used)
         })
         .collect();
-    let mut n_gradients = 0;
-    let mut new: Vec<Path> = Vec::new();
+    let mut new = Explored::default();
     for (index, (climbed, used)) in outcomes.into_iter().enumerate() {
-        n_gradients += used;
+        new.n_gradients += used;
         let Some((start, optimum)) = climbed else {
             continue;
         };
         let end = &optimum.place.position;
-        let is_known = known.iter().chain(&new).any(|path| same_mode(path, end));
-        if is_known || new.len() == MOST_NEW {
+        let is_known = is_known(end) || new.paths.iter().any(|path| same_mode(path, end));
+        if is_known || new.paths.len() == MOST_NEW {
             continue;
         }
         let stream = stream.child("path", index as u64);
-        if let Ok(path) = pathfinder(target, &start, &Pathfinder::default(), &stream) {
-            n_gradients += path.n_gradients;
-            new.push(path);
-        }
+        let (path, used) = pathfinder::counted(target, &start, &Pathfinder::default(), &stream);
+        new.n_gradients += used;
+        new.paths.extend(path);
     }
-    (new, n_gradients)
+    new
 }
 
-/// Whether a position is the mode at the end of a path, to half a standard deviation on average.
+/// Whether a position is the mode at the end of a path.
 pub(crate) fn same_mode(path: &Path, position: &[f64]) -> bool {
-    let sd = path.gaussian.sd();
-    let mode = &path.optimum.place.position;
-    let distance: f64 = (position.iter().zip(mode).zip(&sd))
+    near(&path.optimum.place.position, &path.sd, position)
+}
+
+/// Whether a position is a mode, to half a standard deviation on average.
+pub(crate) fn near(mode: &[f64], sd: &[f64], position: &[f64]) -> bool {
+    let distance: f64 = (position.iter().zip(mode).zip(sd))
         .map(|((x, m), s)| ((x - m) / s).powi(2))
         .sum();
     distance < 0.25 * position.len() as f64

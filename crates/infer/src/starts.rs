@@ -15,16 +15,19 @@ const N_RADII: u64 = 8;
 /// # Errors
 /// [`InferError::RefusedEverywhere`] after two hundred refusals, [`InferError::Empty`] without coordinates.
 pub fn random(target: &dyn LogDensity, stream: &Stream) -> Result<Vec<f64>, InferError> {
-    if target.dim() == 0 {
+    accepted(&mut Evaluator::new(target), stream)
+}
+
+/// [`random`] by an evaluator, which counts.
+pub(crate) fn accepted(
+    evaluator: &mut Evaluator<'_>,
+    stream: &Stream,
+) -> Result<Vec<f64>, InferError> {
+    if evaluator.dim() == 0 {
         return Err(InferError::Empty);
     }
     let radius = |attempt: u64| RADIUS * 0.5f64.powi((attempt / N_TRIES) as i32);
-    uniform(
-        &mut Evaluator::new(target),
-        stream,
-        N_TRIES * N_RADII,
-        radius,
-    )
+    uniform(evaluator, stream, N_TRIES * N_RADII, radius)
 }
 
 /// The first position that the density accepts of some that are uniform within a radius by attempt.

@@ -21,9 +21,9 @@
 
 use crate::check::positive;
 use crate::optimize::Place;
-use crate::pathfinder::{Pathfinder, pathfinder};
+use crate::pathfinder::Pathfinder;
 use crate::referee::drift::moments;
-use crate::{Algorithm, InferError, laplace};
+use crate::{Algorithm, InferError, laplace, pathfinder};
 use jensen_density::{Evaluator, Layout, LogDensity, Reject};
 use jensen_posterior::{Approximation, Draws};
 use jensen_rng::Stream;
@@ -213,13 +213,11 @@ fn gaussian_from(
     start: &[f64],
     stream: &Stream,
 ) -> (Option<Box<dyn Approximation>>, u64) {
-    let Ok(path) = pathfinder(
-        target,
-        start,
-        &Pathfinder::default(),
-        &stream.child("path", 0),
-    ) else {
-        return (None, 0);
+    let path_stream = stream.child("path", 0);
+    let (found, n_gradients) =
+        pathfinder::counted(target, start, &Pathfinder::default(), &path_stream);
+    let Ok(path) = found else {
+        return (None, n_gradients);
     };
     let mut evaluator = Evaluator::new(target);
     let laplace = laplace::around(&mut evaluator, &path.optimum.place);
@@ -236,7 +234,7 @@ fn gaussian_from(
         Ok((gaussian, _)) if bound(&gaussian) > bound(&path.gaussian) => Box::new(gaussian),
         _ => Box::new(path.gaussian),
     };
-    (Some(chosen), path.n_gradients + evaluator.n_gradients())
+    (Some(chosen), n_gradients + evaluator.n_gradients())
 }
 
 /// Particles `[n, d]` drawn from a Gaussian, and its standard deviations `[d]`.

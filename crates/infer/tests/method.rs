@@ -2,6 +2,7 @@
 
 use jensen_density::LogDensity;
 use jensen_infer::method::{FamilyKind, FitOptions, Fitted, Method, fit_with};
+use jensen_infer::referee::Verdict;
 use jensen_infer::{InferError, mcmc::Nuts};
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer, Silent};
@@ -19,6 +20,7 @@ fn fitted(name: &str, target: &dyn LogDensity, seed: u64) -> Result<Fitted, Infe
         &method,
         &options,
         &Stream::from_seed(seed),
+        None,
         &mut Silent,
     )
 }
@@ -39,30 +41,97 @@ fn check(target: &Target, name: &str, answer: &Fitted) -> f64 {
     e
 }
 
+/// What is good for sure, whatever the seed: methods whose family holds the target, and chains on what they mix on.
+const KNOWN_GOOD: [(&str, &[&str]); 5] = [
+    (
+        "gaussian-standard-3",
+        &[
+            "laplace",
+            "pathfinder",
+            "multi-path",
+            "sgvi-mean-field",
+            "sgvi-full-rank",
+            "sgvi-low-rank",
+            "sgvi-student-t",
+            "bam",
+            "svgd",
+            "nuts",
+            "hmc",
+            "slice",
+        ],
+    ),
+    (
+        "gaussian-correlated-5",
+        &[
+            "laplace",
+            "multi-path",
+            "sgvi-full-rank",
+            "bam",
+            "svgd",
+            "hmc",
+        ],
+    ),
+    (
+        "gaussian-scaled-3",
+        &[
+            "laplace",
+            "multi-path",
+            "sgvi-mean-field",
+            "sgvi-full-rank",
+            "svgd",
+            "nuts",
+            "hmc",
+            "slice",
+        ],
+    ),
+    ("student_t-4", &["nuts", "hmc"]),
+    ("logistic_regression-2", &["nuts", "hmc", "slice"]),
+];
+/// Seeds of every pair of method and target, and of those that are known to be good.
+const SEEDS: u64 = 2;
+const SEEDS_GOOD: u64 = 5;
+
 /// The ladder has tests of its own, and takes as long as all the others together.
 #[test]
 fn no_method_is_called_good_and_is_wrong() {
     let targets = synthetic();
-    let cases: Vec<(&Target, &str)> = (targets.iter())
+    let is_known = |target: &Target, name: &str| {
+        let mut known = KNOWN_GOOD.iter();
+        known.any(|(of, names)| *of == target.name && names.contains(&name))
+    };
+    let known: usize = KNOWN_GOOD.iter().map(|(_, names)| names.len()).sum();
+    let pairs: Vec<(&Target, &str, bool)> = (targets.iter())
         .flat_map(|target| Method::names().map(move |name| (target, name)))
         .filter(|(_, name)| *name != "ladder")
+        .map(|(target, name)| (target, name, is_known(target, name)))
         .collect();
-    let n_good = cases
-        .into_par_iter()
-        .filter(
-            |(target, name)| match fitted(name, target.density.as_ref(), 1) {
+    assert_eq!(pairs.iter().filter(|pair| pair.2).count(), known);
+    let runs: Vec<(&Target, &str, bool, u64)> = (pairs.into_iter())
+        .flat_map(|(target, name, good)| {
+            let seeds = if good { SEEDS_GOOD } else { SEEDS };
+            (1..=seeds).map(move |seed| (target, name, good, seed))
+        })
+        .collect();
+    let missed: Vec<String> = (runs.into_par_iter())
+        .filter_map(|(target, name, good, seed)| {
+            let said = match fitted(name, target.density.as_ref(), seed) {
                 Ok(answer) => {
                     check(target, name, &answer);
-                    answer.is_good()
+                    if answer.is_good() {
+                        return None;
+                    }
+                    answer.report.to_string()
                 }
                 // A method may fail; a request that is right may not be refused.
-                Err(InferError::Failed { .. } | InferError::NoMode { .. }) => false,
+                Err(error @ (InferError::Failed { .. } | InferError::NoMode { .. })) => {
+                    error.to_string()
+                }
                 Err(other) => panic!("{name} on {}: {other}", target.name),
-            },
-        )
-        .count();
-    // A judge who calls nothing good would pass too.
-    assert!(n_good > 60, "{n_good}");
+            };
+            good.then(|| format!("{name} on {}, seed {seed}: {said}", target.name))
+        })
+        .collect();
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
 /// Every start lies in the basin of one mode, and every weight of draws around it is fine; scouts see the other.
@@ -78,6 +147,66 @@ fn an_approximation_of_one_mode_of_two_is_not_good() {
                 };
             }
         }
+    }
+}
+
+/// Chains that all sit in one mode of two mix well; scouts see the other.
+#[test]
+fn chains_in_one_mode_of_two_are_not_good() {
+    let target = far_mode(3, 12.0, 0.5);
+    for name in ["nuts", "hmc", "metropolis", "adaptive-metropolis", "slice"] {
+        for seed in 1..=3 {
+            let answer = fitted(name, target.density.as_ref(), seed).unwrap();
+            let e = check(&target, name, &answer);
+            let said = format!("{name}, seed {seed}: E {e}, {}", answer.report);
+            assert!(!answer.is_good(), "{said}");
+            // Nothing else tells of it but chains that went over.
+            let failed = |name: &str| {
+                let mut checks = answer.report.checks.iter();
+                checks.any(|c| c.name == name && c.verdict() != Verdict::Good)
+            };
+            assert!(failed("far_shift") || failed("r_hat"), "{said}");
+            assert!(name != "nuts" || failed("far_shift"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn one_chain_is_not_enough_to_be_called_good() {
+    let target = Gaussian::standard(2);
+    let stream = Stream::from_seed(1);
+    for (n_chains, good) in [(1, false), (4, true)] {
+        let options = FitOptions {
+            n_chains,
+            n_chain_draws: 4000 / n_chains,
+            ..FitOptions::default()
+        };
+        let method = Method::Nuts(Nuts::default());
+        let answer = fit_with(&target, &method, &options, &stream, None, &mut Silent).unwrap();
+        assert_eq!(answer.is_good(), good, "{}", answer.report);
+    }
+}
+
+/// An approximation, chains and clouds that begin at one place of one mode.
+#[test]
+fn a_given_start_in_one_mode_of_two_is_not_good() {
+    let target = far_mode(2, 9.0, 0.4);
+    let options = FitOptions {
+        start: Some(vec![0.1, 0.1]),
+        ..FitOptions::default()
+    };
+    for name in ["laplace", "svgd", "nuts", "slice"] {
+        let method = Method::from_name(name).unwrap();
+        let stream = Stream::from_seed(4);
+        let answer = fit_with(
+            target.density.as_ref(),
+            &method,
+            &options,
+            &stream,
+            None,
+            &mut Silent,
+        );
+        check(&target, name, &answer.unwrap());
     }
 }
 
@@ -121,16 +250,29 @@ fn methods_that_suit_a_gaussian_are_called_good_with_its_evidence() {
     }
 }
 
+/// Paths and weights cover what a factorized family misses; its own draws tell.
 #[test]
-fn a_family_that_is_too_narrow_is_told_by_its_spread() {
-    let target = Gaussian::correlated(5, 0.9).target();
-    let answer = fitted("sgvi-mean-field", target.density.as_ref(), 2).unwrap();
-    let spread = answer
-        .report
-        .checks
-        .iter()
-        .find(|check| check.name == "spread");
-    assert!(!spread.unwrap().failing.is_empty(), "{}", answer.report);
+fn a_family_without_the_correlations_of_the_target_is_not_good() {
+    for (r, name, good) in [
+        (0.0, "sgvi-mean-field", true),
+        (0.7, "sgvi-mean-field", false),
+        (0.9, "sgvi-mean-field", false),
+        (0.7, "sgvi-full-rank", true),
+    ] {
+        for seed in 1..=4 {
+            let target = Gaussian::correlated(2, r).target();
+            let answer = fitted(name, target.density.as_ref(), seed).unwrap();
+            check(&target, name, &answer);
+            let said = format!("{name}, r {r}, seed {seed}: {}", answer.report);
+            assert_eq!(answer.is_good(), good, "{said}");
+            let own = answer
+                .report
+                .checks
+                .iter()
+                .filter(|c| c.name == "own_stein");
+            assert!(good || own.flat_map(|c| &c.failing).count() >= 2, "{said}");
+        }
+    }
 }
 
 #[test]
@@ -210,7 +352,7 @@ fn requests_that_cannot_be_answered_say_why() {
     let target = Gaussian::standard(2);
     let stream = Stream::from_seed(1);
     let go = |method: &Method, options: &FitOptions| {
-        fit_with(&target, method, options, &stream, &mut Silent).err()
+        fit_with(&target, method, options, &stream, None, &mut Silent).err()
     };
     let options = FitOptions::default();
     let refused = |method: Method, options: &FitOptions, wrong: &str| match go(&method, options) {
@@ -255,10 +397,10 @@ fn requests_that_cannot_be_answered_say_why() {
             None if begins_at_random => {}
             other => panic!("{name}: {other:?}"),
         }
-        let nowhere = fit_with(&rejecting, &method, &options, &stream, &mut Silent).err();
+        let nowhere = fit_with(&rejecting, &method, &options, &stream, None, &mut Silent).err();
         let everywhere = matches!(nowhere, Some(InferError::RefusedEverywhere { .. }));
         assert!(everywhere, "{name}: {nowhere:?}");
-        let stopped = fit_with(&target, &method, &options, &stream, &mut Stop).err();
+        let stopped = fit_with(&target, &method, &options, &stream, None, &mut Stop).err();
         let is_stopped = matches!(stopped, Some(InferError::Stopped));
         assert!(is_stopped, "{name}: {stopped:?}");
     }

@@ -1,6 +1,6 @@
 //! A run that was interrupted and goes on has the bits of an unbroken one; a state of another run is refused.
 
-use jensen_density::{Layout, LogDensity, Variable, from_fn};
+use jensen_density::{Cause, Layout, LogDensity, Reject, Variable};
 use jensen_infer::drive::{Driven, Flow, Keep, drive};
 use jensen_infer::family::{FullRank, LowRank, MeanField};
 use jensen_infer::mcmc::{ChainOptions, Metropolis, sample_chains};
@@ -17,12 +17,46 @@ use jensen_run::{Checkpoints, Event, Observer, RunFolder, Silent};
 use std::cell::Cell;
 use std::fmt::Debug;
 
-/// A bent valley with a variable of some name: ln p = -(1 - x)^2 / 2 - 5 (y - x^2)^2 - sum of the squares of the
-/// others / 2.
-fn valley(name: &str, dim: usize) -> impl LogDensity {
-    let layout = Layout::new(vec![Variable::new(name, &[dim])]);
-    from_fn(layout, |p, grad| {
-        let (u, v) = (1.0 - p[0], p[1] - p[0] * p[0]);
+/// A bent valley with a variable of some name: ln p = -(a - x)^2 / 2 - 5 (y - x^2)^2 - sum of the squares of the
+/// others / 2, where x is above a floor. The data are a = 1.
+struct Valley {
+    layout: Layout,
+    a: f64,
+    floor: f64,
+}
+
+impl Valley {
+    fn of(name: &str, dim: usize) -> Self {
+        Self {
+            layout: Layout::new(vec![Variable::new(name, &[dim])]),
+            a: 1.0,
+            floor: f64::NEG_INFINITY,
+        }
+    }
+
+    fn with_data(a: f64) -> Self {
+        Self {
+            a,
+            ..Self::of("x", 2)
+        }
+    }
+}
+
+impl LogDensity for Valley {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn log_density_and_grad(
+        &self,
+        p: &[f64],
+        grad: &mut [f64],
+        _: &mut [f64],
+    ) -> Result<f64, Reject> {
+        if p[0] <= self.floor {
+            return Err(Reject::at("x", Cause::OutsideSupport));
+        }
+        let (u, v) = (self.a - p[0], p[1] - p[0] * p[0]);
         grad[0] = u + 20.0 * v * p[0];
         grad[1] = -10.0 * v;
         let mut value = -0.5 * u * u - 5.0 * v * v;
@@ -30,28 +64,38 @@ fn valley(name: &str, dim: usize) -> impl LogDensity {
             *g = -x;
             value -= 0.5 * x * x;
         }
-        value
-    })
+        Ok(value)
+    }
 }
 
 const START: [f64; 2] = [-0.7, 0.4];
 
+/// Asks to stop once a step is done.
+struct StopAt<'a> {
+    done: &'a Cell<u64>,
+    step: u64,
+}
+
+impl Observer for StopAt<'_> {
+    fn on(&mut self, _: &Event<'_>) {}
+
+    fn stop_requested(&self) -> bool {
+        self.done.get() >= self.step
+    }
+}
+
 /// Asks to stop at the n-th time it is asked.
-struct StopAt {
+struct StopAsked {
     left: Cell<u64>,
 }
 
-impl Observer for StopAt {
+impl Observer for StopAsked {
     fn on(&mut self, _: &Event<'_>) {}
 
     fn stop_requested(&self) -> bool {
         self.left.set(self.left.get().saturating_sub(1));
         self.left.get() == 0
     }
-}
-
-fn stop_at(n: u64) -> StopAt {
-    StopAt { left: Cell::new(n) }
 }
 
 fn kept<T>(test: impl FnOnce(&Keep) -> T) -> T {
@@ -67,31 +111,49 @@ fn run<A: Algorithm>(
     algorithm: &A,
     n_steps: u64,
     keep: Option<&Keep>,
-    observer: &mut dyn Observer,
+    stop_at: u64,
 ) -> Result<Driven<A::State>, InferError> {
-    let (target, stream) = (valley("x", 2), Stream::from_seed(5));
-    let go_on = |_, _: &A::State, _| Flow::Continue;
+    let (target, stream) = (Valley::of("x", 2), Stream::from_seed(5));
+    let done = Cell::new(0);
+    let mut observer = StopAt {
+        done: &done,
+        step: stop_at,
+    };
+    let go_on = |step, _: &A::State, _| {
+        done.set(step);
+        Flow::Continue
+    };
     drive(
-        algorithm, &target, &START, n_steps, &stream, keep, observer, go_on,
+        algorithm,
+        &target,
+        &START,
+        n_steps,
+        &stream,
+        keep,
+        &mut observer,
+        go_on,
     )
 }
 
+/// For a run that nobody stops.
+const NEVER: u64 = u64::MAX;
+
 /// Stopped between checkpoints, killed after one, and made longer: always the state of the unbroken run.
 fn check_resume<A: Algorithm<State: PartialEq + Debug>>(algorithm: &A, n_steps: u64) {
-    let unbroken = run(algorithm, n_steps, None, &mut Silent).unwrap();
+    let unbroken = run(algorithm, n_steps, None, NEVER).unwrap();
     kept(|keep| {
-        let interrupted = run(algorithm, n_steps, Some(keep), &mut stop_at(6)).unwrap();
+        let interrupted = run(algorithm, n_steps, Some(keep), 6).unwrap();
         assert!(
             interrupted.stopped && interrupted.step == 6,
             "{algorithm:?}"
         );
-        let longer = run(algorithm, n_steps - 1, Some(keep), &mut Silent).unwrap();
+        let longer = run(algorithm, n_steps - 1, Some(keep), NEVER).unwrap();
         assert_eq!(longer.step, n_steps - 1);
-        let resumed = run(algorithm, n_steps, Some(keep), &mut Silent).unwrap();
+        let resumed = run(algorithm, n_steps, Some(keep), NEVER).unwrap();
         assert_eq!(resumed.state, unbroken.state, "{algorithm:?}");
         assert_eq!(resumed.step, unbroken.step);
         // A run that is over is not run again.
-        let again = run(algorithm, n_steps, Some(keep), &mut Silent).unwrap();
+        let again = run(algorithm, n_steps, Some(keep), NEVER).unwrap();
         assert_eq!(again.state, unbroken.state, "{algorithm:?}");
     });
 }
@@ -130,7 +192,7 @@ fn every_algorithm_resumes_to_the_same_bits() {
 
 #[test]
 fn a_fit_resumes_to_the_same_answer() {
-    let (target, stream) = (valley("x", 2), Stream::from_seed(6));
+    let (target, stream) = (Valley::of("x", 2), Stream::from_seed(6));
     let family = FullRank { dim: 2 };
     let fit = |keep: Option<&Keep>, observer: &mut dyn Observer| {
         vi::fit_kept(&target, &family, &START, 10_000, &stream, keep, observer)
@@ -141,7 +203,12 @@ fn a_fit_resumes_to_the_same_answer() {
             every: 100,
             ..keep.clone()
         };
-        let stopped = fit(Some(&keep), &mut stop_at(130));
+        let stopped = fit(
+            Some(&keep),
+            &mut StopAsked {
+                left: Cell::new(130),
+            },
+        );
         assert!(matches!(stopped, Err(InferError::Stopped)));
         // The second time it goes on, the third time it is over.
         for _ in 0..2 {
@@ -172,7 +239,7 @@ fn refusal<T>(outcome: Result<T, InferError>) -> (&'static str, String, String) 
 fn a_state_of_another_run_is_refused_with_what_differs() {
     fn go<A: Algorithm>(
         algorithm: &A,
-        target: &dyn LogDensity,
+        target: &Valley,
         start: &[f64],
         seed: u64,
         keep: &Keep,
@@ -191,7 +258,7 @@ fn a_state_of_another_run_is_refused_with_what_differs() {
         )
         .map(|driven| driven.step)
     }
-    let target = valley("x", 2);
+    let target = Valley::of("x", 2);
     kept(|keep| {
         let bam = Bam::default();
         assert_eq!(go(&bam, &target, &START, 1, keep).unwrap(), 5);
@@ -214,7 +281,7 @@ fn a_state_of_another_run_is_refused_with_what_differs() {
         let (what, _, found) = refusal(go(&bam, &target, &[0.0, 0.4], 1, keep));
         assert_eq!((what, found.as_str()), ("start", "[-0.7, 0.4]"));
         assert_eq!(refusal(go(&bam, &target, &START, 2, keep)).0, "stream");
-        let named = valley("y", 2);
+        let named = Valley::of("y", 2);
         let (what, expected, found) = refusal(go(&bam, &named, &START, 1, keep));
         assert_eq!(what, "variable");
         assert_eq!(expected, "y[2], 2 coordinates, unconstrained");
@@ -231,9 +298,119 @@ fn a_state_of_another_run_is_refused_with_what_differs() {
     });
 }
 
+const LOG_DENSITY: &str = "log density at a fixed position";
+
+#[test]
+fn a_state_of_the_same_model_of_other_data_is_refused() {
+    let stream = Stream::from_seed(6);
+    let (target, other) = (Valley::with_data(1.0), Valley::with_data(1.0 + 1e-12));
+    let go_on = |_, _: &_, _| Flow::Continue;
+    let newton = |target: &Valley, start: &[f64], keep: &Keep| {
+        drive(
+            &Newton,
+            target,
+            start,
+            5,
+            &stream,
+            Some(keep),
+            &mut Silent,
+            go_on,
+        )
+        .map(|run| run.state)
+    };
+    kept(|keep| {
+        let state = newton(&target, &START, keep).unwrap();
+        assert_eq!(refusal(newton(&other, &START, keep)).0, LOG_DENSITY);
+        assert_eq!(newton(&target, &START, keep).unwrap(), state);
+    });
+    // Refused wherever a method would look for a start by itself: then the start tells.
+    let beyond = |a: f64| Valley {
+        floor: 50.0,
+        ..Valley::with_data(a)
+    };
+    let start = [60.0, 3600.0];
+    kept(|keep| {
+        let state = newton(&beyond(1.0), &start, keep).unwrap();
+        assert_eq!(refusal(newton(&beyond(2.0), &start, keep)).0, LOG_DENSITY);
+        assert_eq!(newton(&beyond(1.0), &start, keep).unwrap(), state);
+    });
+    let options = ChainOptions {
+        n_chains: 2,
+        n_draws: 10,
+        ..ChainOptions::default()
+    };
+    let kernel = Metropolis::default();
+    let chains = |target: &Valley, keep: &Keep| {
+        sample_chains(&kernel, target, &options, &stream, Some(keep), &mut Silent)
+    };
+    kept(|keep| {
+        let sampled = chains(&target, keep).unwrap();
+        assert_eq!(refusal(chains(&other, keep)).0, LOG_DENSITY);
+        assert_eq!(chains(&target, keep).unwrap().draws, sampled.draws);
+    });
+}
+
+/// The same value at the position, and another slope there.
+#[test]
+fn the_gradient_tells_what_the_value_does_not() {
+    struct Tilted(Layout, f64);
+
+    impl LogDensity for Tilted {
+        fn layout(&self) -> &Layout {
+            &self.0
+        }
+
+        fn log_density_and_grad(
+            &self,
+            _: &[f64],
+            grad: &mut [f64],
+            _: &mut [f64],
+        ) -> Result<f64, Reject> {
+            grad[0] = self.1;
+            Ok(-1.0)
+        }
+    }
+
+    let stream = Stream::from_seed(6);
+    let go = |slope: f64, keep: &Keep| {
+        let target = Tilted(Layout::new(vec![Variable::real("x")]), slope);
+        let go_on = |_, _: &_, _| Flow::Continue;
+        let svgd = Svgd::default();
+        drive(
+            &svgd,
+            &target,
+            &[0.0],
+            3,
+            &stream,
+            Some(keep),
+            &mut Silent,
+            go_on,
+        )
+    };
+    kept(|keep| {
+        go(1.0, keep).unwrap();
+        assert_eq!(refusal(go(2.0, keep)).0, "gradient at a fixed position");
+    });
+}
+
+#[test]
+fn a_state_does_not_go_back() {
+    kept(|keep| {
+        run(&Bam::default(), 9, Some(keep), NEVER).unwrap();
+        assert!(matches!(
+            run(&Bam::default(), 8, Some(keep), NEVER),
+            Err(InferError::Beyond {
+                n_steps: 8,
+                done: 9
+            })
+        ));
+        assert_eq!(run(&Bam::default(), 9, Some(keep), NEVER).unwrap().step, 9);
+    });
+}
+
 #[test]
 fn a_fit_of_another_family_is_refused() {
-    let (target, stream) = (valley("x", 2), Stream::from_seed(6));
+    let (target, stream) = (Valley::of("x", 2), Stream::from_seed(6));
     kept(|keep| {
         let family = LowRank { dim: 2, rank: 1 };
         let fit = |family: &dyn jensen_infer::family::Family| {
@@ -259,7 +436,7 @@ fn a_fit_of_another_family_is_refused() {
 
 #[test]
 fn chains_of_other_options_are_refused() {
-    let (target, stream) = (valley("x", 2), Stream::from_seed(6));
+    let (target, stream) = (Valley::of("x", 2), Stream::from_seed(6));
     let options = ChainOptions {
         n_chains: 2,
         n_draws: 10,

@@ -15,7 +15,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 /// Names inside a run folder.
 pub mod file {
@@ -245,6 +246,11 @@ fn holder(lock: &Path) -> Option<u32> {
     fs::read_to_string(lock).ok()?.trim().parse().ok()
 }
 
+/// How often a lock is tried, and the wait between: a tenth of a second is far longer than [`RunFolder::writer`]
+/// holds it, and short for somebody who is refused.
+const LOCK_TRIES: u32 = 50;
+const LOCK_WAIT: Duration = Duration::from_millis(2);
+
 /// Takes the folder's lock and writes the process number into it, for the message of the second.
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(file::LOCK);
@@ -254,17 +260,25 @@ fn lock(folder: &Path) -> Result<File> {
         .truncate(false)
         .open(&path)
         .map_err(RunError::io("lock", &path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(RunError::Locked {
-                path: folder.to_path_buf(),
-                holder: holder(&path),
-            });
+    let mut tries = 1;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            // Whoever asks for the writer holds the lock for a moment: that is no writer yet.
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                thread::sleep(LOCK_WAIT);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(RunError::Locked {
+                    path: folder.to_path_buf(),
+                    holder: holder(&path),
+                });
+            }
+            // Some network file systems know no locks; a run there is better than none.
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => break,
+            Err(TryLockError::Error(e)) => return Err(RunError::io("lock", &path)(e)),
         }
-        // Some network file systems know no locks; a run there is better than none.
-        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
-        Err(TryLockError::Error(e)) => return Err(RunError::io("lock", &path)(e)),
     }
     lock.set_len(0)
         .and_then(|()| lock.write_all(process::id().to_string().as_bytes()))
@@ -311,6 +325,7 @@ fn highest_number(parent: &Path, name: &str) -> Result<u64> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use std::sync::Barrier;
     use tempfile::tempdir;
 
     #[test]
@@ -403,6 +418,35 @@ mod tests {
             }
         });
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 16);
+    }
+
+    #[test]
+    fn one_of_many_starts_wins_though_somebody_asks_for_the_writer() {
+        const N_STARTS: usize = 6;
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a");
+        let run = RunFolder::create(&path).unwrap();
+        run.write(file::CONFIG, b"seed = 7\n").unwrap();
+        drop(run);
+        for _ in 0..20 {
+            let begin = Barrier::new(N_STARTS + 1);
+            let start = || {
+                begin.wait();
+                RunFolder::resume(&path)
+            };
+            // A winner keeps its lock until all have tried.
+            let starts: Vec<Result<RunFolder>> = thread::scope(|scope| {
+                let starts = [(); N_STARTS].map(|()| scope.spawn(start));
+                // As `writer` does, and for as long as a slow machine may take over it.
+                let asking = File::open(path.join(file::LOCK)).unwrap();
+                asking.try_lock_shared().unwrap();
+                begin.wait();
+                thread::sleep(2 * LOCK_WAIT);
+                drop(asking);
+                starts.map(|start| start.join().unwrap()).into()
+            });
+            assert_eq!(starts.iter().filter(|start| start.is_ok()).count(), 1);
+        }
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 /// A path as one word of a command line, in single quotes where it holds more than letters, digits and
-/// harmless signs; the current folder where it is empty.
+/// harmless signs; the current folder where it is empty. A backslash is harmless only where it parts folders:
+/// elsewhere a shell takes it away.
 pub fn shell_word(path: impl AsRef<Path>) -> String {
     let text = path.as_ref().to_string_lossy();
-    let is_harmless = |c: char| c.is_alphanumeric() || "/._-+,:@%=\\".contains(c);
+    let is_harmless =
+        |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c) || std::path::is_separator(c);
     let mut word = match text.as_ref() {
         "" => ".".to_owned(),
         text if text.chars().all(is_harmless) => text.to_owned(),
@@ -22,6 +24,8 @@ pub fn shell_word(path: impl AsRef<Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(unix)]
+    use std::process::Command;
 
     #[test]
     fn words_are_quoted_where_a_shell_would_split_them() {
@@ -37,6 +41,18 @@ mod tests {
             ("größe", "größe"),
         ] {
             assert_eq!(shell_word(path), word);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn words_come_back_from_a_shell_as_they_were() {
+        for path in [
+            "a\\b", "a\\", "\\\\x", "it's\\n", "a b\nc", "*?[x]", "~", "#x", "$HOME",
+        ] {
+            let script = format!("printf %s {}", shell_word(path));
+            let said = Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(said.stdout).unwrap(), path, "{script}");
         }
     }
 }

@@ -47,7 +47,7 @@ impl Answer {
     }
 
     /// The answer of two samples with weights, and the gradients its judgement took.
-    pub(super) fn of_samples(
+    pub(crate) fn of_samples(
         target: &dyn LogDensity,
         rung: Rung,
         samples: [&Sample; 2],

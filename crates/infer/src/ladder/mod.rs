@@ -29,14 +29,15 @@ pub use answer::Answer;
 
 use crate::drive::Keep;
 use crate::importance::{
-    AdaptiveImportance, Sample, adaptive_importance, heavier, squared_distance,
+    AdaptiveImportance, Sample, adaptive_importance, heavier, pool, squared_distance,
 };
 use crate::mcmc::{ChainOptions, Metric, Nuts, Sampled, Starts, nuts};
 use crate::optimize::{maximize, newton::Newton};
-use crate::pathfinder::{Path, Pathfinder, paths};
+use crate::pathfinder::Path;
 use crate::referee::{Report, Verdict, judge_chains};
+use crate::scouts::{explore, same_mode};
 use crate::watch::watched;
-use crate::{InferError, laplace, scouts};
+use crate::{InferError, laplace};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, StudentT, resample};
 use jensen_rng::Stream;
@@ -238,18 +239,9 @@ impl Restarts {
     ) -> Result<Self, InferError> {
         let mut n_gradients = 0;
         let mut run = |index: u64| -> Result<Vec<Path>, InferError> {
-            let stream = stream.child("restart", index);
-            let found = paths(target, options.n_paths, &Pathfinder::default(), &stream);
-            let mut found = match found {
-                // None of its paths gave a Gaussian: nothing to pool, but no error of the request.
-                Err(InferError::Failed { .. }) => Vec::new(),
-                other => other?,
-            };
-            n_gradients += found.iter().map(|path| path.n_gradients).sum::<u64>();
-            let (far, used) = scouts::scout(target, &found, &stream);
-            n_gradients += used;
-            found.extend(far);
-            Ok(found)
+            let explored = explore(target, options.n_paths, &stream.child("restart", index))?;
+            n_gradients += explored.n_gradients;
+            Ok(explored.paths)
         };
         Ok(Self {
             found: [run(0)?, run(1)?],
@@ -264,7 +256,7 @@ impl Restarts {
         let mut shared = hopeful(&self.found[index], self.best_elbo());
         for path in hopeful(&self.found[1 - index], self.best_elbo()) {
             let end = &path.optimum.place.position;
-            if !shared.iter().any(|known| scouts::same_mode(known, end)) {
+            if !shared.iter().any(|known| same_mode(known, end)) {
                 shared.push(path);
             }
         }
@@ -311,12 +303,14 @@ impl Restarts {
                 first.extend(gaussians);
             }
             first.extend(refined.iter().map(|q| q as &dyn Approximation));
+            let stream = stream.child("restart", index as u64);
+            if rung < Rung::Mixture {
+                return pool(target, &first, options.n_draws, &stream);
+            }
             let sampling = AdaptiveImportance {
                 n_draws: options.n_draws,
-                max_rounds: if rung == Rung::Mixture { 8 } else { 1 },
                 ..AdaptiveImportance::default()
             };
-            let stream = stream.child("restart", index as u64);
             adaptive_importance(target, &first, &sampling, &stream)
         };
         let (a, b) = match (sample(0), sample(1)) {
@@ -408,10 +402,15 @@ fn chains(
         );
         let judged = sampled.and_then(|sampled| {
             n_gradients += sampled.n_gradients();
-            let report = judge_chains(target, &sampled).map_err(|error| InferError::Failed {
+            let judge = stream.child("judge", 0);
+            let judged = watched(target, observer, |target| {
+                judge_chains(target, &sampled, &judge)
+            })?;
+            let (report, used) = judged.map_err(|error| InferError::Failed {
                 method: "nuts",
                 reason: error.to_string(),
             })?;
+            n_gradients += used;
             Ok((sampled, report))
         });
         let (sampled, report): (Sampled, Report) = match (judged, last) {

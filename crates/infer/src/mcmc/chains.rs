@@ -10,6 +10,7 @@ use crate::check::{at_least_one, positive};
 use crate::drive::{Keep, newest_checkpoint, unreadable};
 use crate::identity::Identity;
 use crate::optimize::Place;
+use crate::watch::{Alarm, POLL, Room};
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
@@ -18,9 +19,10 @@ use jensen_run::tensors::View;
 use jensen_run::{Event, Observer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::thread;
 
 /// How many chains, how long, from where.
 #[derive(Clone, Debug, PartialEq)]
@@ -222,9 +224,6 @@ impl Desk<'_> {
     }
 }
 
-/// How often the observer is spoken to; it affects no result.
-const POLL: Duration = Duration::from_millis(20);
-
 impl Job<'_> {
     /// Steps of a chain, warmup included.
     pub(super) fn n_steps(&self) -> u64 {
@@ -243,7 +242,8 @@ impl Job<'_> {
             return Err(InferError::Empty);
         }
         let n_chains = self.options.n_chains;
-        let mut records = self.kept()?;
+        let identity = self.keep.map(|_| self.identity());
+        let mut records = self.kept(identity.as_ref())?;
         let total = n_chains as u64 * self.n_steps();
         let steps_done = (records.iter().flatten()).map(|record| record.step).sum();
         let stop = AtomicBool::new(observer.stop_requested());
@@ -253,35 +253,45 @@ impl Job<'_> {
             .collect();
         let next = AtomicUsize::new(0);
         let mut failures: Vec<(usize, InferError)> = Vec::new();
-        std::thread::scope(|scope| -> Result<(), InferError> {
+        let n_threads = rayon::current_num_threads();
+        let n_workers = n_threads.min(todo.len());
+        thread::scope(|scope| -> Result<(), InferError> {
+            let _alarm = Alarm(&stop);
             let (sender, inbox) = mpsc::channel::<Message>();
-            // Plain threads, as many as the pool has: work inside a chain stays free to use the pool.
-            for _ in 0..rayon::current_num_threads().min(todo.len()) {
-                let desk = Desk {
-                    stop: &stop,
-                    done: &done,
-                    every: self.keep.map(|keep| keep.every),
-                    inbox: sender.clone(),
-                };
-                let (todo, next, work) = (&todo, &next, &work);
-                scope.spawn(move || {
-                    while let Some((chain_idx, kept)) =
-                        todo.get(next.fetch_add(1, Ordering::Relaxed))
-                    {
-                        let outcome = work(*chain_idx, kept.clone(), &desk);
-                        if desk.inbox.send((*chain_idx, outcome)).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
+            let workers: Vec<_> = (0..n_workers)
+                .map(|_| {
+                    let desk = Desk {
+                        stop: &stop,
+                        done: &done,
+                        every: self.keep.map(|keep| keep.every),
+                        inbox: sender.clone(),
+                    };
+                    // A density that is parallel itself shares no threads with other chains, else one of them
+                    // could take up another and not come back to its own.
+                    let room = Room::of(n_threads / n_workers);
+                    let (todo, next, work) = (&todo, &next, &work);
+                    scope.spawn(move || {
+                        let _alarm = Alarm(desk.stop);
+                        room.run(|| {
+                            while let Some((chain_idx, kept)) =
+                                todo.get(next.fetch_add(1, Ordering::Relaxed))
+                            {
+                                let outcome = work(*chain_idx, kept.clone(), &desk);
+                                if desk.inbox.send((*chain_idx, outcome)).is_err() {
+                                    break;
+                                }
+                            }
+                        });
+                    })
+                })
+                .collect();
             drop(sender);
             let mut listen = || -> Result<(), InferError> {
                 loop {
                     match inbox.recv_timeout(POLL) {
                         Ok((chain_idx, Ok(Some(record)))) => {
                             records[chain_idx] = Some(record);
-                            self.save(&records)?;
+                            self.save(identity.as_ref(), &records)?;
                         }
                         Ok((_, Ok(None))) | Err(RecvTimeoutError::Timeout) => {}
                         Ok((chain_idx, Err(error))) => {
@@ -302,11 +312,14 @@ impl Job<'_> {
                 }
             };
             let outcome = listen();
-            // Threads are joined at the end of the scope, so they have to be told.
-            stop.store(
-                outcome.is_err() || stop.load(Ordering::Relaxed),
-                Ordering::Relaxed,
-            );
+            // Workers are waited for, so they have to be told.
+            if outcome.is_err() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            drop(inbox);
+            for worker in workers {
+                worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            }
             outcome
         })?;
         // Chains begin in their order, so the first failure is the same for any number of threads.
@@ -334,15 +347,15 @@ impl Job<'_> {
     }
 
     /// What was kept of each chain, if it is of this job.
-    fn kept(&self) -> Result<Vec<Option<Record>>, InferError> {
+    fn kept(&self, identity: Option<&Identity>) -> Result<Vec<Option<Record>>, InferError> {
         let n_chains = self.options.n_chains;
-        let Some(keep) = self.keep else {
+        let Some((keep, identity)) = self.keep.zip(identity) else {
             return Ok(vec![None; n_chains]);
         };
         let Some(mut checkpoint) = newest_checkpoint(keep)? else {
             return Ok(vec![None; n_chains]);
         };
-        self.identity().check(&checkpoint.state["run"])?;
+        identity.check(&checkpoint.state["run"])?;
         let mut records: Vec<Option<Record>> =
             serde_json::from_value(checkpoint.state["chains"].take())
                 .map_err(|error| unreadable(error.to_string()))?;
@@ -354,8 +367,12 @@ impl Job<'_> {
         Ok(records)
     }
 
-    fn save(&self, records: &[Option<Record>]) -> Result<(), InferError> {
-        let Some(keep) = self.keep else {
+    fn save(
+        &self,
+        identity: Option<&Identity>,
+        records: &[Option<Record>],
+    ) -> Result<(), InferError> {
+        let Some((keep, identity)) = self.keep.zip(identity) else {
             return Ok(());
         };
         let named: Vec<(String, Vec<f32>)> = (records.iter().enumerate())
@@ -374,15 +391,20 @@ impl Job<'_> {
             })
             .collect();
         let step = records.iter().flatten().map(|record| record.step).sum();
-        let state = json!({"run": self.identity().to_json(), "chains": records});
+        let state = json!({"run": identity.to_json(), "chains": records});
         keep.checkpoints.save(step, &views, &state)?;
         keep.checkpoints.keep(2)?;
         Ok(())
     }
 
-    /// Everything that decides the bits of the draws, apart from the target.
+    /// Everything that decides the bits of the draws.
     fn identity(&self) -> Identity {
-        Identity::new(self.name, self.settings.clone(), self.target, self.stream)
+        let start = match &self.options.starts {
+            Starts::Uniform { .. } => None,
+            Starts::At(positions) => positions.first().map(Vec::as_slice),
+        };
+        let settings = self.settings.clone();
+        Identity::new(self.name, settings, self.target, start, self.stream)
             .with_options(format!("{:?}", self.options))
     }
 

@@ -87,6 +87,7 @@ impl Nuts {
 const MANY_COORDINATES: usize = 100;
 
 /// Samples the target with the No-U-turn sampler; with `keep`, chains that were finished are not run again.
+/// It judges nothing: [`judge_chains`](crate::referee::judge_chains) does.
 ///
 /// # Errors
 /// As [`sample_chains`](super::sample_chains).

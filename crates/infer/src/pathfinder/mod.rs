@@ -55,9 +55,22 @@ pub struct Path {
     pub elbo: f64,
     /// Standard error of that estimate, nats.
     pub elbo_se: f64,
+    /// The standard deviations of the Gaussian, `[d]`.
+    pub sd: Vec<f64>,
     /// The end of the ascent.
     pub optimum: Optimum,
     /// Gradients used, those of the ascent included.
+    pub n_gradients: u64,
+}
+
+/// What several paths found.
+#[derive(Debug)]
+pub struct Paths {
+    /// Those that ended in a Gaussian.
+    pub found: Vec<Path>,
+    /// Why the others did not.
+    pub failed: Vec<InferError>,
+    /// Gradients used, those of paths that failed and of the search for starts included.
     pub n_gradients: u64,
 }
 
@@ -69,7 +82,8 @@ struct Candidate {
     pairs: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
-/// Runs one path from a start `[d]`.
+/// Runs one path from a start `[d]`. It judges nothing:
+/// [`judge_approximation`](crate::referee::judge_approximation) does.
 ///
 /// # Errors
 /// [`InferError`] for options or a start that do not fit, or if no position gave a usable Gaussian.
@@ -78,6 +92,28 @@ pub fn pathfinder(
     start: &[f64],
     options: &Pathfinder,
     stream: &Stream,
+) -> Result<Path, InferError> {
+    counted(target, start, options, stream).0
+}
+
+/// [`pathfinder`] with the gradients that it used, whether it found something or not.
+pub(crate) fn counted(
+    target: &dyn LogDensity,
+    start: &[f64],
+    options: &Pathfinder,
+    stream: &Stream,
+) -> (Result<Path, InferError>, u64) {
+    let mut n_gradients = 0;
+    let found = search(target, start, options, stream, &mut n_gradients);
+    (found, n_gradients)
+}
+
+fn search(
+    target: &dyn LogDensity,
+    start: &[f64],
+    options: &Pathfinder,
+    stream: &Stream,
+    n_gradients: &mut u64,
 ) -> Result<Path, InferError> {
     if options.n_elbo_draws < 2 {
         return Err(InferError::Option {
@@ -99,7 +135,9 @@ pub fn pathfinder(
         &mut |state, _| {
             candidates.extend(candidate(state, &mut diagonal));
         },
-    )?;
+    )
+    // A refused start was one evaluation.
+    .inspect_err(|error| *n_gradients += u64::from(matches!(error, InferError::StartRefused(_))))?;
     let mut evaluator = Evaluator::new(target);
     let noise = stream.child("elbo", 0);
     let mut best: Option<(PathGaussian, f64, f64)> = None;
@@ -116,6 +154,7 @@ pub fn pathfinder(
             best = Some((q, elbo, se));
         }
     }
+    *n_gradients = optimum.n_gradients + evaluator.n_gradients();
     let Some((gaussian, elbo, elbo_se)) = best else {
         return Err(InferError::Failed {
             method: "pathfinder",
@@ -130,16 +169,16 @@ pub fn pathfinder(
         });
     };
     Ok(Path {
+        sd: gaussian.sd(),
         gaussian,
         elbo,
         elbo_se,
-        n_gradients: optimum.n_gradients + evaluator.n_gradients(),
+        n_gradients: *n_gradients,
         optimum,
     })
 }
 
-/// Runs several paths from random starts, in parallel; path i draws from the child `path`, i. Paths that
-/// fail are left out.
+/// Runs several paths from random starts, in parallel; path i draws from the child `path`, i.
 ///
 /// # Errors
 /// That of the first path if all fail.
@@ -148,7 +187,21 @@ pub fn paths(
     n_paths: usize,
     options: &Pathfinder,
     stream: &Stream,
-) -> Result<Vec<Path>, InferError> {
+) -> Result<Paths, InferError> {
+    let mut paths = tried(target, n_paths, options, stream)?;
+    match paths.found.is_empty() {
+        false => Ok(paths),
+        true => Err(paths.failed.remove(0)),
+    }
+}
+
+/// [`paths`], of which all may have failed.
+pub(crate) fn tried(
+    target: &dyn LogDensity,
+    n_paths: usize,
+    options: &Pathfinder,
+    stream: &Stream,
+) -> Result<Paths, InferError> {
     if n_paths == 0 {
         return Err(InferError::Option {
             option: "n_paths",
@@ -156,26 +209,33 @@ pub fn paths(
             found: "0".to_owned(),
         });
     }
-    let results: Vec<Result<Path, InferError>> = (0..n_paths as u64)
+    let results: Vec<(Result<Path, InferError>, u64)> = (0..n_paths as u64)
         .into_par_iter()
         .map(|index| {
             let stream = stream.child("path", index);
-            let start = starts::random(target, &stream)?;
-            pathfinder(target, &start, options, &stream)
+            let mut evaluator = Evaluator::new(target);
+            match starts::accepted(&mut evaluator, &stream) {
+                Ok(start) => {
+                    let (path, used) = counted(target, &start, options, &stream);
+                    (path, evaluator.n_gradients() + used)
+                }
+                Err(error) => (Err(error), evaluator.n_gradients()),
+            }
         })
         .collect();
-    let mut paths = Vec::new();
-    let mut failed = Vec::new();
-    for result in results {
+    let (mut found, mut failed, mut n_gradients) = (Vec::new(), Vec::new(), 0);
+    for (result, used) in results {
+        n_gradients += used;
         match result {
-            Ok(path) => paths.push(path),
+            Ok(path) => found.push(path),
             Err(error) => failed.push(error),
         }
     }
-    match paths.is_empty() {
-        false => Ok(paths),
-        true => Err(failed.remove(0)),
-    }
+    Ok(Paths {
+        found,
+        failed,
+        n_gradients,
+    })
 }
 
 /// The candidate of a state, once there is a pair; the diagonal follows every new pair.
@@ -232,20 +292,40 @@ fn elbo(
 mod tests {
     use super::*;
     use crate::targets::Quadratic;
+    use jensen_density::{Layout, Variable, from_fn};
     use std::f64::consts::TAU;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn a_gaussian_is_found_with_its_evidence() {
         let target = Quadratic::new(&[0.1, 1.0, 10.0, 0.5], &[1.0, -2.0, 5.0, 0.0]);
         let exact = 2.0 * TAU.ln() + target.sd.iter().map(|s| s.ln()).sum::<f64>();
         let stream = Stream::from_seed(1);
-        let found = paths(&target, 4, &Pathfinder::default(), &stream).unwrap();
+        let found = paths(&target, 4, &Pathfinder::default(), &stream)
+            .unwrap()
+            .found;
         assert_eq!(found.len(), 4);
         for path in &found {
             assert!(path.elbo <= exact + 3.0 * path.elbo_se + 1e-9);
             assert!(exact - path.elbo < 0.2, "{} of {exact}", path.elbo);
         }
         let again = paths(&target, 4, &Pathfinder::default(), &stream).unwrap();
-        assert_eq!(again[3].elbo, found[3].elbo);
+        assert_eq!(again.found[3].elbo, found[3].elbo);
+    }
+
+    /// Whose path of a straight ascent has no curvature, so that no Gaussian comes of it.
+    #[test]
+    fn gradients_of_paths_that_fail_are_counted() {
+        let n_evaluations = AtomicU64::new(0);
+        let slope = from_fn(Layout::new(vec![Variable::real("x")]), |x, grad| {
+            n_evaluations.fetch_add(1, Ordering::Relaxed);
+            grad[0] = 1.0;
+            x[0]
+        });
+        let stream = Stream::from_seed(1);
+        let none = tried(&slope, 3, &Pathfinder::default(), &stream).unwrap();
+        assert_eq!((none.found.len(), none.failed.len()), (0, 3));
+        assert_eq!(none.n_gradients, n_evaluations.load(Ordering::Relaxed));
+        assert!(none.n_gradients > 3, "{}", none.n_gradients);
     }
 }

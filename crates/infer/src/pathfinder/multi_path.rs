@@ -15,9 +15,9 @@
 //! The paper divides by the density of the path that made the draw. Against the mixture no weight is larger
 //! than K times that of its best path, so a path that ended on a worthless hill costs draws and nothing else.
 
-use super::{Path, PathGaussian, Pathfinder, paths};
+use super::{Path, PathGaussian, Pathfinder, Paths, paths};
 use crate::InferError;
-use crate::importance::{AdaptiveImportance, Sample, adaptive_importance};
+use crate::importance::{Sample, pool};
 use jensen_density::LogDensity;
 use jensen_posterior::evidence::Estimate;
 use jensen_posterior::{Approximation, Mixture, resample};
@@ -36,7 +36,7 @@ pub struct MultiPath {
     pub log_evidence: Estimate,
     /// The paths that ended in a Gaussian.
     pub paths: Vec<Path>,
-    /// Gradients used, those of the paths included.
+    /// Gradients used, those of all paths and of the search for their starts included.
     pub n_gradients: u64,
 }
 
@@ -48,6 +48,7 @@ impl MultiPath {
 }
 
 /// Runs `n_paths` paths from random starts and pools `n_draws` draws of them, at least 100; as many are resampled.
+/// Two runs are judged by [`judge_importance`](crate::referee::judge_importance).
 ///
 /// # Errors
 /// [`InferError`] for options that do not fit, a density without coordinates or one that refuses every start or
@@ -59,11 +60,6 @@ pub fn multi_path(
     options: &Pathfinder,
     stream: &Stream,
 ) -> Result<MultiPath, InferError> {
-    let pooled = AdaptiveImportance {
-        n_draws,
-        max_rounds: 1,
-        ..AdaptiveImportance::default()
-    };
     if n_draws < LEAST_DRAWS {
         return Err(InferError::Option {
             option: "n_draws",
@@ -71,11 +67,13 @@ pub fn multi_path(
             found: n_draws.to_string(),
         });
     }
-    let found = paths(target, n_paths, options, stream)?;
-    let first: Vec<&dyn Approximation> = (found.iter())
+    let Paths {
+        found, n_gradients, ..
+    } = paths(target, n_paths, options, stream)?;
+    let proposals: Vec<&dyn Approximation> = (found.iter())
         .map(|path| &path.gaussian as &dyn Approximation)
         .collect();
-    let sample = adaptive_importance(target, &first, &pooled, &stream.child("pool", 0))?;
+    let sample = pool(target, &proposals, n_draws, &stream.child("pool", 0))?;
     let mut draws = stream.child("resample", 0);
     let chosen = resample::with_replacement(&sample.psis.ln_weights, n_draws, &mut draws)
         .expect("internal error: smoothed weights cannot be drawn from");
@@ -86,14 +84,13 @@ pub fn multi_path(
     let gaussians: Vec<PathGaussian> = found.iter().map(|path| path.gaussian.clone()).collect();
     let mixture = Mixture::new(&vec![1.0; gaussians.len()], gaussians)
         .expect("internal error: paths of one density do not mix");
-    let n_gradients = found.iter().map(|path| path.n_gradients).sum::<u64>() + sample.n_gradients;
     Ok(MultiPath {
         mixture,
         log_evidence: sample.psis.log_evidence(),
         resampled,
-        sample,
         paths: found,
-        n_gradients,
+        n_gradients: n_gradients + sample.n_gradients,
+        sample,
     })
 }
 

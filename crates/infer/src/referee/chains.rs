@@ -1,11 +1,15 @@
-//! Judges Markov chains: they must have mixed, be long enough, not have been broken off, and estimate moments
-//! that exist.
+//! Judges Markov chains: there must be some to compare, they must have mixed, be long enough, not have been broken
+//! off, estimate moments that exist, and not all have missed a mode (file `missed`).
 
-use super::{Check, Report, Sense, drift::moments, tail_shape};
+use super::{Check, Moments, Report, Sense, drift::moments, missed::missed, tail_shape};
 use crate::mcmc::{SAMPLER_COLUMNS, Sampled};
 use jensen_density::LogDensity;
 use jensen_posterior::{Draws, PosteriorError, ess, rhat};
+use jensen_rng::Stream;
 
+/// One chain can be compared with itself only, whatever its R-hat.
+const LEAST_CHAINS: f64 = 2.0;
+const LEAST_CHAINS_FAR: f64 = 1.0;
 /// Rank-normalized split R-hat of a good and of a hopeless answer ([vehtari-2021], Sect. 4).
 const R_HAT: f64 = 1.01;
 const R_HAT_FAR: f64 = 1.2;
@@ -24,11 +28,16 @@ const NO_MEAN: f64 = 1.0;
 /// A coordinate that is this many standard deviations off on average where trajectories diverge is named.
 const BLAMED: f64 = 1.0;
 
-/// Judges the draws after warmup, on the scale of the values.
+/// Judges the draws after warmup, on the scale of the values; also the gradients that the search for missed modes
+/// used.
 ///
 /// # Errors
 /// [`PosteriorError`] for draws that are too few or not finite.
-pub fn judge_chains(target: &dyn LogDensity, sampled: &Sampled) -> Result<Report, PosteriorError> {
+pub fn judge_chains(
+    target: &dyn LogDensity,
+    sampled: &Sampled,
+    stream: &Stream,
+) -> Result<(Report, u64), PosteriorError> {
     let draws = sampled.constrained(target);
     let names = draws.names();
     let n_draws = draws.n_chains() * draws.n_draws();
@@ -55,7 +64,9 @@ pub fn judge_chains(target: &dyn LogDensity, sampled: &Sampled) -> Result<Report
     }
     let divergent = sampled.divergences.len() as f64 / n_draws as f64;
     let (least, most) = (Sense::AtLeast, Sense::AtMost);
+    let n_chains = draws.n_chains() as f64;
     let mut checks = vec![
+        Check::whole("n_chains", n_chains, least, LEAST_CHAINS, LEAST_CHAINS_FAR),
         Check::each("r_hat", &r_hats, names, most, R_HAT, R_HAT_FAR),
         Check::each("ess", &sizes, names, least, LEAST_DRAWS, 0.1 * LEAST_DRAWS),
         Check::whole("divergent", divergent, most, DIVERGENT, DIVERGENT_FAR)
@@ -67,14 +78,31 @@ pub fn judge_chains(target: &dyn LogDensity, sampled: &Sampled) -> Result<Report
         let far = 0.1 * LEAST_E_BFMI;
         checks.push(Check::whole("e_bfmi", fraction, least, LEAST_E_BFMI, far));
     }
-    Ok(Report::of(checks))
+    let (mean, sd) = moments(draws.rows(), draws.dim(), n_draws as f64);
+    let of_values = Moments {
+        mean: &mean,
+        sd: &sd,
+    };
+    let (far, n_gradients) = missed(target, &sampled.draws, &of_values, stream);
+    checks.extend(far);
+    Ok((Report::of(checks), n_gradients))
 }
 
 /// The smallest Bayesian fraction of missing information of a chain, sum (E_t - E_{t-1})^2 / sum (E_t - E)^2;
-/// infinite for samplers without energies.
+/// infinite for samplers without momenta, whose energy is the log density and moves as slowly as they do.
 fn e_bfmi(sampler: &Draws) -> f64 {
-    let column = SAMPLER_COLUMNS.iter().position(|name| *name == "energy__");
-    let chains = sampler.chains_of(column.expect("internal error: a column of energies"));
+    let chains_of = |wanted: &str| {
+        let column = SAMPLER_COLUMNS.iter().position(|name| *name == wanted);
+        sampler.chains_of(column.expect("internal error: a column of the sampler"))
+    };
+    if chains_of("n_leapfrog__")
+        .iter()
+        .flatten()
+        .all(|n| *n == 0.0)
+    {
+        return f64::INFINITY;
+    }
+    let chains = chains_of("energy__");
     let fraction = |energies: &Vec<f64>| {
         let mean = energies.iter().sum::<f64>() / energies.len() as f64;
         let spread: f64 = energies.iter().map(|e| (e - mean).powi(2)).sum();

@@ -1,10 +1,14 @@
 //! Judges weighted draws: two samples must have good tails, agree, and fulfil what holds for draws of the
 //! target.
 //!
+//! Two Monte Carlo standard errors of every mean have to fit into the quarter of a standard deviation that a good
+//! answer promises (`mcse`).
+//!
 //! Agreement says as much as the samples are independent. Those of the ladder's first rung share nothing;
 //! later ones share the modes that both restarts found, so that they disagree only by what their draws and
 //! weights do not carry.
 
+use super::compare::in_units;
 use super::{Check, Report, Sense, drift, stein, tail_shape};
 use crate::importance::Sample;
 use jensen_density::LogDensity;
@@ -19,6 +23,11 @@ const LEAST_DRAWS: f64 = 100.0;
 /// Means of two samples may differ by this many standard deviations, so that each is within a tenth of their
 /// middle.
 const AGREEMENT: f64 = 0.2;
+/// What a good answer promises of its means, in standard deviations, and what is hopeless.
+pub(super) const PROMISED: f64 = 0.25;
+pub(super) const PROMISED_FAR: f64 = 1.0;
+/// Standard errors of a mean that have to fit into the promise.
+pub(super) const ERRORS: f64 = 2.0;
 /// Allowed drift, in standard deviations beyond chance, and allowed error of Stein's identities.
 const DRIFT: f64 = 0.15;
 const STEIN: f64 = 0.2;
@@ -50,6 +59,19 @@ pub(crate) fn weighted_moments(
     }
     sd.iter_mut().for_each(|v| *v = v.sqrt());
     (mean, sd)
+}
+
+/// Monte Carlo standard errors of weighted means of values `[n, v]`, by the delta method: (sum w^2 (x - mean)^2)^1/2.
+pub(super) fn weighted_errors(sample: &Sample, values: &[f64], mean: &[f64]) -> Vec<f64> {
+    let mut squares = vec![0.0; mean.len()];
+    let weights = sample.weights();
+    let rows = values.chunks_exact(mean.len()).zip(&weights);
+    for (row, w) in rows.filter(|(_, w)| **w > 0.0) {
+        for (square, (x, m)) in squares.iter_mut().zip(row.iter().zip(mean)) {
+            *square += (w * (x - m)).powi(2);
+        }
+    }
+    squares.into_iter().map(f64::sqrt).collect()
 }
 
 /// Constrained values of all positions of a sample, `[n, n_values]`; zero where the density refused.
@@ -114,10 +136,27 @@ pub fn judge_importance(
         .map(|j| {
             let sd = (0.5 * (moments[0].1[j].powi(2) + moments[1].1[j].powi(2))).sqrt();
             let gap = (moments[0].0[j] - moments[1].0[j]).abs();
-            // Two constants that are equal agree.
-            if gap == 0.0 { 0.0 } else { gap / sd }
+            in_units(gap, sd)
         })
         .collect();
+    // Weights may be worth many draws of which few carry this value. Samples count by what they are worth.
+    let each = [0, 1].map(|i| weighted_errors(samples[i], values[i], &moments[i].0));
+    let errors: Vec<f64> = (0..width)
+        .map(|j| {
+            let error =
+                (worth[0] * each[0][j]).hypot(worth[1] * each[1][j]) / (worth[0] + worth[1]);
+            let sd = (0.5 * (moments[0].1[j].powi(2) + moments[1].1[j].powi(2))).sqrt();
+            ERRORS * in_units(error, sd)
+        })
+        .collect();
+    checks.push(Check::each(
+        "mcse",
+        &errors,
+        &names,
+        most,
+        PROMISED,
+        PROMISED_FAR,
+    ));
     checks.push(Check::each(
         "agreement",
         &gaps,
@@ -158,4 +197,58 @@ pub fn judge_importance(
     };
     checks.push(Check::each("drift", &moved, &names, most, DRIFT, 1.0));
     (Report::of(checks), n_gradients)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::referee::Verdict;
+    use crate::targets::Quadratic;
+    use jensen_posterior::Psis;
+
+    /// Draws of a coordinate with weights; what is not looked at is left empty.
+    fn sample(positions: Vec<f64>, weights: &[f64]) -> Sample {
+        let total: f64 = weights.iter().sum();
+        let n = positions.len();
+        Sample {
+            dim: 1,
+            ln_p: vec![0.0; n],
+            grads: vec![0.0; n],
+            positions,
+            psis: Psis {
+                ln_weights: weights.iter().map(|w| (w / total).ln()).collect(),
+                ln_mean_weight: 0.0,
+                k_hat: 0.0,
+                k_hat_sd: 0.0,
+                n_tail: 0,
+            },
+            n_rounds: 1,
+            n_gradients: n as u64,
+            n_rejected: 0,
+            proposal: None,
+        }
+    }
+
+    #[test]
+    fn a_mean_that_one_draw_carries_has_an_error_of_its_own() {
+        let target = Quadratic::new(&[1.0], &[0.0]);
+        let judged = |of_one: f64| {
+            let positions: Vec<f64> = (0..1000).map(|i| f64::from(u8::from(i == 0))).collect();
+            let mut weights = vec![(1.0 - of_one) / 999.0; 1000];
+            weights[0] = of_one;
+            let s = sample(positions.clone(), &weights);
+            let stream = Stream::from_seed(1);
+            let (report, _) = judge_importance(&target, [&s, &s], [&positions; 2], &stream);
+            let find = |name: &str| report.checks.iter().find(|c| c.name == name).cloned();
+            (find("mcse").unwrap(), find("ess").unwrap())
+        };
+        // The weighted draw is a Bernoulli trial: error w (1 - w) over (w (1 - w))^1/2 by hand, for two samples.
+        for (of_one, verdict) in [(0.02, Verdict::Good), (0.04, Verdict::Doubtful)] {
+            let (error, ess) = judged(of_one);
+            let by_hand = 2.0 * (of_one * (1.0 - of_one) / 2.0).sqrt();
+            assert!((error.value / by_hand - 1.0).abs() < 0.02, "{error:?}");
+            assert_eq!(error.verdict(), verdict, "{error:?}");
+            assert_eq!(ess.verdict(), Verdict::Good, "{ess:?}");
+        }
+    }
 }

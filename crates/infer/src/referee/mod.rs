@@ -3,16 +3,62 @@
 //! Every check is a number beside its limit, with the quantities that miss it. An answer that passes all is
 //! `good`; one that misses some is `doubtful`; one that misses a limit by far is `wrong`. The limits aim at
 //! one statement: a good answer has every posterior mean within a quarter of a standard deviation.
+//!
+//! [`fit_with`](crate::fit_with) and [`ladder::fit`](crate::ladder::fit) judge their answers. What functions of single
+//! methods return is judged in one call, which gives the report and the gradients that it took:
+//!
+//! | result | of | call |
+//! |---|---|---|
+//! | approximation | `laplace`, `pathfinder`, `dadvi`, `vi::fit`, `Advi`, `Bam` | [`judge_approximation`] |
+//! | chains | `nuts::sample`, `sample_chains` | [`judge_chains`] |
+//! | two weighted samples | `multi_path`, `adaptive_importance` | [`judge_importance`] |
+//!
+//! ```
+//! use jensen_density::{Layout, Variable, from_fn};
+//! use jensen_infer::mcmc::{ChainOptions, Nuts, nuts};
+//! use jensen_infer::referee::{Verdict, judge_approximation, judge_chains};
+//! use jensen_infer::{family::MeanField, vi};
+//! use jensen_rng::Stream;
+//! use jensen_run::Silent;
+//!
+//! // Two coordinates with correlation 0.8, which independent Gaussians cannot have.
+//! let target = from_fn(Layout::new(vec![Variable::new("x", &[2])]), |x, grad| {
+//!     grad[0] = -(x[0] - 0.8 * x[1]) / 0.36;
+//!     grad[1] = -(x[1] - 0.8 * x[0]) / 0.36;
+//!     0.5 * (x[0] * grad[0] + x[1] * grad[1])
+//! });
+//! let stream = Stream::from_seed(1);
+//! let judge = stream.child("judge", 0);
+//!
+//! let fit = vi::fit(&target, &MeanField { dim: 2 }, &[0.5, 0.5], 10_000, &stream, &mut Silent)?;
+//! let (report, _) = judge_approximation(&target, fit.approximation.as_ref(), &judge);
+//! assert!(report.verdict > Verdict::Good, "{report}");
+//!
+//! let (sampler, chains) = (Nuts::default(), ChainOptions::default());
+//! let sampled = nuts::sample(&target, &sampler, &chains, &stream, None, &mut Silent)?;
+//! let (report, _) = judge_chains(&target, &sampled, &judge).expect("draws are finite");
+//! assert_eq!(report.verdict, Verdict::Good, "{report}");
+//! # Ok::<(), jensen_infer::InferError>(())
+//! ```
 
+mod approximation;
 mod chains;
+pub(crate) mod compare;
+pub(crate) mod confirm;
 pub(crate) mod drift;
 pub(crate) mod importance;
+mod missed;
 mod stein;
 
+pub use approximation::judge_approximation;
 pub use chains::judge_chains;
 pub use drift::drift;
 pub use importance::judge_importance;
 pub use stein::{stein, stein_of};
+
+pub(crate) use approximation::{Own, judge_own};
+pub(crate) use compare::Moments;
+pub(crate) use missed::missed;
 
 use jensen_posterior::Psis;
 use serde::Serialize;

@@ -110,6 +110,8 @@ pub struct AdviState {
     pub elbo: f64,
     /// The last relative changes.
     pub changes: Vec<f64>,
+    /// Gradients of the log density used so far, those at the start included.
+    pub n_gradients: u64,
 }
 
 /// What a step measured.
@@ -147,6 +149,7 @@ impl Algorithm for Advi {
         at_least_one("n_elbo_draws", self.n_elbo_draws as u64)?;
         at_least_one("n_trial", self.n_trial)?;
         at_least_one("every", self.every)?;
+        let before = evaluator.n_gradients();
         Place::start(evaluator, position)?;
         let d = position.len();
         let mut params = position.to_vec();
@@ -172,6 +175,7 @@ impl Algorithm for Advi {
             elbo_best: f64::MIN,
             elbo: 0.0,
             changes: Vec::new(),
+            n_gradients: evaluator.n_gradients() - before,
         })
     }
 
@@ -187,10 +191,12 @@ impl Algorithm for Advi {
             AdviPhase::Ascent => self.ascend(evaluator, state, stream),
             AdviPhase::Stopped(_) => None,
         };
+        let n_gradients = evaluator.n_gradients() - before.0;
+        state.n_gradients += n_gradients;
         AdviInfo {
             phase: state.phase,
             elbo,
-            n_gradients: evaluator.n_gradients() - before.0,
+            n_gradients,
             n_rejected: evaluator.n_rejected() - before.1,
         }
     }

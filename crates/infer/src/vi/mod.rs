@@ -53,6 +53,7 @@ pub use step_size::{Adam, Averaging, Distance, RobbinsMonro, StepRule, StepState
 use crate::InferError;
 use crate::drive::{Flow, Keep, drive};
 use crate::family::Family;
+use crate::watch::watched;
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Approximation;
 use jensen_rng::Stream;
@@ -96,7 +97,8 @@ const REJECTED_SHARE_MAX: f64 = 0.5;
 const N_DRAWS_JUDGED: u64 = 200;
 
 /// Fits a family from a start `[d]` by [`Sgvi`] with its defaults, at most `n_steps` steps; no step size is to
-/// be set. The result says why it ended; whether it is any good is for a referee to say. It keeps nothing:
+/// be set. The result says why it ended; whether it is any good says
+/// [`judge_approximation`](crate::referee::judge_approximation). It keeps nothing:
 /// [`fit_kept`] can be interrupted.
 ///
 /// # Errors
@@ -149,9 +151,12 @@ pub fn fit_kept(
     }
     let state = driven.state;
     refused_most(&state)?;
-    let mut evaluator = Evaluator::new(target);
     let last = stream.child("elbo", 0);
-    let batch = Batch::draw(family, &state.averaged, &mut evaluator, &last, N_ELBO_DRAWS);
+    let (batch, n_gradients) = watched(target, observer, |target| {
+        let mut evaluator = Evaluator::new(target);
+        let batch = Batch::draw(family, &state.averaged, &mut evaluator, &last, N_ELBO_DRAWS);
+        (batch, evaluator.n_gradients())
+    })?;
     if let Some(reject) = batch.reject {
         refused(
             batch.n_rejected as u64,
@@ -165,7 +170,7 @@ pub fn fit_kept(
         elbo,
         elbo_error,
         n_steps: driven.step,
-        n_gradients: state.n_gradients + evaluator.n_gradients(),
+        n_gradients: state.n_gradients + n_gradients,
         n_rejected: state.n_rejected,
         stop: match state.converged() {
             true => Stop::Converged,

@@ -12,6 +12,7 @@ use jensen_infer::vi::{
 use jensen_posterior::Scale;
 use jensen_rng::Stream;
 use jensen_run::{Checkpoints, Event, Observer, RunFolder, Silent};
+use std::cell::Cell;
 
 /// Nats from the optimum of the family that a converged fit may lack: the stop rule promises that a gain of
 /// 0.02 nats is no longer to be had within half as many steps again, twice in a row.
@@ -377,14 +378,14 @@ fn advi_as_published_gets_near_and_its_stop_depends_on_a_constant() {
     assert!(hasty.step < careful.step, "{} {}", hasty.step, careful.step);
 }
 
-/// Asks to stop after some questions.
-struct StopAfter(std::cell::Cell<u32>);
+/// Asks to stop once some steps are done.
+struct StopAfter<'a>(&'a Cell<u64>, u64);
 
-impl Observer for StopAfter {
+impl Observer for StopAfter<'_> {
     fn on(&mut self, _: &Event<'_>) {}
+
     fn stop_requested(&self) -> bool {
-        self.0.set(self.0.get().saturating_sub(1));
-        self.0.get() == 0
+        self.0.get() >= self.1
     }
 }
 
@@ -409,12 +410,17 @@ fn an_interrupted_run_continues_to_the_same_bits() {
             first_check: 20,
             ..Sgvi::new(&family)
         };
+        let done = Cell::new(0);
         let go = |keep: Option<&Keep>, observer: &mut dyn Observer| -> Driven<SgviState> {
-            let each = |_, _: &_, _| Flow::Continue;
+            let each = |step, _: &_, _| {
+                done.set(step);
+                Flow::Continue
+            };
             drive(&sgvi, &target, &[0.0; 3], 60, &stream, keep, observer, each).unwrap()
         };
         let unbroken = go(None, &mut Silent);
-        let first = go(Some(&keep), &mut StopAfter(std::cell::Cell::new(25)));
+        done.set(0);
+        let first = go(Some(&keep), &mut StopAfter(&done, 25));
         assert!(first.stopped && first.step == 25, "{}", first.step);
         let resumed = go(Some(&keep), &mut Silent);
         assert_eq!(resumed.state, unbroken.state);

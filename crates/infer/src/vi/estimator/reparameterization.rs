@@ -1,5 +1,5 @@
 //! Gradients by the path of each draw, z = T_lambda(e): [kingma-2014], equations (4) and (5); without the score
-//! terms for the ELBO [roeder-2017], for groups of draws [tucker-2019], equation (8).
+//! terms for the ELBO [roeder-2017], the path derivative, for groups of draws [tucker-2019], equation (8).
 //!
 //! With P(g) = (dT/dlambda)^T g and the weights v_k, a_k of the objective (`vi/objective/mod.rs`):
 //!

@@ -5,7 +5,8 @@
 //! against the mixture of them all. The referee judges the samples (k-hat, agreement, Stein, drift), and two more
 //! checks compare the answer with them:
 //!
-//! - **shift**: |mean of the answer - weighted mean| in weighted standard deviations,
+//! - **shift**: |mean of the answer - weighted mean| and two Monte Carlo standard errors of the latter, in weighted
+//!   standard deviations: together they have to fit into the quarter that a good answer promises,
 //! - **spread**: |ln (sd of the answer / weighted sd)|.
 //!
 //! Draws of the answer alone would weigh a mode that it missed by nothing; the paths are there to find it, and
@@ -13,11 +14,13 @@
 //! them. It costs the gradients of six paths and two dozen scouts, four thousand draws, and the trajectories of
 //! the drift check.
 
-use crate::importance::{AdaptiveImportance, Sample, adaptive_importance};
-use crate::pathfinder::{Path, Pathfinder, paths};
-use crate::referee::importance::{values_of, weighted_moments};
-use crate::referee::{Check, Report, Sense, judge_importance};
-use crate::scouts::scout;
+use super::compare::{Moments, SPREAD, SPREAD_FAR, in_units};
+use super::importance::{
+    ERRORS, PROMISED, PROMISED_FAR, judge_importance, values_of, weighted_errors, weighted_moments,
+};
+use super::{Check, Sense};
+use crate::importance::{Sample, pool};
+use crate::scouts::explore;
 use jensen_density::LogDensity;
 use jensen_posterior::Approximation;
 use jensen_posterior::evidence::Estimate;
@@ -28,20 +31,11 @@ use jensen_rng::Stream;
 const N_PATHS: usize = 3;
 /// Draws of each sample.
 const N_DRAWS: usize = 2000;
-/// A mean may be this far from the weighted one, in standard deviations: with what the referee allows to the
-/// weighted one itself it stays within the quarter that a good answer promises.
-const SHIFT: f64 = 0.15;
-const SHIFT_FAR: f64 = 1.0;
-/// A standard deviation may be wrong by a factor of 3/2, and is hopeless from 3 on.
-const SPREAD: f64 = 1.5;
-const SPREAD_FAR: f64 = 3.0;
 
-/// The answer to be confirmed, on the scale of the values.
+/// The answer to be confirmed.
 pub(crate) struct Claim<'a> {
-    /// Its means, `[n_values]`.
-    pub(crate) mean: &'a [f64],
-    /// Its standard deviations, `[n_values]`.
-    pub(crate) sd: &'a [f64],
+    /// Its moments.
+    pub(crate) moments: Moments<'a>,
     /// What draws like it, where there is such a thing.
     pub(crate) proposal: Option<&'a dyn Approximation>,
 }
@@ -63,26 +57,14 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     let mut sample = |index: u64| -> Option<Sample> {
         let stream = stream.child("restart", index);
         // Without paths the answer has to do: whether that is enough, its weights say.
-        let mut found = paths(target, N_PATHS, &Pathfinder::default(), &stream).unwrap_or_default();
-        let of_paths = found.iter().map(|path: &Path| path.n_gradients);
-        n_gradients += of_paths.sum::<u64>();
-        let (far, used) = scout(target, &found, &stream);
-        n_gradients += used;
-        found.extend(far);
-        let gaussians = found
-            .iter()
-            .map(|path| &path.gaussian as &dyn Approximation);
+        let explored = explore(target, N_PATHS, &stream).unwrap_or_default();
+        n_gradients += explored.n_gradients;
+        let gaussians = (explored.paths.iter()).map(|path| &path.gaussian as &dyn Approximation);
         let first: Vec<&dyn Approximation> = claim.proposal.into_iter().chain(gaussians).collect();
         if first.is_empty() {
             return None;
         }
-        let options = AdaptiveImportance {
-            n_draws: N_DRAWS,
-            max_rounds: 1,
-            ..AdaptiveImportance::default()
-        };
-        let sample =
-            adaptive_importance(target, &first, &options, &stream.child("draws", 0)).ok()?;
+        let sample = pool(target, &first, N_DRAWS, &stream.child("draws", 0)).ok()?;
         n_gradients += sample.n_gradients;
         Some(sample)
     };
@@ -106,38 +88,35 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     let (report, used) = judge_importance(target, samples, [&values[0], &values[1]], &judge);
     let names = target.layout().value_names();
     let moments = [0, 1].map(|i| weighted_moments(samples[i], &values[i], names.len()));
-    let mut shifts = Vec::new();
-    let mut spreads = Vec::new();
+    let mut reference = (Vec::new(), Vec::new());
     for j in 0..names.len() {
-        let mean = 0.5 * (moments[0].0[j] + moments[1].0[j]);
         let gap = 0.5 * (moments[0].0[j] - moments[1].0[j]);
         let second = moments.each_ref().map(|(_, sd)| sd[j] * sd[j]);
-        let sd = (0.5 * (second[0] + second[1]) + gap * gap).sqrt();
-        // Two constants that are equal agree in both.
-        let same = claim.mean[j] == mean && claim.sd[j] == sd;
-        shifts.push(if same {
-            0.0
-        } else {
-            (claim.mean[j] - mean).abs() / sd
-        });
-        spreads.push(if same {
-            0.0
-        } else {
-            (claim.sd[j] / sd).ln().abs()
-        });
+        reference.0.push(0.5 * (moments[0].0[j] + moments[1].0[j]));
+        (reference.1).push((0.5 * (second[0] + second[1]) + gap * gap).sqrt());
     }
+    let reference = Moments {
+        mean: &reference.0,
+        sd: &reference.1,
+    };
+    let errors = [0, 1].map(|i| weighted_errors(samples[i], &values[i], &moments[i].0));
+    let mut shifts = claim.moments.shifts(&reference);
+    for (j, shift) in shifts.iter_mut().enumerate() {
+        let error = 0.5 * errors[0][j].hypot(errors[1][j]);
+        *shift += ERRORS * in_units(error, reference.sd[j]);
+    }
+    let spreads = claim.moments.spreads(&reference);
+    let (limit, worst) = (SPREAD.ln(), SPREAD_FAR.ln());
     let mut checks = report.checks;
     checks.push(Check::each(
-        "shift", &shifts, &names, most, SHIFT, SHIFT_FAR,
-    ));
-    checks.push(Check::each(
-        "spread",
-        &spreads,
+        "shift",
+        &shifts,
         &names,
         most,
-        SPREAD.ln(),
-        SPREAD_FAR.ln(),
+        PROMISED,
+        PROMISED_FAR,
     ));
+    checks.push(Check::each("spread", &spreads, &names, most, limit, worst));
     let ln_z = samples.map(|sample| sample.psis.log_evidence());
     Confirmed {
         checks,
@@ -147,13 +126,4 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
         }),
         n_gradients: n_gradients + used,
     }
-}
-
-/// The report of some checks and those of a confirmation.
-pub(crate) fn report(own: Vec<Check>, confirmed: &Confirmed) -> Report {
-    Report::of(
-        own.into_iter()
-            .chain(confirmed.checks.iter().cloned())
-            .collect(),
-    )
 }

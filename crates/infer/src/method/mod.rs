@@ -1,0 +1,214 @@
+//! Every method by its name, one call that runs any of them, and one form of answer with a verdict.
+//!
+//! [`Method`] is the list, [`fit_with`] the call. Whatever the method, the answer is [`Fitted`]: draws of the model's
+//! values, their means and standard deviations, what it cost, and the referee's report: an answer without a judgement
+//! does not exist.
+//!
+//! | sort | answer | judged by |
+//! |---|---|---|
+//! | ladder, multi-path | weighted draws, resampled | importance weights of two restarts, far modes |
+//! | approximations | 4000 draws of q, unweighted | importance weights, and how far q is from them |
+//! | particles | two clouds from two starts | Stein's identity, drift, agreement, importance weights |
+//! | Markov chains | draws after warmup | R-hat, effective draws, divergences, far modes |
+//!
+//! ```
+//! use jensen_density::{Layout, LogDensity, Reject, Variable};
+//! use jensen_infer::method::{FitOptions, Method, fit_with};
+//! use jensen_rng::Stream;
+//! use jensen_run::Silent;
+//!
+//! /// y ~ N(0, 1), x = e^y: the coordinate is ln x.
+//! struct LogNormal(Layout);
+//!
+//! impl LogDensity for LogNormal {
+//!     fn layout(&self) -> &Layout {
+//!         &self.0
+//!     }
+//!     fn log_density_and_grad(&self, y: &[f64], grad: &mut [f64], _: &mut [f64]) -> Result<f64, Reject> {
+//!         grad[0] = -y[0];
+//!         Ok(-0.5 * y[0] * y[0])
+//!     }
+//!     fn constrain(&self, y: &[f64], x: &mut [f64]) {
+//!         x[0] = y[0].exp();
+//!     }
+//! }
+//!
+//! let target = LogNormal(Layout::new(vec![Variable::constrained("x", &[], 1, "lower=0")]));
+//! let method = Method::from_name("laplace")?; // Method::default() is the ladder.
+//! let stream = Stream::from_seed(1);
+//! let fitted = fit_with(&target, &method, &FitOptions::default(), &stream, None, &mut Silent)?;
+//! assert!(fitted.is_good(), "{}", fitted.report);
+//! // The mean of x is e^(1/2).
+//! assert!((fitted.mean[0] - 1.6487).abs() < 0.2);
+//! # Ok::<(), jensen_infer::InferError>(())
+//! ```
+
+mod catalogue;
+mod fit;
+mod particles;
+
+pub use catalogue::{FamilyKind, Method};
+
+use crate::InferError;
+use crate::dadvi::dadvi;
+use crate::drive::Keep;
+use crate::laplace::laplace;
+use crate::mcmc::nuts;
+use crate::pathfinder::pathfinder;
+use crate::referee::{Report, Verdict};
+use crate::vi;
+use crate::watch::watched;
+use fit::Fit;
+use jensen_density::LogDensity;
+use jensen_posterior::evidence::Estimate;
+use jensen_posterior::{Approximation, Draws};
+use jensen_rng::Stream;
+use jensen_run::Observer;
+
+/// What is asked of any method.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitOptions {
+    /// Draws of an approximation that are the answer, at least 100. Default 4000.
+    pub n_draws: usize,
+    /// Most steps of an iterative approximation (ADVI with the trials of its step sizes, SGVI, batch and match,
+    /// Stein particles), at least 1. By default what the method needs: 10,000 for SGVI, twice as many for ADVI,
+    /// and 500 for the two that have no stop rule and settle in some hundreds.
+    pub max_steps: Option<u64>,
+    /// Chains of a sampler, at least 1. Default 4.
+    pub n_chains: usize,
+    /// Draws of each chain after warmup, at least 4. Default 1000.
+    pub n_chain_draws: usize,
+    /// Where to begin, `[d]`; by default at random. Of several chains or clouds one begins there and the others are
+    /// scattered around, so that they do not agree for having begun together. The ladder and several paths begin
+    /// at random in any case.
+    pub start: Option<Vec<f64>>,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self {
+            n_draws: 4000,
+            max_steps: None,
+            n_chains: 4,
+            n_chain_draws: 1000,
+            start: None,
+        }
+    }
+}
+
+/// The answer of any method.
+pub struct Fitted {
+    /// Name of the method.
+    pub method: &'static str,
+    /// Draws of the model's values, `[c, s, n_values]`, equally weighted.
+    pub draws: Draws,
+    /// Their means, `[n_values]`; of weighted draws before they were resampled.
+    pub mean: Vec<f64>,
+    /// Their standard deviations, `[n_values]`.
+    pub sd: Vec<f64>,
+    /// The approximation, where there is one.
+    pub approximation: Option<Box<dyn Approximation>>,
+    /// The ELBO of the approximation, nats, from draws of its own.
+    pub elbo: Option<Estimate>,
+    /// The log evidence, nats, where weights give one; it contains the free constant of the density.
+    pub log_evidence: Option<Estimate>,
+    /// Gradients used by the method.
+    pub n_gradients: u64,
+    /// Gradients used by its judgement, that of the ladder being among those of its rungs.
+    pub n_gradients_judged: u64,
+    /// The referee's judgement.
+    pub report: Report,
+}
+
+impl Fitted {
+    /// Whether the referee called it good.
+    pub fn is_good(&self) -> bool {
+        self.report.verdict == Verdict::Good
+    }
+}
+
+/// Steps of stochastic gradients by default, which mostly end before by their own rule.
+const N_STEPS: u64 = 10_000;
+
+/// Fits a density by a method; with `keep` it goes on from the newest checkpoint, to the bits of an unbroken fit.
+///
+/// Chains and all methods that step keep their states, NUTS and the ladder the chains that are finished. Methods that
+/// are done in one go, and the judgement, keep nothing and are done again.
+///
+/// # Errors
+/// [`InferError`] for options that do not fit, a density without coordinates, a start that it refuses, a method that
+/// ends without an answer, a request to stop, or a checkpoint that cannot be read or is of another run.
+pub fn fit_with(
+    target: &dyn LogDensity,
+    method: &Method,
+    options: &FitOptions,
+    stream: &Stream,
+    keep: Option<&Keep>,
+    observer: &mut dyn Observer,
+) -> Result<Fitted, InferError> {
+    options.check()?;
+    let work = stream.child("method", 0);
+    let fit = Fit {
+        target,
+        name: method.name(),
+        options,
+        stream,
+        keep,
+    };
+    match method {
+        Method::Ladder(ladder) => fit.climb(ladder, observer),
+        Method::MultiPath { n_paths, n_draws } => fit.multi_path(*n_paths, *n_draws, observer),
+        Method::Nuts(sampler) => {
+            let (chains, used) = fit.chains(observer)?;
+            let sampled = nuts::sample(target, sampler, &chains, &work, keep, observer)?;
+            fit.sampled(&sampled, used, observer)
+        }
+        Method::Hmc(kernel) => fit.kernel(kernel, observer),
+        Method::Metropolis(kernel) => fit.kernel(kernel, observer),
+        Method::AdaptiveMetropolis(kernel) => fit.kernel(kernel, observer),
+        Method::Slice(kernel) => fit.kernel(kernel, observer),
+        Method::Svgd(svgd) => fit.particles(svgd, observer),
+        Method::Laplace => {
+            let start = fit.start()?;
+            let (gaussian, info) = watched(target, observer, |target| laplace(target, &start))??;
+            fit.approximated(Box::new(gaussian), info.n_gradients, observer)
+        }
+        Method::Pathfinder(path) => {
+            let start = fit.start()?;
+            let climb = |target: &dyn LogDensity| pathfinder(target, &start, path, &work);
+            let found = watched(target, observer, climb)??;
+            fit.approximated(Box::new(found.gaussian), found.n_gradients, observer)
+        }
+        Method::Dadvi(dadvi_options) => {
+            let start = fit.start()?;
+            let sd = vec![1.0; start.len()];
+            let solve = |target: &dyn LogDensity| dadvi(target, &start, &sd, dadvi_options, &work);
+            let found = watched(target, observer, solve)??;
+            let gaussian = found.linear_response.unwrap_or(found.mean_field);
+            fit.approximated(Box::new(gaussian), found.n_gradients, observer)
+        }
+        Method::Advi(advi) => fit.advi(advi, observer),
+        Method::Bam(bam) => fit.bam(bam, observer),
+        Method::Sgvi(kind) => {
+            let family = kind.family(target.dim())?;
+            let (start, steps) = (fit.start()?, options.max_steps.unwrap_or(N_STEPS));
+            let family = family.as_ref();
+            let found = vi::fit_kept(target, family, &start, steps, &work, keep, observer)?;
+            fit.approximated(found.approximation, found.n_gradients, observer)
+        }
+    }
+}
+
+impl FitOptions {
+    fn check(&self) -> Result<(), InferError> {
+        // Chains and steps are checked where they are used.
+        match self.n_draws < 100 {
+            false => Ok(()),
+            true => Err(InferError::Option {
+                option: "n_draws",
+                expected: "at least 100 draws".to_owned(),
+                found: self.n_draws.to_string(),
+            }),
+        }
+    }
+}
