@@ -8,7 +8,8 @@
 //! `cargo run --release -p jensen-infer --example protocol -- METHOD[,METHOD] [SEEDS] [NAME]` with the methods
 //! ladder, paths, pathfinder, laplace, dadvi, advi-mean-field, advi-full-rank, sgvi-mean-field,
 //! sgvi-full-rank and nuts. Any other name of `Method`, as bam, svgd, hmc, metropolis, slice, sgvi-low-rank,
-//! sgvi-student-t, sgvi-flow, and every one after `fit-`, goes through `fit_with` with its defaults. Posteriors whose name contains NAME, those with reference draws without it.
+//! sgvi-student-t, sgvi-flow, and every one after `fit-`, goes through `fit_with` with its defaults. Of all
+//! posteriors those whose name contains NAME, without it those with reference draws.
 
 use jensen_density::Evaluator;
 use jensen_infer::dadvi::{Dadvi, dadvi};
