@@ -3,12 +3,13 @@
 //! E is the largest |mean - reference mean| / reference sd over the values of a posterior. Approximations are
 //! scored by 1000 draws without weights and get the k-hat of these draws; the ladder and NUTS by their own
 //! means. Whatever `fit_with` runs, and the ladder, has a verdict, and as k-hat what the referee looked at: the
-//! larger of two restarts, or that of q alone, its uncertainty added. One JSON object a line.
+//! larger of two restarts, its uncertainty added, or that of q alone. One JSON object a line.
 //!
 //! `cargo run --release -p jensen-infer --example protocol -- METHOD[,METHOD] [SEEDS] [NAME]` with the methods
 //! ladder, paths, pathfinder, laplace, dadvi, advi-mean-field, advi-full-rank, sgvi-mean-field,
 //! sgvi-full-rank and nuts. Any other name of `Method`, as bam, svgd, hmc, metropolis, slice, sgvi-low-rank,
-//! sgvi-student-t, sgvi-flow, and every one after `fit-`, goes through `fit_with` with its defaults. Posteriors whose name contains NAME, those with reference draws without it.
+//! sgvi-student-t, sgvi-flow, and every one after `fit-`, goes through `fit_with` with its defaults. Of all
+//! posteriors those whose name contains NAME, without it those with reference draws.
 
 use jensen_density::Evaluator;
 use jensen_infer::dadvi::{Dadvi, dadvi};

@@ -2,7 +2,10 @@
 
 use jensen_density::LogDensity;
 use jensen_infer::method::{FamilyKind, FitOptions, Fitted, Method, fit_with};
+use jensen_infer::pathfinder::{Pathfinder, multi_path};
 use jensen_infer::referee::Verdict;
+use jensen_infer::svgd::Svgd;
+use jensen_infer::vi::{Advi, Bam};
 use jensen_infer::{InferError, mcmc::Nuts};
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer, Silent};
@@ -139,7 +142,15 @@ fn no_method_is_called_good_and_is_wrong() {
 fn an_approximation_of_one_mode_of_two_is_not_good() {
     for (d, offset) in [(1, 10.0), (3, 8.0)] {
         let target = far_mode(d, offset, 0.5);
-        for name in ["laplace", "pathfinder", "dadvi", "sgvi-full-rank"] {
+        for name in [
+            "laplace",
+            "pathfinder",
+            "multi-path",
+            "dadvi",
+            "sgvi-full-rank",
+            "bam",
+            "svgd",
+        ] {
             for seed in 1..=5 {
                 match fitted(name, target.density.as_ref(), seed) {
                     Ok(answer) => check(&target, name, &answer),
@@ -293,7 +304,63 @@ fn a_mode_that_was_missed_is_found_by_the_paths_beside_the_answer() {
 }
 
 #[test]
+fn several_paths_by_name_are_two_restarts_of_multi_path() {
+    let target = Gaussian::correlated(3, 0.5).target();
+    let stream = Stream::from_seed(5);
+    let (n_paths, n_draws) = (2, 300);
+    let method = Method::MultiPath { n_paths, n_draws };
+    let options = FitOptions::default();
+    let density = target.density.as_ref();
+    let answer = fit_with(density, &method, &options, &stream, &mut Silent).unwrap();
+    let restarts = [0, 1].map(|index| {
+        let stream = stream.child("method", 0).child("restart", index);
+        multi_path(density, n_paths, n_draws, &Pathfinder::default(), &stream).unwrap()
+    });
+    let drawn = |row: &[f64]| {
+        let mut samples = restarts.iter();
+        samples.any(|restart| restart.sample.rows().any(|of| of == row))
+    };
+    assert!(answer.draws.rows().all(drawn));
+    let n_gradients: u64 = restarts.iter().map(|restart| restart.n_gradients).sum();
+    assert_eq!(answer.n_gradients, n_gradients);
+    assert!(answer.is_good(), "{}", answer.report);
+}
+
+/// Neither cut nor doubled: gradients are those of as many steps.
+#[test]
+fn most_steps_are_what_was_asked_for() {
+    let target = Gaussian::correlated(2, 0.5);
+    let stream = Stream::from_seed(6);
+    let used = |method: &Method, max_steps: Option<u64>| {
+        let options = FitOptions {
+            max_steps,
+            ..FitOptions::default()
+        };
+        let answer = fit_with(&target, method, &options, &stream, &mut Silent).unwrap();
+        answer.n_gradients
+    };
+    let (bam, svgd) = (Bam::default(), Svgd::default());
+    for (method, each) in [
+        (Method::Bam(bam), bam.n_draws as u64),
+        (Method::Svgd(svgd), 2 * svgd.n_particles as u64),
+    ] {
+        let (few, many) = (used(&method, Some(10)), used(&method, Some(510)));
+        assert_eq!(many - few, 500 * each, "{method:?}");
+        assert_eq!(used(&method, None), used(&method, Some(500)), "{method:?}");
+    }
+    // A trial of a step size is a step too.
+    let advi = Advi::default();
+    let method = Method::Advi(advi);
+    let once = used(&method, Some(7)) - used(&method, Some(6));
+    assert!(
+        once < 2 * (advi.n_draws + advi.n_elbo_draws) as u64,
+        "{once}"
+    );
+}
+
+#[test]
 fn names_and_methods_correspond() {
+    assert_eq!(Method::default().name(), "ladder");
     for name in Method::names() {
         assert_eq!(Method::from_name(name).unwrap().name(), name);
     }

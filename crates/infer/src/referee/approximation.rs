@@ -4,7 +4,7 @@
 //! paths cover what it misses. So two checks ask q alone:
 //!
 //! - **own_k_hat**: the shape of the tail of p / q. From 0.7 on q does not cover p ([vehtari-2024], on the
-//!   diagnostic).
+//!   diagnostic). Without its uncertainty: no mean is taken from these weights.
 //! - **own_stein**: Stein's identities over unweighted draws of q. That of z_j and g_i sees correlations which a
 //!   factorized q has not, as |r| where p is a Gaussian with correlation r in two coordinates.
 
@@ -97,8 +97,6 @@ pub(crate) fn judge_own(target: &dyn LogDensity, q: &dyn Approximation, stream: 
         .map(|(position, ln_p)| ln_p - q.ln_density(position))
         .collect();
     let elbo = evidence::elbo(&ln_w).ok();
-    // With its uncertainty, so that a lucky tail is not taken for a good one.
-    let shape = sample.psis.k_hat + sample.psis.k_hat_sd;
     let n = sample.ln_p.len();
     let equal = vec![1.0 / n as f64; n];
     let errors = stein_of(sample.dim, &sample.positions, &sample.grads, &equal);
@@ -106,7 +104,7 @@ pub(crate) fn judge_own(target: &dyn LogDensity, q: &dyn Approximation, stream: 
     let coordinates: Vec<String> = (0..sample.dim).map(|i| layout.coordinate(i)).collect();
     Own {
         checks: vec![
-            Check::whole("own_k_hat", shape, most, limit, 1.0),
+            Check::whole("own_k_hat", sample.psis.k_hat, most, limit, 1.0),
             Check::each("own_stein", &errors, &coordinates, most, STEIN, STEIN_FAR),
         ],
         elbo: elbo.filter(|elbo| elbo.value.is_finite()),
