@@ -311,7 +311,7 @@ fn several_paths_by_name_are_two_restarts_of_multi_path() {
     let method = Method::MultiPath { n_paths, n_draws };
     let options = FitOptions::default();
     let density = target.density.as_ref();
-    let answer = fit_with(density, &method, &options, &stream, &mut Silent).unwrap();
+    let answer = fit_with(density, &method, &options, &stream, None, &mut Silent).unwrap();
     let restarts = [0, 1].map(|index| {
         let stream = stream.child("method", 0).child("restart", index);
         multi_path(density, n_paths, n_draws, &Pathfinder::default(), &stream).unwrap()
@@ -336,7 +336,7 @@ fn most_steps_are_what_was_asked_for() {
             max_steps,
             ..FitOptions::default()
         };
-        let answer = fit_with(&target, method, &options, &stream, &mut Silent).unwrap();
+        let answer = fit_with(&target, method, &options, &stream, None, &mut Silent).unwrap();
         answer.n_gradients
     };
     let (bam, svgd) = (Bam::default(), Svgd::default());
