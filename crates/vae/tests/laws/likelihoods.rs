@@ -214,14 +214,14 @@ fn the_gradient_of_a_shared_scale_agrees_with_finite_differences() {
         for raw in [-7.0, -6.0, -3.0, 0.0, 1.5] {
             let at = |raw: &[f64]| {
                 let mut params = params.clone();
-                set_parameter(&mut params, "likelihood.raw_log_scale", raw);
+                set_parameter(&mut params, "raw_log_scale", raw);
                 params
             };
             let total = |raw: &[f64]| -> f64 { to_f64(value(&at(raw))).iter().sum() };
             let expected = gradient(total, &[raw], 0.02)[0];
             let tracked = at(&[raw]).tracked();
             let mut grads = value(&tracked).sum().backward();
-            let scale = parameter::<2>(&tracked, "likelihood.raw_log_scale");
+            let scale = parameter::<2>(&tracked, "raw_log_scale");
             let found = to_f64(scale.grad_remove(&mut grads).unwrap())[0];
             assert!(
                 (found - expected).abs() < GRADIENT_TOLERANCE * expected.abs().max(1.0),
