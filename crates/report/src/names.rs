@@ -11,19 +11,24 @@ pub(crate) struct Metric {
     pub(crate) meaning: &'static str,
     /// Place in the order to show, the most important first.
     pub(crate) rank: usize,
+    /// Samples or examples that it was computed with, where the name says so.
+    pub(crate) count: Option<u64>,
 }
 
 /// Describes a metric by its name in `metrics.jsonl` or `evaluation.json`.
 ///
-/// Parts of the data stand before the name (`test_`), numbers of samples behind (`_5000`).
+/// Parts of the data stand before the name (`test_`), numbers of samples or examples behind (`_5000`).
 pub(crate) fn describe(name: &str) -> Metric {
     let (part, base) = PARTS
         .iter()
         .find_map(|(prefix, part)| Some((*part, name.strip_prefix(prefix)?)))
         .unwrap_or(("", name));
     let (base, count) = match base.rsplit_once('_') {
-        Some((base, digits)) if digits.parse::<u64>().is_ok() => (base, Some(digits)),
-        _ => (base, None),
+        Some((front, digits)) => match digits.parse::<u64>() {
+            Ok(count) => (front, Some(count)),
+            Err(_) => (base, None),
+        },
+        None => (base, None),
     };
     let found = KNOWN.iter().position(|known| known.0 == base);
     let (mut label, unit, meaning) = match found {
@@ -34,7 +39,13 @@ pub(crate) fn describe(name: &str) -> Metric {
         None => (base.replace(['_', '/'], " "), "", ""),
     };
     if let Some(count) = count {
-        label = format!("{label}, {count} samples");
+        let what = if OF_SAMPLES.contains(&base) {
+            "sample"
+        } else {
+            "example"
+        };
+        let plural = if count == 1 { "" } else { "s" };
+        label = format!("{label}, {count} {what}{plural}");
     }
     if !part.is_empty() {
         label = format!("{label}, {part}");
@@ -44,6 +55,7 @@ pub(crate) fn describe(name: &str) -> Metric {
         unit,
         meaning,
         rank: found.unwrap_or(KNOWN.len()),
+        count,
     }
 }
 
@@ -53,6 +65,9 @@ const PARTS: [(&str, &str); 4] = [
     ("val_", "validation"),
     ("train_", "train"),
 ];
+
+/// What is estimated with samples for each example; other counts are of examples.
+const OF_SAMPLES: [&str; 2] = ["nll_iwae", "iwae"];
 
 const NATS: &str = "nats per example";
 
@@ -217,6 +232,16 @@ mod tests {
                 "test_nll_iwae_5000",
                 "Negative log-likelihood, 5000 samples, test",
                 NATS,
+            ),
+            (
+                "test_nll_iwae_1",
+                "Negative log-likelihood, 1 sample, test",
+                NATS,
+            ),
+            (
+                "mutual_information_360",
+                "Mutual information, 360 examples",
+                "nats",
             ),
             ("val_kl", "KL, validation", NATS),
             ("codebook_usage", "codebook usage", ""),
