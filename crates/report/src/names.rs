@@ -30,7 +30,13 @@ pub(crate) fn describe(name: &str) -> Metric {
         },
         None => (base, None),
     };
-    let found = KNOWN.iter().position(|known| known.0 == base);
+    let place = |base: &str| KNOWN.iter().position(|known| known.0 == base);
+    // A term of one latent has its name behind, `kl.z`.
+    let (base, of) = match base.split_once('.') {
+        Some((term, latent)) if place(term).is_some() => (term, Some(latent)),
+        _ => (base, None),
+    };
+    let found = place(base);
     let (mut label, unit, meaning) = match found {
         Some(rank) => {
             let (_, label, unit, meaning) = KNOWN[rank];
@@ -38,6 +44,9 @@ pub(crate) fn describe(name: &str) -> Metric {
         }
         None => (base.replace(['_', '/'], " "), "", ""),
     };
+    if let Some(latent) = of {
+        label = format!("{label} of {latent}");
+    }
     if let Some(count) = count {
         let what = if OF_SAMPLES.contains(&base) {
             "sample"
@@ -244,6 +253,8 @@ mod tests {
                 "nats",
             ),
             ("val_kl", "KL, validation", NATS),
+            ("kl.z", "KL of z", NATS),
+            ("weight.kl.z", "weight.kl.z", ""),
             ("codebook_usage", "codebook usage", ""),
             ("kl/group", "kl group", ""),
         ] {

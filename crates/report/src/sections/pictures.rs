@@ -139,7 +139,12 @@ fn figure(kind: &str, picture: &PictureFile) -> String {
     let size = size(&mime, bytes);
     // A picture much wider than high takes a row of its own.
     let wide = size.is_some_and(|(width, height)| width > 2 * height);
-    let class = if wide { " class=\"full\"" } else { "" };
+    let class = match &*mime {
+        // Its letters have to be read.
+        "svg+xml" => " class=\"full drawing\"",
+        _ if wide => " class=\"full\"",
+        _ => "",
+    };
     let attributes = match size {
         // A small picture is shown larger, every pixel by a whole factor.
         Some((width, height)) if (1..SMALL).contains(&width) => {
