@@ -341,12 +341,12 @@ pub(crate) struct Traverse {
     /// Take the origin as the middle, not an example
     #[arg(long, conflicts_with = "example")]
     pub(crate) origin: bool,
-    /// The dimensions, counted from 0; by default the most used ones
+    /// The dimensions, counted from 0; by default those in use, at most 10
     #[arg(long, value_name = "I,J,...", value_delimiter = ',', conflicts_with = "rows", value_parser = whole_size)]
     pub(crate) dims: Vec<usize>,
-    /// How many of the most used ones
-    #[arg(long, default_value_t = 10, value_parser = count)]
-    pub(crate) rows: usize,
+    /// How many of the most used ones, in use or not
+    #[arg(long, value_parser = count)]
+    pub(crate) rows: Option<usize>,
     /// The values run from minus this to this, in units of the code
     #[arg(long, default_value_t = 3.0, value_parser = above_zero)]
     pub(crate) range: f64,
@@ -364,7 +364,7 @@ pub(crate) struct Encode {
     pub(crate) source: Source,
     #[command(flatten)]
     pub(crate) seed: Seed,
-    /// The file, .npz; by default codes.npz in the run
+    /// The file, .npz; by default codes.npz in the run (of other data codes-of-DATA.npz)
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -396,7 +396,7 @@ pub(crate) struct Score {
     pub(crate) samples: usize,
     #[command(flatten)]
     pub(crate) seed: Seed,
-    /// The file, .csv; by default scores.csv in the run
+    /// The file, .csv; by default scores.csv in the run (of other data scores-of-DATA.csv)
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -405,7 +405,7 @@ pub(crate) struct Score {
 pub(crate) struct Evaluate {
     #[command(flatten)]
     pub(crate) run: Run,
-    /// Samples K of the importance-weighted NLL; 0 leaves it out
+    /// Samples K of the importance-weighted NLL; 0 measures none (stored ones stay)
     #[arg(long, value_name = "K", default_value_t = 100, value_parser = whole_size)]
     pub(crate) samples: usize,
     /// Other data than the run's; nothing is written then
@@ -417,7 +417,7 @@ pub(crate) struct Evaluate {
 pub(crate) struct Report {
     #[command(flatten)]
     pub(crate) folder: Folder,
-    /// The file; by default report.html in the run
+    /// The file, .html; by default report.html in the run
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -429,7 +429,7 @@ pub(crate) struct Export {
     /// The format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     pub(crate) format: Format,
-    /// The file; by default named after the run, in it
+    /// The file, .safetensors; by default named after the run, in it
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -2,6 +2,7 @@
 
 use jensen::verb::output::NotStored;
 use std::env;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,11 +132,29 @@ pub(crate) fn on_stderr(text: &str, style: &str) -> String {
 }
 
 fn paint(text: &str, style: &str, is_terminal: bool) -> String {
-    // https://no-color.org
-    let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    match is_terminal && wanted {
+    match is_terminal && wants_color() {
         true => format!("\x1b[{style}m{text}\x1b[0m"),
         false => text.to_owned(),
+    }
+}
+
+/// Whether whoever looks at a terminal wants colors and it has some.
+fn wants_color() -> bool {
+    // https://no-color.org
+    let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !is_unwanted && is_capable()
+}
+
+/// Whether a terminal understands more than lines of text.
+pub(crate) fn is_capable() -> bool {
+    understands_codes(env::var_os("TERM").as_deref())
+}
+
+/// What the name of a terminal says about that; on Windows they have none.
+fn understands_codes(term: Option<&OsStr>) -> bool {
+    match term {
+        None => cfg!(windows),
+        Some(name) => name != "dumb" && !name.is_empty(),
     }
 }
 
@@ -157,4 +176,25 @@ pub(crate) fn explain_panics() {
             env!("CARGO_PKG_VERSION")
         ));
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_without_a_name_get_plain_text() {
+        for (term, expected) in [
+            (Some("xterm-256color"), true),
+            (Some("dumb"), false),
+            (Some(""), false),
+            (None, cfg!(windows)),
+        ] {
+            assert_eq!(
+                understands_codes(term.map(OsStr::new)),
+                expected,
+                "{term:?}"
+            );
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! `ELBO -20.31 = log p(x|z) -13.10 - KL 7.21  mmd.z 0.01 x50  48k/s`. Where that is too long, the bar
 //! becomes shorter and goes, then the further terms go from the last, then the parts of the bound.
 
+use jensen::report::plain_number;
+
 /// Signs of a bar at most.
 const BAR: usize = 20;
 /// A shorter bar shows nothing.
@@ -108,6 +110,7 @@ pub(crate) fn bar_beside_count(width: usize, what: &str, total: Option<u64>, uni
 /// Four digits of a number.
 fn short(x: f64) -> String {
     match x.abs() {
+        size if size >= 1e6 => plain_number(x),
         size if size >= 999.5 => format!("{x:.0}"),
         size if size >= 99.95 => format!("{x:.1}"),
         _ => format!("{x:.2}"),
@@ -146,6 +149,7 @@ mod tests {
         );
         assert_eq!(speed(48_230.0), "48k/s");
         assert_eq!(short(-543.21), "-543.2");
+        assert_eq!(short(-4.321e12), "-4.32e12");
     }
 
     #[test]

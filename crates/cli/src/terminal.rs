@@ -1,6 +1,6 @@
 //! An observer that shows long work: a bar on a terminal, plain lines elsewhere, nothing if quiet.
 
-use crate::console::{message, on_stderr};
+use crate::console::{is_capable, message, on_stderr};
 use crate::line::{Values, bar_beside_count, speed};
 use crate::stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,6 +18,7 @@ pub(crate) struct Terminal {
     quiet: bool,
     /// The bar of the work in progress; none where lines are written.
     bar: Option<ProgressBar>,
+    /// Whether there is a terminal that can show a bar.
     is_terminal: bool,
     last_line: Option<Instant>,
     /// What the work in progress is called.
@@ -33,7 +34,7 @@ impl Terminal {
         Self {
             quiet,
             bar: None,
-            is_terminal: stderr().is_terminal(),
+            is_terminal: stderr().is_terminal() && is_capable(),
             last_line: None,
             what: String::new(),
             length: 0,

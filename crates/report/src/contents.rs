@@ -26,7 +26,7 @@ pub(crate) struct Contents {
 pub(crate) struct PictureFile {
     /// Name without the extension.
     pub(crate) stem: String,
-    /// `png`, `gif` or `svg`.
+    /// `png`, `gif` or `svg`, as it is written.
     pub(crate) extension: String,
     pub(crate) bytes: Vec<u8>,
 }
@@ -97,7 +97,8 @@ fn read_pictures(run: &RunFolder) -> Result<Vec<PictureFile>> {
             continue;
         };
         // Temporary files begin with a dot and are not finished.
-        if stem.starts_with('.') || !matches!(&*extension, "png" | "gif" | "svg") {
+        let known = extension.to_ascii_lowercase();
+        if stem.starts_with('.') || !matches!(&*known, "png" | "gif" | "svg") {
             continue;
         }
         let bytes = fs::read(&path).map_err(|e| fault("read", &path, e))?;

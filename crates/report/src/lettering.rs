@@ -17,7 +17,7 @@ const INK: u8 = 230;
 pub struct Labels {
     /// Beside each row; a label may have several lines.
     pub rows: Vec<String>,
-    /// Above each column.
+    /// Above each column; those for which there is no room are left out, but for the first and the last.
     pub columns: Vec<String>,
 }
 
@@ -82,21 +82,13 @@ pub(crate) fn labelled(
     gap: usize,
     background: u8,
 ) -> Picture {
-    let fits = |labels: &[String], scale: usize, is_row: bool| {
-        labels.iter().all(|text| {
-            let (width, height) = Text { text, scale }.size();
-            if is_row {
-                height <= cell.1
-            } else {
-                width + 2 <= cell.0
-            }
-        })
+    let fits = |scale: usize| {
+        let height = |text: &String| Text { text, scale }.size().1;
+        let shown = shown(&labels.columns, cell.0, scale);
+        labels.rows.iter().all(|text| height(text) <= cell.1)
+            && (shown.len() > 1 || labels.columns.len() <= 1)
     };
-    let scale = if fits(&labels.rows, 2, true) && fits(&labels.columns, 2, false) {
-        2
-    } else {
-        1
-    };
+    let scale = if fits(2) { 2 } else { 1 };
     let largest = |labels: &[String]| {
         let sizes = labels.iter().map(|text| Text { text, scale }.size());
         sizes.fold((0, 0), |(w, h), (width, height)| {
@@ -128,16 +120,36 @@ pub(crate) fn labelled(
             middle.saturating_sub(text.size().1 / 2),
         );
     }
-    for (column, text) in labels.columns.iter().enumerate() {
-        let text = Text { text, scale };
+    for column in shown(&labels.columns, cell.0, scale) {
+        let text = Text {
+            text: &labels.columns[column],
+            scale,
+        };
         let middle = left + gap + column * cell.0 + (cell.0 - gap) / 2;
-        text.draw(
-            &mut picture,
-            middle.saturating_sub(text.size().0 / 2),
-            MARGIN,
-        );
+        // A label wider than its column stays inside the picture.
+        let furthest = picture.width.saturating_sub(text.size().0);
+        let at = middle.saturating_sub(text.size().0 / 2).min(furthest);
+        text.draw(&mut picture, at, MARGIN);
     }
     picture
+}
+
+/// The columns whose labels are shown, so that a letter fits between any two: the first, every n-th and the
+/// last. An n that ends with the last is preferred to a smaller one up to twice its size.
+fn shown(labels: &[String], cell: usize, scale: usize) -> Vec<usize> {
+    let Some(last) = labels.len().checked_sub(1) else {
+        return Vec::new();
+    };
+    let widths = labels.iter().map(|text| Text { text, scale }.size().0);
+    let room = widths.max().unwrap_or(0) + CELL.0 * scale;
+    let least = room.div_ceil(cell).max(1);
+    if last < least {
+        return vec![0];
+    }
+    let even = (least..=2 * least).find(|n| last.is_multiple_of(*n));
+    let n = even.unwrap_or(least);
+    let before_last = (0..last).step_by(n).filter(|at| at + least <= last);
+    before_last.chain([last]).collect()
 }
 
 const BOX: [u8; 7] = [
@@ -146,7 +158,7 @@ const BOX: [u8; 7] = [
 
 /// Rows from the top, the highest of five bits at the left.
 #[rustfmt::skip]
-const GLYPHS: [(char, [u8; 7]); 40] = [
+const GLYPHS: [(char, [u8; 7]); 43] = [
     ('0', [0b01110, 0b10001, 0b10011, 0b10101, 0b11001, 0b10001, 0b01110]),
     ('1', [0b00100, 0b01100, 0b00100, 0b00100, 0b00100, 0b00100, 0b01110]),
     ('2', [0b01110, 0b10001, 0b00001, 0b00010, 0b00100, 0b01000, 0b11111]),
@@ -187,6 +199,9 @@ const GLYPHS: [(char, [u8; 7]); 40] = [
     ('+', [0b00000, 0b00100, 0b00100, 0b11111, 0b00100, 0b00100, 0b00000]),
     ('.', [0b00000, 0b00000, 0b00000, 0b00000, 0b00000, 0b01100, 0b01100]),
     ('_', [0b00000, 0b00000, 0b00000, 0b00000, 0b00000, 0b00000, 0b11111]),
+    ('(', [0b00010, 0b00100, 0b01000, 0b01000, 0b01000, 0b00100, 0b00010]),
+    (')', [0b01000, 0b00100, 0b00010, 0b00010, 0b00010, 0b00100, 0b01000]),
+    ('/', [0b00000, 0b00001, 0b00010, 0b00100, 0b01000, 0b10000, 0b00000]),
 ];
 
 #[cfg(test)]
@@ -234,6 +249,33 @@ mod tests {
             ink((left, top), (left + 102, top + 102)) + ink((0, 0), (left, top)),
             0
         );
+    }
+
+    #[test]
+    fn labels_of_columns_never_touch() {
+        let values = |n: usize, text: &str| vec![text.to_owned(); n];
+        for (n, text, cell, expected) in [
+            (11, "3", 50, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10][..]),
+            // 60 pixels with the letter between: every second.
+            (11, "-2.4", 50, &[0, 2, 4, 6, 8, 10]),
+            (31, "-2.4", 22, &[0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30]),
+            // No number of columns up to 4 divides 11.
+            (12, "-2.4", 50, &[0, 2, 4, 6, 8, 11]),
+            (2, "-2.4", 50, &[0]),
+            (1, "-2.4", 50, &[0]),
+            (0, "", 50, &[]),
+        ] {
+            assert_eq!(shown(&values(n, text), cell, 2), expected, "{n} of {text}");
+        }
+        for n in 2..60 {
+            for cell in [10, 50] {
+                let shown = shown(&values(n, "-2.4"), cell, 2);
+                let apart = shown
+                    .windows(2)
+                    .all(|pair| (pair[1] - pair[0]) * cell >= 60);
+                assert!(apart && shown[0] == 0, "{n} in {cell}: {shown:?}");
+            }
+        }
     }
 
     #[test]

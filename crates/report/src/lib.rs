@@ -22,3 +22,4 @@ pub use picture::{
     GridOptions, LEGIBLE, Picture, gif_bytes, grid, grid_size, labelled_grid, png_bytes,
 };
 pub use sections::{SectionInfo, sections};
+pub use text::plain_number;

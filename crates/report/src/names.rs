@@ -11,21 +11,32 @@ pub(crate) struct Metric {
     pub(crate) meaning: &'static str,
     /// Place in the order to show, the most important first.
     pub(crate) rank: usize,
+    /// Samples or examples that it was computed with, where the name says so.
+    pub(crate) count: Option<u64>,
 }
 
 /// Describes a metric by its name in `metrics.jsonl` or `evaluation.json`.
 ///
-/// Parts of the data stand before the name (`test_`), numbers of samples behind (`_5000`).
+/// Parts of the data stand before the name (`test_`), numbers of samples or examples behind (`_5000`).
 pub(crate) fn describe(name: &str) -> Metric {
     let (part, base) = PARTS
         .iter()
         .find_map(|(prefix, part)| Some((*part, name.strip_prefix(prefix)?)))
         .unwrap_or(("", name));
     let (base, count) = match base.rsplit_once('_') {
-        Some((base, digits)) if digits.parse::<u64>().is_ok() => (base, Some(digits)),
+        Some((front, digits)) => match digits.parse::<u64>() {
+            Ok(count) => (front, Some(count)),
+            Err(_) => (base, None),
+        },
+        None => (base, None),
+    };
+    let place = |base: &str| KNOWN.iter().position(|known| known.0 == base);
+    // A term of one latent has its name behind, `kl.z`.
+    let (base, of) = match base.split_once('.') {
+        Some((term, latent)) if place(term).is_some() => (term, Some(latent)),
         _ => (base, None),
     };
-    let found = KNOWN.iter().position(|known| known.0 == base);
+    let found = place(base);
     let (mut label, unit, meaning) = match found {
         Some(rank) => {
             let (_, label, unit, meaning) = KNOWN[rank];
@@ -33,8 +44,17 @@ pub(crate) fn describe(name: &str) -> Metric {
         }
         None => (base.replace(['_', '/'], " "), "", ""),
     };
+    if let Some(latent) = of {
+        label = format!("{label} of {latent}");
+    }
     if let Some(count) = count {
-        label = format!("{label}, {count} samples");
+        let what = if OF_SAMPLES.contains(&base) {
+            "sample"
+        } else {
+            "example"
+        };
+        let plural = if count == 1 { "" } else { "s" };
+        label = format!("{label}, {count} {what}{plural}");
     }
     if !part.is_empty() {
         label = format!("{label}, {part}");
@@ -44,6 +64,7 @@ pub(crate) fn describe(name: &str) -> Metric {
         unit,
         meaning,
         rank: found.unwrap_or(KNOWN.len()),
+        count,
     }
 }
 
@@ -53,6 +74,9 @@ const PARTS: [(&str, &str); 4] = [
     ("val_", "validation"),
     ("train_", "train"),
 ];
+
+/// What is estimated with samples for each example; other counts are of examples.
+const OF_SAMPLES: [&str; 2] = ["nll_iwae", "iwae"];
 
 const NATS: &str = "nats per example";
 
@@ -218,7 +242,19 @@ mod tests {
                 "Negative log-likelihood, 5000 samples, test",
                 NATS,
             ),
+            (
+                "test_nll_iwae_1",
+                "Negative log-likelihood, 1 sample, test",
+                NATS,
+            ),
+            (
+                "mutual_information_360",
+                "Mutual information, 360 examples",
+                "nats",
+            ),
             ("val_kl", "KL, validation", NATS),
+            ("kl.z", "KL of z", NATS),
+            ("weight.kl.z", "weight.kl.z", ""),
             ("codebook_usage", "codebook usage", ""),
             ("kl/group", "kl group", ""),
         ] {

@@ -3,7 +3,7 @@
 use crate::contents::Contents;
 use crate::error::Result;
 use crate::sections::render_all;
-use crate::text::{duration, escape, number};
+use crate::text::{count, duration, escape};
 use jensen_run::{Observer, RunFolder, file};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -65,8 +65,8 @@ fn header(contents: &Contents) -> String {
     );
     setting("Seed", &["seed", "train.seed"]);
     if let Some(last) = contents.records.last() {
-        facts.push(("Steps", number(last.step as f64)));
-        facts.push(("Epochs", number(last.epoch as f64)));
+        facts.push(("Steps", count(last.step)));
+        facts.push(("Epochs", count(last.epoch)));
         facts.push(("Time", duration(last.elapsed_s)));
     }
     match contents.config.get("versions") {
@@ -89,7 +89,8 @@ fn header(contents: &Contents) -> String {
     )
 }
 
-/// The referee's word: `"verdict"` of `evaluation.json`, a text or `{"word": .., "reason": ..}`.
+/// The referee's word: `"verdict"` of `evaluation.json`, a text or `{"word": .., "reason": .., "collapsed": ..}`.
+/// Its color says at a glance what the word says.
 fn verdict(contents: &Contents) -> String {
     let verdict = contents
         .evaluation
@@ -104,11 +105,18 @@ fn verdict(contents: &Contents) -> String {
         Some(value) => (text(value), None),
         None => (None, None),
     };
-    match (word, reason) {
-        (Some(word), Some(reason)) => {
-            format!("<p class=\"verdict\"><b>{word}</b> {reason}</p>\n")
-        }
-        (Some(word), None) => format!("<p class=\"verdict\"><b>{word}</b></p>\n"),
-        _ => String::new(),
-    }
+    let Some(word) = word else {
+        return String::new();
+    };
+    let is_collapsed = verdict
+        .and_then(|verdict| verdict.get("collapsed"))
+        .and_then(Value::as_bool);
+    let kind = match (&*word, is_collapsed) {
+        (_, Some(true)) => " collapsed",
+        ("good", _) => " good",
+        ("doubtful", _) => " doubtful",
+        _ => "",
+    };
+    let reason = reason.map_or_else(String::new, |reason| format!(" {reason}"));
+    format!("<p class=\"verdict{kind}\"><b>{word}</b>{reason}</p>\n")
 }

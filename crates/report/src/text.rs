@@ -1,5 +1,10 @@
 //! Small matters of text: escaping, numbers, base 64.
 
+/// Numbers from this size on are written with a power of ten: nobody counts their digits.
+const LARGE: f64 = 1e6;
+/// So are numbers below this size.
+const SMALL: f64 = 1e-3;
+
 /// Text made safe inside HTML, SVG and quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -18,7 +23,27 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// A number for people: five digits, a true minus sign, thousands apart.
+/// A number in a plain sentence or on a terminal, with as many digits as mean something: `27.61`,
+/// `0.0145`, `1.78e-3`, `2.50e12`; whole numbers are written as such.
+pub fn plain_number(x: f64) -> String {
+    let size = x.abs();
+    match x {
+        x if size < LARGE && x.fract() == 0.0 => format!("{}", x + 0.0),
+        x if !x.is_finite() => format!("{x}"),
+        // Numbers that round to the limit belong above it.
+        x if (0.1..LARGE - 0.005).contains(&size) => format!("{x:.2}"),
+        x if (0.01..0.1).contains(&size) => format!("{x:.4}"),
+        x => format!("{x:.2e}"),
+    }
+}
+
+/// A count of things: all of its digits, thousands apart.
+pub(crate) fn count(n: u64) -> String {
+    thousands(&n.to_string())
+}
+
+/// A number on a page: five digits, a true minus sign, thousands apart; one that is very large or small as
+/// digits and a power of ten.
 pub(crate) fn number(x: f64) -> String {
     if x.is_nan() {
         return "not a number".into();
@@ -31,7 +56,7 @@ pub(crate) fn number(x: f64) -> String {
         };
     }
     let size = x.abs();
-    let text = if size != 0.0 && !(1e-3..1e9).contains(&size) {
+    let text = if size != 0.0 && !(SMALL..LARGE).contains(&size) {
         let text = format!("{size:.3e}");
         let (digits, power) = text.split_once('e').expect("internal error: no exponent");
         format!("{digits} × 10{}", superscript(power))
@@ -130,6 +155,7 @@ mod tests {
             (1234.0, "1234"),
             (60_000.0, "60\u{202f}000"),
             (45_123.4, "45\u{202f}123"),
+            (-1_234_567.0, "−1.235 × 10⁶"),
             (1e-4, "1.000 × 10⁻⁴"),
             (-2.5e12, "−2.500 × 10¹²"),
             (f64::NAN, "not a number"),
@@ -137,6 +163,28 @@ mod tests {
         ] {
             assert_eq!(number(x), text);
         }
+    }
+
+    #[test]
+    fn plain_numbers() {
+        for (x, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (100.0, "100"),
+            (-23.456, "-23.46"),
+            (999_999.5, "999999.50"),
+            (999_999.999, "1.00e6"),
+            (1e6, "1.00e6"),
+            (-123_456_789.0, "-1.23e8"),
+            (0.125, "0.12"),
+            (0.014_46, "0.0145"),
+            (0.001_778, "1.78e-3"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(plain_number(x), text);
+        }
+        assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
     }
 
     #[test]

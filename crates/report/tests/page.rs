@@ -111,7 +111,8 @@ fn a_full_report_has_everything_and_needs_nothing() {
         "<dd>7</dd>",
         "<dd>jensen 0.1.0</dd>",
         "<dd>40 s</dd>",
-        "<b>trusted</b> bound and estimate agree",
+        "<p class=\"verdict\"><b>trusted</b> bound and estimate agree",
+        "Originals above what",
         "33.125",
         "Negative log-likelihood, 5000 samples, test",
         "2 of 4 dimensions are active",
@@ -165,6 +166,67 @@ fn a_run_that_has_only_begun_has_a_report() {
     assert!(page.contains("The last values of the validation part, after step 400."));
     assert!(page.contains("<code>jensen evaluate vae-001</code>"));
     assert!(!page.contains("id=\"latent\""));
+}
+
+#[test]
+fn a_verdict_has_the_color_of_its_word() {
+    for (word, collapsed, class) in [
+        ("good", false, "verdict good"),
+        ("doubtful", false, "verdict doubtful"),
+        ("doubtful", true, "verdict collapsed"),
+        ("another", false, "verdict"),
+    ] {
+        let (_dir, run) = bare_run();
+        let verdict = json!({"word": word, "reason": "so", "collapsed": collapsed});
+        run.write_json(file::EVALUATION, &json!({"verdict": verdict}))
+            .unwrap();
+        let page = html(&run, &mut Silent).unwrap();
+        let expected = format!("<p class=\"{class}\"><b>{word}</b> so</p>");
+        assert!(page.contains(&expected), "{expected}");
+    }
+}
+
+#[test]
+fn the_tightest_estimate_is_the_large_one() {
+    let (_dir, run) = bare_run();
+    let metrics = json!({
+        "test_neg_elbo": 2.5e12, "test_nll_iwae_1": 27.5, "test_nll_iwae_100": 26.5,
+        "test_nll_iwae_9": 26.75,
+    });
+    run.write_json(file::EVALUATION, &json!({"metrics": metrics}))
+        .unwrap();
+    let page = html(&run, &mut Silent).unwrap();
+    let (tiles, table) = page.split_once("<table>").unwrap();
+    assert_eq!(tiles.matches("class=\"tile\"").count(), 2);
+    assert!(tiles.contains("100 samples") && tiles.contains(">26.500<"));
+    assert!(tiles.contains("<div class=\"value long\">2.500 × 10¹²<"));
+    let at = |text: &str| table.find(text).unwrap();
+    assert!(at("100 samples") < at("9 samples") && at("9 samples") < at("1 sample,"));
+}
+
+#[test]
+fn pictures_of_other_data_are_not_taken_for_the_own() {
+    let (_dir, run) = full_run();
+    for name in [
+        "reconstructions-of-noise-2.png",
+        "reconstructions-of-noise-3.PNG",
+        "interpolation-linear-of-noise.gif",
+    ] {
+        run.write(format!("samples/{name}"), b"made elsewhere")
+            .unwrap();
+    }
+    let page = html(&run, &mut Silent).unwrap();
+    let at = |text: &str| {
+        page.find(text)
+            .unwrap_or_else(|| panic!("no {text} on the page"))
+    };
+    let own = at("<strong>Reconstructions</strong>");
+    let other = at("<strong>Reconstructions of other data, noise-2</strong>");
+    let another = at("<strong>Reconstructions of other data, noise-3</strong>");
+    assert!(own < at(">my plot<") && at(">my plot<") < other && other < another);
+    assert!(other < at("<summary>Earlier pictures"));
+    assert!(page.contains("reconstructions-of-noise-3.PNG</code>"));
+    assert_eq!(page.matches("<strong>Reconstructions</strong>").count(), 1);
 }
 
 #[test]

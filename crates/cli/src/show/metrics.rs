@@ -2,6 +2,8 @@
 
 use super::table::Table;
 use crate::console::dim;
+use jensen::report::plain_number as number;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Beginnings of names in the order to show.
@@ -28,7 +30,9 @@ pub(super) fn text(metrics: &BTreeMap<String, f64>) -> String {
         place.unwrap_or(ORDER.len())
     };
     let mut names: Vec<&String> = metrics.keys().collect();
-    names.sort_by_key(|name| rank(name));
+    // Of several estimates the tightest first.
+    let count = |name: &str| name.rsplit('_').next().and_then(|n| n.parse::<u64>().ok());
+    names.sort_by_key(|name| (rank(name), Reverse(count(name))));
     // The two forms of one number tell how many values an example has.
     let bits_per_nat = match (
         metrics.get("test_bits_per_dim"),
@@ -62,15 +66,6 @@ fn unit(name: &str) -> &'static str {
         name if name.starts_with("aggregate_mmd") => "",
         name if name.ends_with("_per_dim") => "bits",
         _ => "nats",
-    }
-}
-
-/// A number with as many digits as mean something.
-pub(super) fn number(x: f64) -> String {
-    match x {
-        x if x.fract() == 0.0 && x.abs() < 1e6 => format!("{x}"),
-        x if x.abs() >= 0.1 => format!("{x:.2}"),
-        x => format!("{x:.2e}"),
     }
 }
 
@@ -110,14 +105,21 @@ mod tests {
             ("test_neg_elbo", 22.18),
             ("train_neg_elbo", 20.0),
             ("test_rate", 7.0),
+            ("test_nll_iwae_9", 21.75),
+            ("test_nll_iwae_100", 21.5),
+            ("train_loss", 3e12),
         ];
         let metrics = metrics.map(|(name, x)| (name.to_owned(), x)).into();
         let text = text(&metrics);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("test_neg_elbo") && lines[0].ends_with("0.500 bits/dim"));
         assert!(lines[1].starts_with("test_rate") && lines[1].ends_with("nats"));
-        assert!(lines[2].ends_with("0.451 bits/dim"));
-        assert!(lines[3].ends_with("12"));
+        assert!(
+            lines[2].starts_with("test_nll_iwae_100") && lines[3].starts_with("test_nll_iwae_9")
+        );
+        assert!(lines[4].starts_with("train_loss") && lines[4].contains(" 3.00e12  "));
+        assert!(lines[5].ends_with("0.451 bits/dim"));
+        assert!(lines[6].ends_with("12"));
     }
 
     #[test]

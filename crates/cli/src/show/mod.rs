@@ -10,6 +10,7 @@ pub(crate) use plan::plan;
 
 use crate::args::Style;
 use crate::console::{bold, colored, dim, result};
+use jensen::report::plain_number;
 use jensen::verb::evaluate::Evaluated;
 use jensen::verb::export::Exported;
 use jensen::verb::fit::Status;
@@ -95,7 +96,7 @@ pub(crate) fn reproduced(reproduced: &Reproduced, style: Style) {
     table.head(&["metric", "expected", "value", ""]);
     for check in &reproduced.checks {
         let value = match check.value {
-            Some(value) => metrics::number(value),
+            Some(value) => plain_number(value),
             None => "not measured".to_owned(),
         };
         let word = if check.pass { "pass" } else { "FAIL" };
@@ -111,7 +112,7 @@ pub(crate) fn reproduced(reproduced: &Reproduced, style: Style) {
 }
 
 fn bounds(check: &Check) -> String {
-    let number = |x: f64| metrics::number(x);
+    let number = plain_number;
     match (check.min, check.max) {
         (Some(min), Some(max)) => format!("{} to {}", number(min), number(max)),
         (Some(min), None) => format!("at least {}", number(min)),

@@ -282,11 +282,25 @@ fn numbers_on_the_command_line() {
             &["score", "run", "--out", "x.npz"],
             "a file .csv, found x.npz",
         ),
+        (
+            &["export", "run", "--out", "x.npz"],
+            "a file .safetensors, found x.npz",
+        ),
+        (
+            &["report", "run", "--out", "x.txt"],
+            "a file .html, found x.txt",
+        ),
+        (
+            &["interpolate", "run", "--out", "x.PNG"],
+            "a folder, for several files, found x.PNG",
+        ),
     ] {
         let call = jensen(shared, args).expect(2).says(&[part]);
         assert!(!call.err.contains("tip:"), "{}", call.err);
     }
-    assert!(!shared.join("x.csv").exists() && !shared.join("x.npz").exists());
+    for name in ["x.csv", "x.npz", "x.txt", "x.PNG"] {
+        assert!(!shared.join(name).exists(), "{name}");
+    }
 }
 
 #[test]
@@ -526,16 +540,17 @@ fn places_for_results_are_looked_at_first() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     jensen(folder, &tiny(&["fit", "vae", "--out", "run"])).expect(0);
-    fs::create_dir(folder.join("taken.csv")).unwrap();
-    fs::create_dir(folder.join("taken.npz")).unwrap();
-    fs::create_dir(folder.join("taken.png")).unwrap();
+    for extension in ["csv", "npz", "png", "html"] {
+        fs::create_dir(folder.join(format!("taken.{extension}"))).unwrap();
+    }
+    fs::create_dir(folder.join("taken")).unwrap();
     fs::write(folder.join("file"), "x").unwrap();
     for (verb, out, part) in [
         ("score", "taken.csv", "a file, found the folder taken.csv"),
         ("encode", "taken.npz", "a file, found the folder taken.npz"),
         ("sample", "taken.png", "a file, found the folder taken.png"),
-        ("export", "taken.npz", "a file, found the folder"),
-        ("report", "taken.npz", "a file, found the folder"),
+        ("export", "taken", "a file, found the folder"),
+        ("report", "taken.html", "a file, found the folder"),
         (
             "sample",
             "file/x.png",

@@ -119,6 +119,30 @@ fn what_does_not_fit_on_the_disk_leaves_what_was_there() {
     }
 }
 
+/// What was asked for is there; that the report beside it was not written again is worth a warning.
+#[test]
+fn a_picture_is_no_failure_where_the_report_cannot_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    jensen(dir.path(), &tiny(&["fit", "vae", "--out", "run"])).expect(0);
+    let run = dir.path().join("run");
+    fs::write(run.join("evaluation.json"), "{\n  \"metrics\": oops").unwrap();
+    let says = [
+        "warning: the report was not",
+        "evaluation.json:2",
+        "`jensen evaluate run`",
+    ];
+    for verb in ["sample", "reconstruct", "traverse", "interpolate"] {
+        let call = jensen(dir.path(), &[verb, "run", "--json"]).expect(0);
+        assert!(call.json()["error"].is_null());
+        assert_eq!(call.says(&says).err.matches("was not written").count(), 1);
+    }
+    jensen(dir.path(), &["report", "run"])
+        .expect(2)
+        .says(&["evaluation.json:2", "`jensen evaluate run`"]);
+    jensen(dir.path(), &["evaluate", "run", "--samples", "0"]).expect(0);
+    jensen(dir.path(), &["report", "run"]).expect(0);
+}
+
 /// Waits until a process has loaded its run and is at work, however busy the machine is.
 #[cfg(unix)]
 fn wait_until_at_work(pid: &str) {

@@ -1,6 +1,6 @@
 //! Every verb on a trained run, in its forms.
 
-use super::{SHARED, check_png, jensen};
+use super::{SHARED, check_png, jensen, tiny};
 use jensen_data::npy::{Array, Numbers, read_npz, write_npz};
 use serde_json::Value;
 use std::fs;
@@ -27,8 +27,10 @@ fn shape(path: &Path, name: &str) -> Vec<usize> {
 
 #[test]
 fn samples_as_picture_arrays_and_table() {
-    on_run("sample", &["-n", "12", "--out", "s.png"]);
-    check_png(&file("s.png"));
+    for name in ["s.png", "capital.PNG"] {
+        on_run("sample", &["-n", "12", "--out", name]);
+        check_png(&file(name));
+    }
     on_run("sample", &["-n", "5", "--draw", "--out", "s.npz"]);
     assert_eq!(shape(&file("s.npz"), "x"), [5, 1, 8, 8]);
     let sampled = |seed: &str| {
@@ -149,6 +151,59 @@ fn codes_go_out_and_come_back() {
     jensen(SHARED.folder(), &["decode", "run", "--codes", "wrong.npz"])
         .expect(2)
         .says(&["[n, 4]", "[2, 3]", "wrong.npz"]);
+}
+
+#[test]
+fn results_of_other_data_have_names_of_their_own() {
+    let other = Array::new(vec![20, 1, 8, 8], Numbers::U8(vec![255; 1280]));
+    write_npz(&file("bright.npz"), &[("x_train", other)]).unwrap();
+    let samples = [
+        "reconstructions.png",
+        "traversal.png",
+        "interpolation-linear.png",
+    ];
+    let read = || samples.map(|name| fs::read(file("run/samples").join(name)).unwrap());
+    let before = read();
+    for (verb, expected) in [
+        ("reconstruct", "run/samples/reconstructions-of-bright.png"),
+        ("traverse", "run/samples/traversal-of-bright.png"),
+        (
+            "interpolate",
+            "run/samples/interpolation-linear-of-bright.gif",
+        ),
+        ("encode", "run/codes-of-bright.npz"),
+        ("score", "run/scores-of-bright.csv"),
+    ] {
+        let value = on_run(verb, &["--data", "bright.npz"]);
+        assert_eq!(value["files"][0], expected);
+        assert!(file(expected).is_file());
+    }
+    assert_eq!(before, read());
+    assert!(!file("run/codes.npz").exists() && !file("run/scores.csv").exists());
+    let page = fs::read_to_string(file("run/report.html")).unwrap();
+    assert!(page.contains("Reconstructions of other data, bright"));
+}
+
+#[test]
+fn dimensions_in_use_are_shown_by_default() {
+    let folder = SHARED.folder();
+    // A weight of the rate at which all codes collapse.
+    let collapsed = [
+        "fit",
+        "vae",
+        "--set",
+        "objective.rate.z.weight=1000",
+        "--out",
+        "flat",
+    ];
+    jensen(folder, &tiny(&collapsed)).expect(3);
+    let rows = |more: &[&str]| {
+        let args = [&["traverse", "flat", "--json"], more].concat();
+        jensen(folder, &args).expect(0).json()["n"].clone()
+    };
+    assert_eq!(rows(&[]), 1);
+    assert_eq!(rows(&["--rows", "3"]), 3);
+    assert_eq!(rows(&["--dims", "0,1"]), 2);
 }
 
 #[test]

@@ -77,19 +77,16 @@ pub fn decode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
         session::advance(observer, "decode", start + rows, n, "codes")?;
     }
     output::check_finite(&values, width, "--codes", |row| format!("row {row}"))?;
-    output::write(&session, &path, &[], &[("x", &values)], observer, |rows| {
+    output::write(&session, &path, &[], &[("x", &values)], |rows| {
         pictures::plain(&rows[0], COLUMNS)
     })?;
-    Ok(Written {
-        run: session.run.root().to_path_buf(),
-        files: vec![path],
-        n,
-        ..Written::default()
-    })
+    Ok(Written::of(&session, vec![path], n, observer))
 }
 
 fn read(path: &Path) -> Result<Vec<(String, Array)>> {
-    let is_npy = path.extension().is_some_and(|extension| extension == "npy");
+    let is_npy = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
     Ok(match is_npy {
         true => vec![(String::new(), read_npy(path)?)],
         false => read_npz(path)?,

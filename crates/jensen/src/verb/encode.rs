@@ -1,6 +1,6 @@
 //! `encode`: codes of examples as arrays.
 
-use super::output::{Written, check_place};
+use super::output::{Written, check_place, default_name};
 use crate::error::{Error, Result};
 use crate::session::{self, Part, Session};
 use jensen_data::npy::{Array, Numbers, write_npz};
@@ -20,7 +20,7 @@ pub struct Request {
     pub part: Part,
     /// Seed of the drawn codes.
     pub seed: u64,
-    /// The file, `.npz`; without one `codes.npz` in the run.
+    /// The file, `.npz`; without one `codes.npz` in the run, or `codes-of-DATA.npz`.
     pub out: Option<PathBuf>,
     /// Another device than the processor.
     pub device: Option<String>,
@@ -49,9 +49,11 @@ pub fn encode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     let stream = Stream::from_seed(request.seed).child("encode", 0);
     let n = feed.len();
-    let advance = &mut session::advancing(observer, "encode", n, "examples");
-    let codes = aggregate::encode(&session.model, &session.params, &feed, &stream, advance)
-        .ok_or(Error::Stopped)?;
+    let codes = {
+        let advance = &mut session::advancing(observer, "encode", n, "examples");
+        let (model, params) = (&session.model, &session.params);
+        aggregate::encode(model, params, &feed, &stream, advance).ok_or(Error::Stopped)?
+    };
     let mut arrays: Vec<(String, Array)> = Vec::new();
     for (name, codes) in session.model.latent_names().zip(&codes) {
         for (what, values) in [
@@ -74,13 +76,9 @@ pub fn encode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
     let named: Vec<(&str, Array)> = (arrays.iter())
         .map(|(name, array)| (name.as_str(), array.clone()))
         .collect();
+    let name = default_name("codes", request.data.as_deref());
     let out = request.out.clone();
-    let path = out.unwrap_or_else(|| session.run.path("codes.npz"));
+    let path = out.unwrap_or_else(|| session.run.path(format!("{name}.npz")));
     write_npz(&path, &named)?;
-    Ok(Written {
-        run: session.run.root().to_path_buf(),
-        files: vec![path],
-        n,
-        ..Written::default()
-    })
+    Ok(Written::of(&session, vec![path], n, observer))
 }

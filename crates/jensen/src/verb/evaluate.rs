@@ -27,7 +27,7 @@ pub const QUICK_PASSES: usize = 200_000;
 pub struct Request {
     /// The run.
     pub run: PathBuf,
-    /// K of the importance-weighted estimate; 0 leaves it out.
+    /// K of the importance-weighted estimate; 0 measures none.
     pub samples: usize,
     /// Other data than the run's; then nothing is written into the run.
     pub data: Option<String>,

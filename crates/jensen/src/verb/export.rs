@@ -16,7 +16,7 @@ pub const FORMATS: &[&str] = &["safetensors"];
 pub struct Request {
     /// The run.
     pub run: PathBuf,
-    /// The file; without one the run's name with the format's extension, in the run.
+    /// The file, `.safetensors`; without one the run's name with the format's extension, in the run.
     pub out: Option<PathBuf>,
 }
 
@@ -37,7 +37,7 @@ pub struct Exported {
 /// the configuration of the model, so that the file stands alone.
 pub fn export(request: &Request, _: &mut dyn Observer) -> Result<Exported> {
     if let Some(out) = &request.out {
-        output::check_file("--out", out)?;
+        output::check_place_of(out, "safetensors")?;
     }
     let session = Session::load(&request.run, None)?;
     let run = &session.run;

@@ -104,7 +104,10 @@ fn draw_pictures(
             put("samples", &pictures::plain(&pictures, pictures::COLUMNS)?)?;
         }
         let options = traverse::Options::default();
-        let traversed = traverse::make(model, params, &parts.test, &options, stream, observer)?;
+        let traversed = {
+            let test = &parts.test;
+            traverse::make(model, params, test, test, &options, stream, observer)?
+        };
         if let Some(pictures) = pictures::of_rows(&traversed.values, model.site())? {
             let labels = traversed.labels(model, &options);
             put(
@@ -121,7 +124,7 @@ fn draw_pictures(
                 continue;
             };
             let name = format!("interpolation-{}", path.name());
-            let labels = interpolate::labels(&pairs);
+            let labels = interpolate::labels(&pairs, test, parts.label_names.as_deref());
             put(&name, &pictures::labelled(&pictures, STEPS, &labels)?)?;
             if path == Path::Spherical {
                 let gif = pictures::animation(&pictures, STEPS)?;

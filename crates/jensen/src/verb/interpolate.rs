@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::pictures::{self, Side};
 use crate::session::{self, Part, Session};
+use jensen_data::catalogue;
 use jensen_nets::Params;
 use jensen_report::Labels;
 use jensen_rng::Stream;
@@ -82,7 +83,7 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         return Err(fault("--from and --to", "equally many examples", found));
     }
     if let Some(out) = &request.out {
-        output::check_folder("--out", out)?;
+        output::check_place_of_several(out)?;
     }
     let session = Session::load(&request.run, request.device.as_deref())?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
@@ -108,12 +109,15 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
     let extension = if is_image { "png" } else { "csv" };
     let n = pairs.len().saturating_mul(request.steps);
     output::check_size(&session, extension, n)?;
+    let source = request.data.as_ref().unwrap_or(&session.recipe.data.source);
+    let labels = labels(&pairs, &feed, names_of_classes(source).as_deref());
     let mut files = Vec::new();
     for &path in &request.paths {
         let (model, params) = (&session.model, &session.params);
         let steps = request.steps;
         let values = make(model, params, &feed, &pairs, steps, path, &stream, observer)?;
         let stem = format!("interpolation-{}", path.name());
+        let stem = output::default_name(&stem, request.data.as_deref());
         let rows = pictures::of_rows(&values, model.site())?;
         if let Some(rows) = &rows {
             let gif = folder.join(format!("{stem}.gif"));
@@ -134,30 +138,42 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
                 of_rows(&|_, step| step as f32 / (request.steps - 1) as f32),
             ),
         ];
-        output::write(
-            &session,
-            &strip,
-            &keys,
-            &[("x", &values)],
-            observer,
-            |rows| pictures::labelled(&rows[0], request.steps, &labels(&pairs)),
-        )?;
+        output::write(&session, &strip, &keys, &[("x", &values)], |rows| {
+            pictures::labelled(&rows[0], request.steps, &labels)
+        })?;
         files.push(strip);
     }
-    Ok(Written {
-        run: session.run.root().to_path_buf(),
-        files,
-        n: pairs.len(),
-        ..Written::default()
-    })
+    Ok(Written::of(&session, files, pairs.len(), observer))
 }
 
-/// The examples of each pair beside its row.
-pub(super) fn labels(pairs: &[(usize, usize)]) -> Labels {
-    let label = |(from, to): &(usize, usize)| format!("{from}\nto {to}");
+/// The classes of a named data set.
+fn names_of_classes(source: &str) -> Option<Vec<String>> {
+    let entry = catalogue().iter().find(|entry| entry.name == source)?;
+    Some(entry.label_names.iter().map(ToString::to_string).collect())
+}
+
+/// The examples of each pair beside its row, with their classes in brackets where they are known.
+pub(super) fn labels(pairs: &[(usize, usize)], feed: &Feed, names: Option<&[String]>) -> Labels {
+    let classes = feed.examples().labels.as_deref();
+    let example = |index: usize| match classes {
+        None => index.to_string(),
+        Some(classes) => format!("{index} ({})", class_name(classes[index], names)),
+    };
+    let label = |&(from, to): &(usize, usize)| format!("{}\nto {}", example(from), example(to));
     Labels {
         rows: pairs.iter().map(label).collect(),
         columns: Vec::new(),
+    }
+}
+
+/// A class by its name, cut to what fits beside a picture, else by its number.
+fn class_name(class: u32, names: Option<&[String]>) -> String {
+    /// Signs of a name that are shown.
+    const LONGEST: usize = 14;
+    match names.and_then(|names| names.get(class as usize)) {
+        None => class.to_string(),
+        Some(name) if name.chars().count() <= LONGEST => name.clone(),
+        Some(name) => name.chars().take(LONGEST - 1).collect::<String>() + ".",
     }
 }
 
@@ -206,5 +222,22 @@ pub(super) fn choose_pairs(feed: &Feed, n: usize) -> Vec<(usize, usize)> {
     match pairs.is_empty() {
         true => vec![(0, 0)],
         false => pairs.into_iter().take(n).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_have_names_that_fit() {
+        let names = ["cat", "n02085620-chihuahua"].map(str::to_owned);
+        let name = |class| class_name(class, Some(&names));
+        assert_eq!(name(0), "cat");
+        assert_eq!(name(1), "n02085620-chi.");
+        assert_eq!(name(2), "2");
+        assert_eq!(class_name(7, None), "7");
+        assert_eq!(names_of_classes("digits").unwrap()[3], "3");
+        assert_eq!(names_of_classes("./digits"), None);
     }
 }

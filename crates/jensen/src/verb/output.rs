@@ -7,7 +7,7 @@ use crate::session::Session;
 use jensen_data::Layout;
 use jensen_data::npy::{Array, Numbers, write_npz};
 use jensen_report::{Picture, png_bytes};
-use jensen_run::{Observer, file, write_atomic};
+use jensen_run::{Event, Observer, file, write_atomic};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -29,6 +29,35 @@ pub struct Written {
     pub not_stored: Option<NotStored>,
 }
 
+impl Written {
+    /// Files of a run with n examples; where pictures are among them, the report shows them. A report that
+    /// cannot be written is a matter of its own, and no reason to call what was written a failure.
+    pub(super) fn of(
+        session: &Session,
+        files: Vec<PathBuf>,
+        n: usize,
+        observer: &mut dyn Observer,
+    ) -> Self {
+        let is_shown =
+            |path: &PathBuf| path.starts_with(session.run.root()) && extension(path) == "png";
+        if files.iter().any(is_shown)
+            && let Err(error) = session.refresh_report(observer)
+        {
+            let hint = error
+                .hint()
+                .map_or_else(String::new, |hint| format!("; {hint}"));
+            let text = format!("the report was not written again: {error}{hint}");
+            observer.on(&Event::Warning { text: &text });
+        }
+        Self {
+            run: session.run.root().to_path_buf(),
+            files,
+            n,
+            ..Self::default()
+        }
+    }
+}
+
 /// Why what was measured could not be stored. The numbers are in the result all the same, and the result
 /// is a failure all the same: in JSON this is its `error`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,6 +76,27 @@ impl NotStored {
         }
     }
 }
+
+/// What a result is called without another name: after what it is, and after the data where they are not
+/// the run's, so that nobody takes it for the run's own.
+pub(super) fn default_name(what: &str, data: Option<&str>) -> String {
+    let Some(data) = data else {
+        return what.to_owned();
+    };
+    let stem = Path::new(data).file_stem().unwrap_or_default();
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let stem: String = (stem.to_string_lossy().chars())
+        .map(|c| if is_plain(c) { c } else { '-' })
+        .take(LONGEST_NAME)
+        .collect();
+    match stem.is_empty() {
+        true => format!("{what}-of-others"),
+        false => format!("{what}-of-{stem}"),
+    }
+}
+
+/// Signs that are taken over from the name of other data; a file's name has at most 255 bytes.
+const LONGEST_NAME: usize = 40;
 
 /// The place for a result: as asked for, else in the run's `samples/` as a picture, or as a table where
 /// data are no images. Asked before the work, so that a wrong place does not cost it.
@@ -77,6 +127,30 @@ pub(super) fn check_place(out: &Path, known: &[&str]) -> Result<()> {
     check_file("--out", out)
 }
 
+/// [`check_place`] where there is one format alone, so that its extension can be left out.
+pub(super) fn check_place_of(out: &Path, known: &str) -> Result<()> {
+    match out.extension() {
+        None => check_file("--out", out),
+        Some(_) => check_place(out, &[known]),
+    }
+}
+
+/// Refuses a place for several files that is named like one of them.
+pub(super) fn check_place_of_several(out: &Path) -> Result<()> {
+    let is_file = matches!(
+        &*extension(out),
+        "png" | "gif" | "svg" | "csv" | "npy" | "npz"
+    );
+    match is_file && !out.is_dir() {
+        true => Err(Error::Option {
+            name: "--out",
+            expected: "a folder, for several files".to_owned(),
+            found: out.display().to_string(),
+        }),
+        false => check_folder("--out", out),
+    }
+}
+
 /// Refuses a place for a file where a folder stands, or that lies in no folder.
 pub(super) fn check_file(name: &'static str, out: &Path) -> Result<()> {
     match out.is_dir() {
@@ -103,7 +177,7 @@ pub(crate) fn check_folder(name: &'static str, out: &Path) -> Result<()> {
 }
 
 fn check_extension(out: &Path, known: &[&str]) -> Result<()> {
-    if known.contains(&extension(out)) {
+    if known.contains(&&*extension(out)) {
         return Ok(());
     }
     let known: Vec<String> = known.iter().map(|known| format!(".{known}")).collect();
@@ -118,9 +192,10 @@ fn check_extension(out: &Path, known: &[&str]) -> Result<()> {
     })
 }
 
-fn extension(path: &Path) -> &str {
+/// What a file is: its extension in small letters.
+fn extension(path: &Path) -> String {
     let extension = path.extension().unwrap_or_default();
-    extension.to_str().unwrap_or_default()
+    extension.to_string_lossy().to_ascii_lowercase()
 }
 
 /// Refuses rows of values that a file could not be made of in memory: beside the values themselves an
@@ -139,8 +214,9 @@ pub(super) fn check_size(session: &Session, extension: &str, n: usize) -> Result
 /// [`check_size`], and for a picture whether one can be so large.
 pub(super) fn check_grid(session: &Session, path: &Path, columns: Side, rows: Side) -> Result<()> {
     let n = columns.lines.saturating_mul(rows.lines);
-    check_size(session, extension(path), n)?;
-    match extension(path) {
+    let extension = extension(path);
+    check_size(session, &extension, n)?;
+    match &*extension {
         "png" => pictures::check_grid(session.model.site(), columns, rows),
         _ => Ok(()),
     }
@@ -153,11 +229,9 @@ pub(super) fn write(
     path: &Path,
     keys: &[(&str, Vec<f32>)],
     named: &[(&str, &[f32])],
-    observer: &mut dyn Observer,
     draw: impl FnOnce(&[Vec<Picture>]) -> Result<Picture>,
 ) -> Result<()> {
-    let extension = extension(path);
-    match extension {
+    match &*extension(path) {
         "png" => {
             let mut all = Vec::new();
             for (_, values) in named {
@@ -181,9 +255,6 @@ pub(super) fn write(
             write_atomic(path, text.as_bytes())?;
         }
         _ => panic!("internal error: {} was not checked", path.display()),
-    }
-    if path.starts_with(session.run.root()) && extension == "png" {
-        session.refresh_report(observer)?;
     }
     Ok(())
 }
@@ -256,12 +327,35 @@ mod tests {
             error.to_string()
         };
         let known = ["png", "npz", "csv"];
-        assert!(check_extension(Path::new("a.b/x.npz"), &known).is_ok());
+        for fitting in ["a.b/x.npz", "x.PNG", "x.Csv"] {
+            assert!(check_extension(Path::new(fitting), &known).is_ok());
+        }
+        assert!(check_place_of(Path::new("x"), "html").is_ok());
+        assert!(check_place_of(Path::new("x.HTML"), "html").is_ok());
+        assert!(check_place_of(Path::new("x.txt"), "html").is_err());
+        assert!(check_place_of_several(Path::new("x.1")).is_ok());
+        assert!(check_place_of_several(Path::new("x.Gif")).is_err());
         assert_eq!(
             refused("x.tiff", &known),
             "--out: expected a file .png, .npz or .csv, found x.tiff"
         );
         assert!(refused("x", &["npz"]).contains("a file .npz, found x"));
+    }
+
+    #[test]
+    fn results_of_other_data_are_called_after_them() {
+        let long = "x".repeat(300);
+        let cut = format!("scores-of-{}", "x".repeat(LONGEST_NAME));
+        for (data, expected) in [
+            (None, "scores"),
+            (Some("mnist"), "scores-of-mnist"),
+            (Some("/tmp/my data.npz"), "scores-of-my-data"),
+            (Some("photos/"), "scores-of-photos"),
+            (Some(".."), "scores-of-others"),
+            (Some(&*long), &*cut),
+        ] {
+            assert_eq!(default_name("scores", data), expected);
+        }
     }
 
     #[test]

@@ -55,7 +55,8 @@ impl Default for Request {
 pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Written> {
     Session::check_count("-n", request.n)?;
     let session = Session::load(&request.run, request.device.as_deref())?;
-    let path = output::place(&session, request.out.as_deref(), "reconstructions")?;
+    let name = output::default_name("reconstructions", request.data.as_deref());
+    let path = output::place(&session, request.out.as_deref(), &name)?;
     let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
     let indices = match request.indices.as_slice() {
         [] => (0..feed.len().min(request.n)).collect(),
@@ -76,15 +77,12 @@ pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         ("original", &made.originals),
         ("reconstruction", &made.values),
     ];
-    output::write(&session, &path, &[], &named, observer, |rows| {
+    output::write(&session, &path, &[], &named, |rows| {
         pictures::pairs(&rows[0], &rows[1], COLUMNS)
     })?;
     Ok(Written {
-        run: session.run.root().to_path_buf(),
-        files: vec![path],
-        n: indices.len(),
         metrics: BTreeMap::from([("mse".to_owned(), made.mse())]),
-        ..Written::default()
+        ..Written::of(&session, vec![path], indices.len(), observer)
     })
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub struct Request {
     /// The run.
     pub run: PathBuf,
-    /// The file; without one `report.html` in the run.
+    /// The file, `.html`; without one `report.html` in the run.
     pub out: Option<PathBuf>,
 }
 
@@ -28,7 +28,7 @@ pub struct Reported {
 /// Writes the report of a run, finished or not.
 pub fn report(request: &Request, observer: &mut dyn Observer) -> Result<Reported> {
     if let Some(out) = &request.out {
-        output::check_file("--out", out)?;
+        output::check_place_of(out, "html")?;
     }
     let run = RunFolder::open(run_path(&request.run))?;
     let report = match &request.out {

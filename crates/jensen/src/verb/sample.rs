@@ -60,15 +60,10 @@ pub fn sample(request: &Request, observer: &mut dyn Observer) -> Result<Written>
     )?;
     let (model, params) = (&session.model, &session.params);
     let values = make(model, params, n, request.draw, &stream, observer)?;
-    output::write(&session, &path, &[], &[("x", &values)], observer, |rows| {
+    output::write(&session, &path, &[], &[("x", &values)], |rows| {
         pictures::plain(&rows[0], COLUMNS)
     })?;
-    Ok(Written {
-        run: session.run.root().to_path_buf(),
-        files: vec![path],
-        n,
-        ..Written::default()
-    })
+    Ok(Written::of(&session, vec![path], n, observer))
 }
 
 pub(super) fn make(

@@ -1,6 +1,6 @@
 //! `score`: how probable each example is under the model, as a table; the most unusual ones by index.
 
-use super::output::{NotStored, Written, check_place};
+use super::output::{NotStored, Written, check_place, default_name};
 use crate::error::{Error, Result};
 use crate::session::{self, Part, Session};
 use jensen_rng::Stream;
@@ -23,7 +23,7 @@ pub struct Request {
     pub samples: usize,
     /// Seed of the samples.
     pub seed: u64,
-    /// The file, `.csv`; without one `scores.csv` in the run.
+    /// The file, `.csv`; without one `scores.csv` in the run, or `scores-of-DATA.csv`.
     pub out: Option<PathBuf>,
     /// Another device than the processor.
     pub device: Option<String>,
@@ -60,7 +60,8 @@ pub fn score(request: &Request, observer: &mut dyn Observer) -> Result<Written> 
     let labels = feed.examples().labels.as_deref();
     let text = table(&scores, labels, request.samples);
     let out = request.out.clone();
-    let path = out.unwrap_or_else(|| session.run.path("scores.csv"));
+    let name = default_name("scores", request.data.as_deref());
+    let path = out.unwrap_or_else(|| session.run.path(format!("{name}.csv")));
     let stored = write_atomic(&path, text.as_bytes()).map_err(Error::from);
     Ok(Written {
         run: session.run.root().to_path_buf(),

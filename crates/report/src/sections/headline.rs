@@ -2,10 +2,11 @@
 
 use super::SectionInfo;
 use crate::contents::Contents;
-use crate::names::describe;
-use crate::text::{escape, number};
+use crate::names::{Metric, describe};
+use crate::text::{count, escape, number};
 use jensen_run::{Split, shell_word};
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::fmt::Write;
 
 pub(super) const INFO: SectionInfo = SectionInfo {
@@ -16,16 +17,25 @@ pub(super) const INFO: SectionInfo = SectionInfo {
 
 pub(super) fn render(contents: &Contents) -> Option<String> {
     let (mut metrics, source) = evaluated(contents).or_else(|| last_measured(contents))?;
-    // The names of a row decide where it stands; equals keep the order of the file.
-    metrics.sort_by_key(|(name, _)| describe(name).rank);
+    // The names of a row decide where it stands, of several estimates the tightest first; equals keep the
+    // order of the file.
+    metrics.sort_by_key(|(name, _)| {
+        let Metric { rank, count, .. } = describe(name);
+        (rank, Reverse(count))
+    });
     let mut out = String::from("<div class=\"tiles\">");
-    for (name, x) in metrics.iter().take(N_TILES) {
+    for (name, x) in large(&metrics) {
         let metric = describe(name);
-        let (label, unit, x) = (escape(&metric.label), metric.unit, number(*x));
+        let (label, unit, x) = (escape(&metric.label), metric.unit, number(x));
+        let long = if x.chars().count() > N_LARGE {
+            " long"
+        } else {
+            ""
+        };
         write!(
             out,
             "<div class=\"tile\"><div class=\"label\">{label}</div>\
-             <div class=\"value\">{x}</div><div class=\"unit\">{unit}</div></div>"
+             <div class=\"value{long}\">{x}</div><div class=\"unit\">{unit}</div></div>"
         )
         .expect("internal error: writing to a text");
     }
@@ -48,8 +58,19 @@ pub(super) fn render(contents: &Contents) -> Option<String> {
 
 /// As many metrics are shown large.
 const N_TILES: usize = 4;
+/// Signs of a number that fit into a tile in large letters.
+const N_LARGE: usize = 8;
 
 type Metrics = Vec<(String, f64)>;
+
+/// The first metrics, of each one that was estimated several times the first alone.
+fn large(metrics: &[(String, f64)]) -> impl Iterator<Item = (&str, f64)> {
+    let bare = |i: usize| metrics[i].0.trim_end_matches(|c: char| c.is_ascii_digit());
+    (0..metrics.len())
+        .filter(move |&i| (0..i).all(|earlier| bare(earlier) != bare(i)))
+        .map(|i| (metrics[i].0.as_str(), metrics[i].1))
+        .take(N_TILES)
+}
 
 /// The numbers of `evaluation.json`: those under `metrics`, then those beside it.
 fn evaluated(contents: &Contents) -> Option<(Metrics, String)> {
@@ -86,7 +107,7 @@ fn last_measured(contents: &Contents) -> Option<(Metrics, String)> {
     let source = format!(
         "The last values of the {part}, after step {}. \
          <code>jensen evaluate {}</code> measures the test part in full.",
-        number(record.step as f64),
+        count(record.step),
         escape(&shell_word(&contents.name))
     );
     Some((record.metrics.clone(), source))

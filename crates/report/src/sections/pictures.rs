@@ -1,7 +1,8 @@
 //! The pictures of `samples/`, inside the page.
 //!
 //! Pictures that differ only in a number behind the name (`samples-step-00000100`) are one picture
-//! over time: the last is shown, the earlier ones unfold.
+//! over time: the last is shown, the earlier ones unfold. What was made of other data than the run's has
+//! their name behind (`reconstructions-of-others`), says so and comes after the run's own.
 
 use super::SectionInfo;
 use crate::contents::{Contents, PictureFile};
@@ -25,7 +26,10 @@ pub(super) fn render(contents: &Contents) -> Option<String> {
             None => groups.push((kind, vec![picture])),
         }
     }
-    groups.sort_by_key(|(kind, _)| known(kind).map_or(KNOWN.len(), |(rank, _)| rank));
+    groups.sort_by_key(|(kind, group)| {
+        let rank = known(kind).map_or(KNOWN.len(), |(rank, _)| rank);
+        (other_data(kind), rank, is_gif(&group[0].extension))
+    });
     let mut shown = String::new();
     let mut folded = String::new();
     for (kind, group) in &groups {
@@ -48,7 +52,7 @@ const KNOWN: [(&str, &str, &str); 8] = [
     (
         "reconstruction",
         "Reconstructions",
-        "Originals beside what the model makes of their codes.",
+        "Originals above what the model makes of their codes.",
     ),
     (
         "sample",
@@ -58,7 +62,7 @@ const KNOWN: [(&str, &str, &str); 8] = [
     (
         "traversal",
         "Latent traversal",
-        "Each row changes the latent dimension at its left to the values above and keeps the others.",
+        "Each row changes the latent dimension at its left to the values above and keeps the others; an unused one changes nothing.",
     ),
     (
         "traverse",
@@ -68,12 +72,12 @@ const KNOWN: [(&str, &str, &str); 8] = [
     (
         "interpolation-linear",
         "Interpolation on straight lines",
-        "From one example to another, whose positions in the part of the data stand at the left, along the straight line between their codes.",
+        "From one example to another along the straight line between their codes. At the left stand the positions of both in the part of the data, with their classes in brackets where they have some.",
     ),
     (
         "interpolation-spherical",
         "Interpolation on great circles",
-        "From one example to another, whose positions in the part of the data stand at the left; the codes keep their distance from the origin, where a normal prior has its mass.",
+        "From one example to another along a great circle, which keeps to the distance from the origin where a normal prior has its mass. At the left stand the positions of both in the part of the data, with their classes in brackets where they have some.",
     ),
     (
         "interpolation",
@@ -90,8 +94,16 @@ fn known(kind: &str) -> Option<(usize, &'static (&'static str, &'static str, &'s
         .find(|(_, (prefix, ..))| kind.starts_with(prefix))
 }
 
-/// The name without a number behind it and the word for what is counted.
+/// The name of the other data that a picture was made of; none for the run's own.
+fn other_data(stem: &str) -> Option<&str> {
+    stem.split_once("-of-").map(|(_, data)| data)
+}
+
+/// The name without a number behind it and the word for what is counted; that of other data stays whole.
 fn kind(stem: &str) -> &str {
+    if other_data(stem).is_some() {
+        return stem;
+    }
     let bare = stem.trim_end_matches(|c: char| c.is_ascii_digit());
     let bare = bare.trim_end_matches(['-', '_']);
     let bare = ["step", "epoch"]
@@ -103,20 +115,36 @@ fn kind(stem: &str) -> &str {
 }
 
 fn figure(kind: &str, picture: &PictureFile) -> String {
-    let known = known(kind).map(|(_, known)| known);
-    let (heading, text) = match known {
-        Some((_, heading, text)) => ((*heading).to_owned(), *text),
-        None => (kind.replace(['-', '_'], " "), ""),
-    };
     let PictureFile {
         stem,
         extension,
         bytes,
     } = picture;
-    let size = size(extension, bytes);
+    let known = known(kind).map(|(_, known)| known);
+    let (mut heading, mut text) = match known {
+        Some((_, heading, text)) => ((*heading).to_owned(), *text),
+        None => (kind.replace(['-', '_'], " "), ""),
+    };
+    if let (Some(data), Some(_)) = (other_data(kind), known) {
+        heading = format!("{heading} of other data, {data}");
+    }
+    // Only pictures that stand still have labels.
+    if is_gif(extension) && known.is_some() {
+        text = "The same, moving.";
+    }
+    let mime = match &*extension.to_ascii_lowercase() {
+        "svg" => "svg+xml".to_owned(),
+        other => other.to_owned(),
+    };
+    let size = size(&mime, bytes);
     // A picture much wider than high takes a row of its own.
     let wide = size.is_some_and(|(width, height)| width > 2 * height);
-    let class = if wide { " class=\"full\"" } else { "" };
+    let class = match &*mime {
+        // Its letters have to be read.
+        "svg+xml" => " class=\"full drawing\"",
+        _ if wide => " class=\"full\"",
+        _ => "",
+    };
     let attributes = match size {
         // A small picture is shown larger, every pixel by a whole factor.
         Some((width, height)) if (1..SMALL).contains(&width) => {
@@ -130,11 +158,6 @@ fn figure(kind: &str, picture: &PictureFile) -> String {
         Some((width, height)) => format!(" width=\"{width}\" height=\"{height}\""),
         None => String::new(),
     };
-    let mime = if extension == "svg" {
-        "svg+xml"
-    } else {
-        &**extension
-    };
     let (heading, name) = (escape(&heading), escape(&format!("{stem}.{extension}")));
     format!(
         "<figure{class}><img{attributes} alt=\"{heading}\" src=\"data:image/{mime};base64,{}\">\
@@ -146,9 +169,13 @@ fn figure(kind: &str, picture: &PictureFile) -> String {
 /// Pictures narrower than this are enlarged, pixels.
 const SMALL: u32 = 160;
 
+fn is_gif(extension: &str) -> bool {
+    extension.eq_ignore_ascii_case("gif")
+}
+
 /// Width and height in pixels, from the first bytes of a PNG or GIF file.
-fn size(extension: &str, bytes: &[u8]) -> Option<(u32, u32)> {
-    match extension {
+fn size(format: &str, bytes: &[u8]) -> Option<(u32, u32)> {
+    match format {
         "png" => {
             let number = |at: usize| {
                 bytes
@@ -185,6 +212,7 @@ mod tests {
             ("samples_epoch_3", "samples"),
             ("interpolation-spherical-02", "interpolation-spherical"),
             ("2024", "2024"),
+            ("samples-of-part-2", "samples-of-part-2"),
         ] {
             assert_eq!(kind(stem), expected);
         }
