@@ -11,6 +11,7 @@
 //!
 //! What cannot be told makes it doubtful: the word is never better than the evidence.
 
+use jensen_report::plain_number;
 use serde::{Deserialize, Serialize};
 
 /// A word and what it rests on.
@@ -46,6 +47,14 @@ impl Mean {
             n => (squares / ((n - 1) * n) as f64).sqrt(),
         };
         Self { value, error, n }
+    }
+}
+
+/// Two digits after the point, unless a power of ten says more.
+fn nats(x: f64) -> String {
+    match x.abs() < 1e6 {
+        true => format!("{x:.2}"),
+        false => plain_number(x),
     }
 }
 
@@ -136,11 +145,11 @@ impl Verdict {
             true => (
                 "good",
                 format!(
-                    "{active_units} of {n_units} latent dimensions are in use; {}; -ELBO is {:.2} nats \
-                     on them and {:.2} on those it was trained on",
+                    "{active_units} of {n_units} latent dimensions are in use; {}; -ELBO is {} nats \
+                     on them and {} on those it was trained on",
                     facts.costs(),
-                    test.value,
-                    train.value
+                    nats(test.value),
+                    nats(train.value)
                 ),
             ),
             false => ("doubtful", doubts.join("; ")),
@@ -176,8 +185,8 @@ impl Facts {
             true => format!("it is no better than a model without a latent: {costs}"),
             false => format!(
                 "it may be no better than a model without a latent: {costs}, with a standard error of \
-                 {:.2} on the difference",
-                self.gain.error
+                 {} on the difference",
+                nats(self.gain.error)
             ),
         })
     }
@@ -185,13 +194,14 @@ impl Facts {
     /// What test examples cost with and without a latent.
     fn costs(&self) -> String {
         format!(
-            "test examples cost {:.2} nats ({}), and {:.2} under the best model without a latent",
-            self.cost,
+            "test examples cost {} nats ({}), and {} under the best model without a latent",
+            nats(self.cost),
             match self.cost_samples {
                 None => "-ELBO".to_owned(),
+                Some(1) => "-log p by 1 sample".to_owned(),
                 Some(k) => format!("-log p by {k} samples"),
             },
-            self.without_latent
+            nats(self.without_latent)
         )
     }
 
@@ -205,13 +215,14 @@ impl Facts {
                 Some("-ELBO was not finite at times near the end of training".to_owned())
             }
             Some(fall) if self.is_steep(fall) && fall > 0.0 => Some(format!(
-                "training had not settled: -ELBO still fell by {fall:.2} nats over its last fifth; more \
-                 epochs would help"
+                "training had not settled: -ELBO still fell by {} nats over its last fifth; more \
+                 epochs would help",
+                nats(fall)
             )),
             Some(fall) if self.is_steep(fall) => Some(format!(
-                "training had not settled: -ELBO rose by {:.2} nats over its last fifth; a smaller \
+                "training had not settled: -ELBO rose by {} nats over its last fifth; a smaller \
                  learning rate would help, unless the objective asks for it",
-                -fall
+                nats(-fall)
             )),
             Some(_) => None,
         }
@@ -238,35 +249,38 @@ impl Facts {
         };
         if let Some((name, part)) = is_by(&lowest) {
             return Some(format!(
-                "it overfits, or {name} examples are of another kind: -ELBO is {:.2} nats on them and {:.2} \
+                "it overfits, or {name} examples are of another kind: -ELBO is {} nats on them and {} \
                  on those it was trained on",
-                part.value, self.train.value
+                nats(part.value),
+                nats(self.train.value)
             ));
         }
         if let Some((name, part)) = is_by(&gap) {
             return Some(format!(
-                "it may overfit: -ELBO is {:.2} nats on {name} examples and {:.2} on those it was trained \
-                 on, with a standard error of {:.2} on the difference",
-                part.value,
-                self.train.value,
-                error(part)
+                "it may overfit: -ELBO is {} nats on {name} examples and {} on those it was trained \
+                 on, with a standard error of {} on the difference",
+                nats(part.value),
+                nats(self.train.value),
+                nats(error(part))
             ));
         }
         let is_other = |part: &Mean| gap(part) + SURE * error(part) / self.scale < -LARGEST_GAP;
         if let Some((name, part)) = parts.iter().find(|(_, part)| is_other(part)) {
             return Some(format!(
-                "{name} examples are of another kind than those it was trained on: -ELBO is {:.2} nats on \
-                 them and {:.2} on those",
-                part.value, self.train.value
+                "{name} examples are of another kind than those it was trained on: -ELBO is {} nats on \
+                 them and {} on those",
+                nats(part.value),
+                nats(self.train.value)
             ));
         }
         let is_sure = |part: &Mean| gap(part) + SURE * error(part) / self.scale <= LARGEST_GAP;
         (!parts.iter().any(|(_, part)| is_sure(part))).then(|| {
             format!(
-                "{} test examples are too few to tell whether it overfits: -ELBO is {:.2} nats on them and \
-                 {:.2} on those it was trained on",
+                "{} test examples are too few to tell whether it overfits: -ELBO is {} nats on them and \
+                 {} on those it was trained on",
                 self.test.n,
-                self.test.value, self.train.value
+                nats(self.test.value),
+                nats(self.train.value)
             )
         })
     }
