@@ -1,7 +1,9 @@
-"""Runs every built-in recipe on its own data with several seeds and writes what it reached into a record.
+"""Runs built-in recipes with several seeds and writes what they reached into a record: all of them on their
+own data, or some of them on other data.
 
     cargo build --release
     python3 benches/recipes.py --out benches/records/recipes.json
+    python3 benches/recipes.py --names vae --data FOLDER_OF_MNIST --out benches/records/mnist.json
 """
 
 import argparse
@@ -17,9 +19,15 @@ SEEDS = [1, 2, 3]
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default="target/release/jensen")
+    parser.add_argument("--names", help="recipes, separated by commas; all of them unless named")
+    parser.add_argument("--data", help="other data than the recipe's own")
     parser.add_argument("--out", required=True)
     options = parser.parse_args()
     names = sorted(name.removesuffix(".toml") for name in os.listdir("recipes") if name.endswith(".toml"))
+    if options.names:
+        names = options.names.split(",")
+    data = ["--data", options.data] if options.data else []
+    on = f"the data {os.path.basename(options.data.rstrip('/'))}" if options.data else "its own data"
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     recipes = {}
     for name in names:
@@ -27,17 +35,17 @@ def main():
         for seed in SEEDS:
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run(
-                    [options.binary, "reproduce", name, "--seed", str(seed), "--json", "--quiet", "--out", os.path.join(folder, "run")],
+                    [options.binary, "reproduce", name, "--seed", str(seed), "--json", "--quiet", "--out", os.path.join(folder, "run"), *data],
                     capture_output=True, text=True,
                 )
             told = json.loads(done.stdout)
             metrics = {key: round(value, 4) for key, value in told.get("metrics", {}).items()}
             verdict = told.get("verdict") or {}
-            runs.append({"seed": seed, "code": done.returncode, "verdict": verdict.get("word"), "reason": verdict.get("reason"), "metrics": metrics})
+            runs.append({"seed": seed, "seconds": round(told.get("elapsed_s", 0), 1), "code": done.returncode, "verdict": verdict.get("word"), "reason": verdict.get("reason"), "metrics": metrics})
             print(name, seed, done.returncode, metrics.get("test_neg_elbo"), verdict.get("word"), verdict.get("reason"), flush=True)
         recipes[name] = runs
     record = {
-        "what": "every built-in recipe on its own data, `jensen reproduce NAME --seed S`; code 0 means that what it expects was reached",
+        "what": f"each recipe on {on}, `jensen reproduce NAME --seed S`; code 0 means that what it expects was reached",
         "commit": commit,
         "processor": processor(),
         "recipes": recipes,

@@ -66,7 +66,8 @@ impl RunFolder {
 
     /// Makes `parent/name-001`, or the first number above those taken, and locks it.
     ///
-    /// Characters of `name` other than letters, digits, `.`, `_` and `-` become `-`.
+    /// Characters of `name` other than letters, digits, `.`, `_` and `-` become `-`, and none of the last
+    /// three begins it: such folders are hidden, or look like options.
     pub fn create_numbered(parent: impl AsRef<Path>, name: &str) -> Result<Self> {
         let parent = parent.as_ref();
         let keep = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -74,8 +75,12 @@ impl RunFolder {
             .chars()
             .map(|c| if keep(c) { c } else { '-' })
             .collect();
+        let name = match name.trim_start_matches(['.', '-', '_']) {
+            "" => "run",
+            name => name,
+        };
         create_folder(parent)?;
-        let mut number = 1 + highest_number(parent, &name)?;
+        let mut number = 1 + highest_number(parent, name)?;
         loop {
             let path = parent.join(format!("{name}-{number:03}"));
             // Making a folder succeeds for one process only, so each gets its own number.
@@ -407,6 +412,8 @@ mod tests {
         fs::create_dir(dir.path().join("vae-999")).unwrap();
         assert_eq!(name("vae"), "vae-1000");
         assert_eq!(name("my models/x y.toml"), "my-models-x-y.toml-001");
+        assert_eq!(name("."), "run-001");
+        assert_eq!(name("-x"), "x-001");
     }
 
     #[test]
