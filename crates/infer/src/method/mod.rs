@@ -133,7 +133,9 @@ const N_STEPS: u64 = 10_000;
 /// Fits a density by a method; with `keep` it goes on from the newest checkpoint, to the bits of an unbroken fit.
 ///
 /// Chains and all methods that step keep their states, NUTS and the ladder the chains that are finished. Methods that
-/// are done in one go, and the judgement, keep nothing and are done again.
+/// are done in one go, and the judgement, keep nothing and are done again. A fit goes on only with the options that
+/// decide its states: `max_steps` may be larger than it was, and `n_draws` another, but not the number of chains or of
+/// their draws.
 ///
 /// # Errors
 /// [`InferError`] for options that do not fit, a density without coordinates, a start that it refuses, a method that
