@@ -10,7 +10,7 @@ use crate::check::{at_least_one, positive};
 use crate::drive::{Keep, newest_checkpoint, unreadable};
 use crate::identity::Identity;
 use crate::optimize::Place;
-use crate::watch::{Alarm, POLL, Room};
+use crate::watch::{Alarm, POLL, Room, no_threads};
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
@@ -82,6 +82,7 @@ impl ChainOptions {
 /// # Errors
 /// [`InferError::Option`], [`InferError::Contradiction`], [`InferError::Empty`] for a request that does not
 /// fit; [`InferError::Start`], [`InferError::StartRefused`], [`InferError::RefusedEverywhere`] for starts;
+/// [`InferError::Threads`] where the system starts none;
 /// [`InferError::Stopped`] when the observer asked for it, the states being kept if a place was given.
 pub fn sample_chains<K: Kernel>(
     kernel: &K,
@@ -253,38 +254,41 @@ impl Job<'_> {
             .collect();
         let next = AtomicUsize::new(0);
         let mut failures: Vec<(usize, InferError)> = Vec::new();
-        let n_threads = rayon::current_num_threads();
-        let n_workers = n_threads.min(todo.len());
+        // A density that is parallel itself shares no threads with other chains, else one of them could take up
+        // another and not come back to its own.
+        let rooms = Room::several(todo.len())?;
         thread::scope(|scope| -> Result<(), InferError> {
             let _alarm = Alarm(&stop);
             let (sender, inbox) = mpsc::channel::<Message>();
-            let workers: Vec<_> = (0..n_workers)
-                .map(|_| {
-                    let desk = Desk {
-                        stop: &stop,
-                        done: &done,
-                        every: self.keep.map(|keep| keep.every),
-                        inbox: sender.clone(),
-                    };
-                    // A density that is parallel itself shares no threads with other chains, else one of them
-                    // could take up another and not come back to its own.
-                    let room = Room::of(n_threads / n_workers);
-                    let (todo, next, work) = (&todo, &next, &work);
-                    scope.spawn(move || {
-                        let _alarm = Alarm(desk.stop);
-                        room.run(|| {
-                            while let Some((chain_idx, kept)) =
-                                todo.get(next.fetch_add(1, Ordering::Relaxed))
-                            {
-                                let outcome = work(*chain_idx, kept.clone(), &desk);
-                                if desk.inbox.send((*chain_idx, outcome)).is_err() {
-                                    break;
-                                }
+            let mut workers = Vec::with_capacity(rooms.len());
+            for room in rooms {
+                let desk = Desk {
+                    stop: &stop,
+                    done: &done,
+                    every: self.keep.map(|keep| keep.every),
+                    inbox: sender.clone(),
+                };
+                let (todo, next, work) = (&todo, &next, &work);
+                let worker = thread::Builder::new().spawn_scoped(scope, move || {
+                    let _alarm = Alarm(desk.stop);
+                    room.run(|| {
+                        while let Some((chain_idx, kept)) =
+                            todo.get(next.fetch_add(1, Ordering::Relaxed))
+                        {
+                            let outcome = work(*chain_idx, kept.clone(), &desk);
+                            if desk.inbox.send((*chain_idx, outcome)).is_err() {
+                                break;
                             }
-                        });
-                    })
-                })
-                .collect();
+                        }
+                    });
+                });
+                match worker {
+                    Ok(worker) => workers.push(worker),
+                    Err(error) if workers.is_empty() => return Err(no_threads(1, &error)),
+                    // Fewer of them do all the work.
+                    Err(_) => break,
+                }
+            }
             drop(sender);
             let mut listen = || -> Result<(), InferError> {
                 loop {
