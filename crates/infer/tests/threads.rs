@@ -267,6 +267,23 @@ fn a_stop_is_heard_while_particles_look_for_their_places() {
     }
 }
 
+/// The first trajectories of a chain are the longest; they are no reason to wait.
+#[test]
+fn a_stop_is_heard_amid_a_trajectory() {
+    let stream = Stream::from_seed(3);
+    let options = ChainOptions {
+        n_chains: 1,
+        ..ChainOptions::default()
+    };
+    for stop_from in 20..28 {
+        let n = stopped_after(stop_from, |target, observer| {
+            let sampler = Nuts::default();
+            nuts::sample(target, &sampler, &options, &stream, None, observer).map(|_| ())
+        });
+        assert!(n <= stop_from + 2, "{n}, {stop_from}");
+    }
+}
+
 /// One that never waits.
 fn counting() -> Counting {
     Counting {

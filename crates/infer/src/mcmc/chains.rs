@@ -10,7 +10,7 @@ use crate::check::{at_least_one, positive};
 use crate::drive::{Keep, newest_checkpoint, unreadable};
 use crate::identity::Identity;
 use crate::optimize::Place;
-use crate::watch::{Alarm, POLL, Room, no_threads};
+use crate::watch::{Alarm, POLL, Room, Stoppable, no_threads};
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
@@ -196,6 +196,8 @@ impl Record {
 /// Where chains at work turn to.
 pub(super) struct Desk<'a> {
     stop: &'a AtomicBool,
+    /// Whether the observer asked for it, and no chain that failed.
+    asked: &'a AtomicBool,
     done: &'a AtomicU64,
     every: Option<u64>,
     inbox: mpsc::Sender<Message>,
@@ -212,6 +214,17 @@ impl Desk<'_> {
     /// Whether chains should hand in what they have and end.
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether the observer asked to stop.
+    pub(super) fn stop_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// A density that refuses every position once the observer asks to stop, for steps that take long. Another chain
+    /// that fails is no reason: which failure is told would depend on who came first.
+    pub(super) fn stoppable<'t>(&'t self, target: &'t dyn LogDensity) -> Stoppable<'t> {
+        Stoppable::new(target, self.asked)
     }
 
     fn should_keep(&self, step: u64) -> bool {
@@ -247,7 +260,8 @@ impl Job<'_> {
         let mut records = self.kept(identity.as_ref())?;
         let total = n_chains as u64 * self.n_steps();
         let steps_done = (records.iter().flatten()).map(|record| record.step).sum();
-        let stop = AtomicBool::new(observer.stop_requested());
+        let asked = AtomicBool::new(observer.stop_requested());
+        let stop = AtomicBool::new(asked.load(Ordering::Relaxed));
         let done = AtomicU64::new(steps_done);
         let todo: Vec<(usize, Option<Record>)> = (records.iter().cloned().enumerate())
             .filter(|(_, kept)| kept.as_ref().is_none_or(|kept| kept.step < self.n_steps()))
@@ -264,6 +278,7 @@ impl Job<'_> {
             for room in rooms {
                 let desk = Desk {
                     stop: &stop,
+                    asked: &asked,
                     done: &done,
                     every: self.keep.map(|keep| keep.every),
                     inbox: sender.clone(),
@@ -311,6 +326,7 @@ impl Job<'_> {
                         unit: "steps",
                     });
                     if observer.stop_requested() {
+                        asked.store(true, Ordering::Relaxed);
                         stop.store(true, Ordering::Relaxed);
                     }
                 }
