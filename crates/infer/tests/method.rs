@@ -1,16 +1,17 @@
 //! Every method by its name, on targets whose answer is known: none is called good and is wrong.
 
-use jensen_density::LogDensity;
+use jensen_density::{Cause, Layout, LogDensity, Reject, Variable, from_fn};
 use jensen_infer::method::{FamilyKind, FitOptions, Fitted, Method, fit_with};
 use jensen_infer::pathfinder::{Pathfinder, multi_path};
 use jensen_infer::referee::Verdict;
 use jensen_infer::svgd::Svgd;
 use jensen_infer::vi::{Advi, Bam};
-use jensen_infer::{InferError, mcmc::Nuts};
+use jensen_infer::{InferError, mcmc::Nuts, starts};
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer, Silent};
 use jensen_testkit::targets::{Gaussian, Rejecting, Target, far_mode, synthetic};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A good answer has every mean within a quarter of a standard deviation.
 const GOOD: f64 = 0.25;
@@ -356,6 +357,46 @@ fn most_steps_are_what_was_asked_for() {
         once < 2 * (advi.n_draws + advi.n_elbo_draws) as u64,
         "{once}"
     );
+}
+
+/// A place to begin is asked of the density, which refuses the first three here.
+#[test]
+fn gradients_of_refused_starts_are_counted() {
+    const REFUSED: u64 = 3;
+    let stream = Stream::from_seed(7);
+    let layout = || Layout::new(vec![Variable::new("x", &[2])]);
+    let refusing = |n_refused: u64| {
+        let n = AtomicU64::new(0);
+        from_fn(layout(), move |x: &[f64], grad: &mut [f64]| {
+            if n.fetch_add(1, Ordering::SeqCst) < n_refused {
+                return Err(Reject::at("the first places", Cause::OutsideSupport));
+            }
+            (grad.iter_mut().zip(x)).for_each(|(g, x)| *g = -x);
+            Ok(-0.5 * x.iter().map(|x| x * x).sum::<f64>())
+        })
+    };
+    let start = starts::random(&refusing(REFUSED), &stream.child("start", 0)).unwrap();
+    for name in [
+        "laplace",
+        "pathfinder",
+        "dadvi",
+        "advi",
+        "bam",
+        "sgvi-full-rank",
+    ] {
+        let method = Method::from_name(name).unwrap();
+        let used = |n_refused, start: Option<Vec<f64>>| {
+            let options = FitOptions {
+                start,
+                ..FitOptions::default()
+            };
+            let target = refusing(n_refused);
+            let answer = fit_with(&target, &method, &options, &stream, None, &mut Silent).unwrap();
+            answer.n_gradients
+        };
+        let (random, given) = (used(REFUSED, None), used(0, Some(start.clone())));
+        assert_eq!(random - given, REFUSED + 1, "{name}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::check::{at_least_one, positive};
 use crate::drive::{Keep, newest_checkpoint, unreadable};
 use crate::identity::Identity;
 use crate::optimize::Place;
-use crate::watch::{Alarm, POLL, Room, Stoppable, no_threads};
+use crate::watch::{Alarm, POLL, Room, Stoppable, no_threads, watched};
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
@@ -256,7 +256,12 @@ impl Job<'_> {
             return Err(InferError::Empty);
         }
         let n_chains = self.options.n_chains;
-        let identity = self.keep.map(|_| self.identity());
+        let identity = match self.keep {
+            Some(_) => Some(watched(self.target, observer, |target| {
+                self.identity(target)
+            })?),
+            None => None,
+        };
         let mut records = self.kept(identity.as_ref())?;
         let total = n_chains as u64 * self.n_steps();
         let steps_done = (records.iter().flatten()).map(|record| record.step).sum();
@@ -418,13 +423,13 @@ impl Job<'_> {
     }
 
     /// Everything that decides the bits of the draws.
-    fn identity(&self) -> Identity {
+    fn identity(&self, target: &dyn LogDensity) -> Identity {
         let start = match &self.options.starts {
             Starts::Uniform { .. } => None,
             Starts::At(positions) => positions.first().map(Vec::as_slice),
         };
         let settings = self.settings.clone();
-        Identity::new(self.name, settings, self.target, start, self.stream)
+        Identity::new(self.name, settings, target, start, self.stream)
             .with_options(format!("{:?}", self.options))
     }
 

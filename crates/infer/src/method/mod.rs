@@ -112,7 +112,7 @@ pub struct Fitted {
     pub elbo: Option<Estimate>,
     /// The log evidence, nats, where weights give one; it contains the free constant of the density.
     pub log_evidence: Option<Estimate>,
-    /// Gradients used by the method.
+    /// Gradients used by the method, those with which it looks for a place to begin included.
     pub n_gradients: u64,
     /// Gradients used by its judgement, that of the ladder being among those of its rungs.
     pub n_gradients_judged: u64,
@@ -171,32 +171,34 @@ pub fn fit_with(
         Method::Slice(kernel) => fit.kernel(kernel, observer),
         Method::Svgd(svgd) => fit.particles(svgd, observer),
         Method::Laplace => {
-            let start = fit.start()?;
+            let (start, used) = fit.start(observer)?;
             let (gaussian, info) = watched(target, observer, |target| laplace(target, &start))??;
-            fit.approximated(Box::new(gaussian), info.n_gradients, observer)
+            fit.approximated(Box::new(gaussian), used + info.n_gradients, observer)
         }
         Method::Pathfinder(path) => {
-            let start = fit.start()?;
+            let (start, used) = fit.start(observer)?;
             let climb = |target: &dyn LogDensity| pathfinder(target, &start, path, &work);
             let found = watched(target, observer, climb)??;
-            fit.approximated(Box::new(found.gaussian), found.n_gradients, observer)
+            let n_gradients = used + found.n_gradients;
+            fit.approximated(Box::new(found.gaussian), n_gradients, observer)
         }
         Method::Dadvi(dadvi_options) => {
-            let start = fit.start()?;
+            let (start, used) = fit.start(observer)?;
             let sd = vec![1.0; start.len()];
             let solve = |target: &dyn LogDensity| dadvi(target, &start, &sd, dadvi_options, &work);
             let found = watched(target, observer, solve)??;
             let gaussian = found.linear_response.unwrap_or(found.mean_field);
-            fit.approximated(Box::new(gaussian), found.n_gradients, observer)
+            fit.approximated(Box::new(gaussian), used + found.n_gradients, observer)
         }
         Method::Advi(advi) => fit.advi(advi, observer),
         Method::Bam(bam) => fit.bam(bam, observer),
         Method::Sgvi(kind) => {
             let family = kind.family(target.dim())?;
-            let (start, steps) = (fit.start()?, options.max_steps.unwrap_or(N_STEPS));
-            let family = family.as_ref();
+            let (start, used) = fit.start(observer)?;
+            let (steps, family) = (options.max_steps.unwrap_or(N_STEPS), family.as_ref());
             let found = vi::fit_kept(target, family, &start, steps, &work, keep, observer)?;
-            fit.approximated(found.approximation, found.n_gradients, observer)
+            let n_gradients = used + found.n_gradients;
+            fit.approximated(found.approximation, n_gradients, observer)
         }
     }
 }
