@@ -1,9 +1,10 @@
 //! Every method by its name, on targets whose answer is known: none is called good and is wrong.
 
 use jensen_density::{Cause, Layout, LogDensity, Reject, Variable, from_fn};
+use jensen_infer::laplace::laplace;
 use jensen_infer::method::{FamilyKind, FitOptions, Fitted, Method, fit_with};
 use jensen_infer::pathfinder::{Pathfinder, multi_path};
-use jensen_infer::referee::Verdict;
+use jensen_infer::referee::{Verdict, judge_approximation};
 use jensen_infer::svgd::Svgd;
 use jensen_infer::vi::{Advi, Bam};
 use jensen_infer::{InferError, mcmc::Nuts, starts};
@@ -444,6 +445,21 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
+#[test]
+fn an_approximation_of_another_dimension_is_not_judged() {
+    let (gaussian, _) = laplace(&Gaussian::standard(2), &[0.5, 0.5]).unwrap();
+    let stream = Stream::from_seed(1);
+    for (d, fits) in [(1, false), (2, true), (3, false)] {
+        match judge_approximation(&Gaussian::standard(d), &gaussian, &stream) {
+            Ok(_) => assert!(fits, "{d}"),
+            Err(InferError::FamilyDim {
+                expected, found, ..
+            }) => assert_eq!((expected, found, fits), (d, 2, false)),
+            Err(other) => panic!("{d}: {other}"),
+        }
+    }
+}
+
 /// Asks to stop at once.
 struct Stop;
 
@@ -492,18 +508,46 @@ fn requests_that_cannot_be_answered_say_why() {
         ..options.clone()
     };
     refused(Method::Nuts(Nuts::default()), &no_chains, "n_chains");
-    let start = FitOptions {
-        start: Some(vec![0.0, f64::NAN]),
+    let begin = |start: &[f64]| FitOptions {
+        start: Some(start.to_vec()),
+        ..options.clone()
+    };
+    let most = |max_steps: u64| FitOptions {
+        max_steps: Some(max_steps),
         ..options.clone()
     };
     let rejecting = Rejecting::new(2);
     for name in Method::names() {
         let method = Method::from_name(name).unwrap();
-        let begins_at_random = ["ladder", "multi-path"].contains(&name);
-        match go(&method, &start) {
-            Some(InferError::Start { coordinate, .. }) => assert_eq!(coordinate, "x[2]"),
-            None if begins_at_random => {}
+        for x in [f64::NAN, f64::INFINITY] {
+            match go(&method, &begin(&[0.0, x])) {
+                Some(InferError::Start { coordinate, .. }) => assert_eq!(coordinate, "x[2]"),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        match go(&method, &begin(&[0.0])) {
+            Some(InferError::Length { expected, found }) => assert_eq!((expected, found), (2, 1)),
             other => panic!("{name}: {other:?}"),
+        }
+        let few = |n_chain_draws: usize| FitOptions {
+            n_chain_draws,
+            ..options.clone()
+        };
+        refused(method.clone(), &few(3), "n_chain_draws");
+        refused(method.clone(), &most(0), "max_steps");
+        // What the method would ignore.
+        let ignores = |options: &FitOptions, what: &str| match go(&method, options) {
+            Some(InferError::Contradiction { first, second, .. }) => {
+                assert_eq!((first, second), (name, what));
+            }
+            other => panic!("{name}, {what}: {other:?}"),
+        };
+        if ["ladder", "multi-path"].contains(&name) {
+            ignores(&begin(&[0.0, 0.0]), "start");
+        }
+        let has_steps = ["advi", "sgvi", "bam", "svgd"];
+        if !has_steps.iter().any(|known| name.starts_with(known)) {
+            ignores(&most(10), "max_steps");
         }
         let nowhere = fit_with(&rejecting, &method, &options, &stream, None, &mut Silent).err();
         let everywhere = matches!(nowhere, Some(InferError::RefusedEverywhere { .. }));

@@ -50,8 +50,9 @@ mod particles;
 pub use catalogue::{FamilyKind, Method};
 
 use crate::InferError;
+use crate::check::at_least;
 use crate::dadvi::dadvi;
-use crate::drive::Keep;
+use crate::drive::{Keep, check_start};
 use crate::laplace::laplace;
 use crate::mcmc::nuts;
 use crate::pathfinder::pathfinder;
@@ -65,14 +66,15 @@ use jensen_posterior::{Approximation, Draws};
 use jensen_rng::Stream;
 use jensen_run::Observer;
 
-/// What is asked of any method.
+/// What is asked of any method. Numbers that the method has no use for are checked, and otherwise ignored; a start or a
+/// number of steps is refused by methods that would ignore it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitOptions {
     /// Draws of an approximation that are the answer, at least 100. Default 4000.
     pub n_draws: usize,
     /// Most steps of an iterative approximation (ADVI with the trials of its step sizes, SGVI, batch and match,
-    /// Stein particles), at least 1. By default what the method needs: 10,000 for SGVI, twice as many for ADVI,
-    /// and 500 for the two that have no stop rule and settle in some hundreds.
+    /// Stein particles), at least 1; other methods refuse it. By default what the method needs: 10,000 for SGVI, twice
+    /// as many for ADVI, and 500 for the two that have no stop rule and settle in some hundreds.
     pub max_steps: Option<u64>,
     /// Chains of a sampler, at least 1. Default 4.
     pub n_chains: usize,
@@ -80,7 +82,7 @@ pub struct FitOptions {
     pub n_chain_draws: usize,
     /// Where to begin, `[d]`; by default at random. Of several chains or clouds one begins there and the others are
     /// scattered around, so that they do not agree for having begun together. The ladder and several paths begin
-    /// at random in any case.
+    /// at random in any case, and refuse it.
     pub start: Option<Vec<f64>>,
 }
 
@@ -127,6 +129,9 @@ impl Fitted {
     }
 }
 
+/// Fewer draws are no answer, and fewer of a chain say nothing of whether it mixed.
+const LEAST_DRAWS: u64 = 100;
+const LEAST_CHAIN_DRAWS: u64 = 4;
 /// Steps of stochastic gradients by default, which mostly end before by their own rule.
 const N_STEPS: u64 = 10_000;
 
@@ -138,8 +143,9 @@ const N_STEPS: u64 = 10_000;
 /// their draws.
 ///
 /// # Errors
-/// [`InferError`] for options that do not fit, a density without coordinates, a start that it refuses, a method that
-/// ends without an answer, a request to stop, or a checkpoint that cannot be read or is of another run.
+/// [`InferError`] for options that do not fit or that the method would ignore, a density without coordinates, a start
+/// that is not finite or that it refuses, a method that ends without an answer, a request to stop, or a checkpoint that
+/// cannot be read or is of another run.
 pub fn fit_with(
     target: &dyn LogDensity,
     method: &Method,
@@ -148,7 +154,7 @@ pub fn fit_with(
     keep: Option<&Keep>,
     observer: &mut dyn Observer,
 ) -> Result<Fitted, InferError> {
-    options.check()?;
+    options.check(method, target)?;
     let work = stream.child("method", 0);
     let fit = Fit {
         target,
@@ -204,15 +210,41 @@ pub fn fit_with(
 }
 
 impl FitOptions {
-    fn check(&self) -> Result<(), InferError> {
-        // Chains and steps are checked where they are used.
-        match self.n_draws < 100 {
-            false => Ok(()),
-            true => Err(InferError::Option {
-                option: "n_draws",
-                expected: "at least 100 draws".to_owned(),
-                found: self.n_draws.to_string(),
-            }),
+    /// Refuses a number that does not fit any method, a start that is none of the target, and what the method would
+    /// ignore.
+    fn check(&self, method: &Method, target: &dyn LogDensity) -> Result<(), InferError> {
+        at_least("n_draws", LEAST_DRAWS, self.n_draws as u64)?;
+        at_least("n_chains", 1, self.n_chains as u64)?;
+        at_least(
+            "n_chain_draws",
+            LEAST_CHAIN_DRAWS,
+            self.n_chain_draws as u64,
+        )?;
+        if let Some(max_steps) = self.max_steps {
+            at_least("max_steps", 1, max_steps)?;
         }
+        if let Some(start) = &self.start {
+            check_start(target, start)?;
+        }
+        let ignored = |second, reason: &str| {
+            Err(InferError::Contradiction {
+                first: method.name(),
+                second,
+                reason: reason.to_owned(),
+            })
+        };
+        if self.start.is_some() && !method.takes_start() {
+            return ignored(
+                "start",
+                "this method begins at several random places of its own",
+            );
+        }
+        if self.max_steps.is_some() && !method.takes_steps() {
+            return ignored(
+                "max_steps",
+                "only ADVI, SGVI, batch and match and Stein particles take it",
+            );
+        }
+        Ok(())
     }
 }
