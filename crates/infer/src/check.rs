@@ -20,9 +20,14 @@ pub(crate) fn probability(option: &'static str, found: f64) -> Result<(), InferE
 
 /// Refuses an option that is 0.
 pub(crate) fn at_least_one(option: &'static str, found: u64) -> Result<(), InferError> {
-    match found {
-        0 => refused(option, "at least 1", found),
-        _ => Ok(()),
+    at_least(option, 1, found)
+}
+
+/// Refuses an option below the least that makes sense.
+pub(crate) fn at_least(option: &'static str, least: u64, found: u64) -> Result<(), InferError> {
+    match found < least {
+        true => refused(option, &format!("at least {least}"), found),
+        false => Ok(()),
     }
 }
 

@@ -42,7 +42,8 @@ pub struct Driven<S> {
 /// from the newest checkpoint, and ends at once where `each` had said that it is done.
 ///
 /// # Errors
-/// Those of [`Algorithm::init`], [`InferError::Stopped`] if a stop is asked for before or amid it, and those of reading and writing checkpoints; [`InferError::OtherRun`] for a
+/// Those of [`Algorithm::init`], [`InferError::Stopped`] if a stop is asked for before or amid it
+/// or while a checkpoint is compared, and those of reading and writing checkpoints; [`InferError::OtherRun`] for a
 /// checkpoint of another method, other options, another density, start or stream; [`InferError::Beyond`] for one of
 /// more than `n_steps` steps.
 pub fn drive<A: Algorithm>(
@@ -60,7 +61,12 @@ pub fn drive<A: Algorithm>(
     let settings = format!("{algorithm:?}");
     // Options print as `Name { .. }`, so that their first word is the method.
     let method = settings.split_whitespace().next().unwrap_or_default();
-    let run = keep.map(|_| Identity::new(method, settings.clone(), target, Some(start), stream));
+    let run = match keep {
+        Some(_) => Some(watched(target, observer, |target| {
+            Identity::new(method, settings.clone(), target, Some(start), stream)
+        })?),
+        None => None,
+    };
     let kept = match keep.zip(run.as_ref()) {
         Some((keep, run)) => newest::<A::State>(keep, run, n_steps)?,
         None => None,

@@ -145,6 +145,14 @@ pub enum InferError {
         /// Steps done.
         done: u64,
     },
+    /// The system starts no more threads.
+    #[error("the system does not start {wanted} more threads: {reason}")]
+    Threads {
+        /// Threads that were to be started.
+        wanted: usize,
+        /// What the system says.
+        reason: String,
+    },
     /// It was asked to stop.
     #[error("stopped on request")]
     Stopped,
@@ -154,12 +162,16 @@ pub enum InferError {
 }
 
 impl InferError {
-    /// Whether it says something of the run, its stop or its files, rather than of a method and its target:
+    /// Whether it says something of the run, its stop, its threads or its files, rather than of a method and its target:
     /// then another method is no way round it.
     pub(crate) fn is_of_the_run(&self) -> bool {
         matches!(
             self,
-            Self::Stopped | Self::Run(_) | Self::OtherRun { .. } | Self::Beyond { .. }
+            Self::Stopped
+                | Self::Threads { .. }
+                | Self::Run(_)
+                | Self::OtherRun { .. }
+                | Self::Beyond { .. }
         )
     }
 }

@@ -3,8 +3,8 @@
 //! Everything that decides the bits of a run is kept beside the state: the method with its options, the layout of
 //! the density, where it started and the stream. Of the density itself there is a sample: its value and its
 //! gradient at a position that nobody chose, which tell a model from the same model of other data. A checkpoint of
-//! another run is refused with the first of them that differs. How many steps are wanted is no part of it, so that
-//! a run can be made longer.
+//! another run is refused with the first of them that differs. How many steps [`drive`](crate::drive::drive) is to
+//! take is no part of it, so that such a run can be made longer; the number of draws of chains is one of their options.
 
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, Layout, LogDensity};
@@ -111,11 +111,15 @@ fn sample(target: &dyn LogDensity, start: Option<&[f64]>) -> (String, String) {
     }
 }
 
-/// FNV-1a over words of 64 bits instead of bytes: the order and every bit matter.
+/// FNV-1a over the bytes. Over words of 64 bits a sign would never leave the highest bit of the sum, and two signs
+/// that flip would not be seen.
 fn checksum(values: &[f64]) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
-    (values.iter()).fold(OFFSET, |sum, x| (sum ^ x.to_bits()).wrapping_mul(PRIME))
+    let bytes = values.iter().flat_map(|x| x.to_bits().to_le_bytes());
+    bytes.fold(OFFSET, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(PRIME)
+    })
 }
 
 /// The variables of a layout in words: `tau[2], 2 coordinates, lower=0`.

@@ -4,14 +4,18 @@
 //! density refuses every position: whatever runs comes to its end on refusals, and its result is thrown away.
 //!
 //! A caller that listens does nothing else. Inside a pool that is a thread less, and where several listen at once
-//! there may be none left; so work that is called from a pool has a pool of its own.
+//! there may be none left; so work that is called from a pool has a [`Room`], a pool of its own. All rooms together
+//! have no more threads than the caller's pool, and one for each caller: n fits at once in a pool of n take some
+//! multiple of n threads and not of its square. How many a room has affects no result.
 
 use crate::InferError;
 use jensen_density::{Cause, Layout, LogDensity, Reject};
 use jensen_run::Observer;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,36 +26,35 @@ pub(crate) const POLL: Duration = Duration::from_millis(20);
 /// caller.
 ///
 /// # Errors
-/// [`InferError::Stopped`] if it was asked to, else none of its own.
+/// [`InferError::Stopped`] if it was asked to, [`InferError::Threads`] if there is no thread for the work, else none of
+/// its own.
 pub(crate) fn watched<T: Send>(
     target: &dyn LogDensity,
     observer: &mut dyn Observer,
     work: impl FnOnce(&dyn LogDensity) -> T + Send,
 ) -> Result<T, InferError> {
     let stop = AtomicBool::new(false);
-    let density = Stoppable {
-        target,
-        stop: &stop,
-    };
-    let room = Room::of(rayon::current_num_threads());
-    let outcome = thread::scope(|scope| {
+    let density = Stoppable::new(target, &stop);
+    let rooms = Room::several(1)?;
+    let outcome = thread::scope(|scope| -> Result<thread::Result<T>, InferError> {
         let _alarm = Alarm(&stop);
         let (end, inbox) = mpsc::channel::<()>();
-        let (room, density) = (&room, &density);
-        let worker = scope.spawn(move || {
+        let (room, density) = (&rooms[0], &density);
+        let worker = thread::Builder::new().spawn_scoped(scope, move || {
             // Dropped at the end of the work, which wakes the listener.
             let _end = end;
             room.run(|| work(density))
         });
+        let worker = worker.map_err(|error| no_threads(1, &error))?;
         loop {
             if observer.stop_requested() {
                 stop.store(true, Ordering::Relaxed);
             }
             if inbox.recv_timeout(POLL) == Err(RecvTimeoutError::Disconnected) {
-                return worker.join();
+                return Ok(worker.join());
             }
         }
-    });
+    })?;
     match outcome {
         Err(panic) => resume_unwind(panic),
         Ok(_) if stop.load(Ordering::Relaxed) => Err(InferError::Stopped),
@@ -62,17 +65,74 @@ pub(crate) fn watched<T: Send>(
 /// Where parallel work runs whose caller waits without helping.
 pub(crate) struct Room {
     /// None outside of pools, since nobody there holds up the global one.
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<ThreadPool>,
+    /// Its threads, counted among those that are lent.
+    n_threads: usize,
+    /// Threads of all rooms, from which on none is kept for the next caller.
+    n_most: usize,
+}
+
+/// All rooms of the process.
+struct Rooms {
+    /// Threads of those in use.
+    n_lent: usize,
+    /// Those that wait for the next caller: a fit needs one several times.
+    idle: Vec<ThreadPool>,
+}
+
+static ROOMS: Mutex<Rooms> = Mutex::new(Rooms {
+    n_lent: 0,
+    idle: Vec::new(),
+});
+
+fn rooms() -> MutexGuard<'static, Rooms> {
+    ROOMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Rooms {
+    fn n_threads(&self) -> usize {
+        let idle = self.idle.iter().map(ThreadPool::current_num_threads);
+        self.n_lent + idle.sum::<usize>()
+    }
 }
 
 impl Room {
-    /// A room of this many threads for a caller in a pool.
-    pub(crate) fn of(n_threads: usize) -> Self {
-        let pool = || rayon::ThreadPoolBuilder::new().num_threads(n_threads);
-        Self {
-            pool: rayon::current_thread_index()
-                .map(|_| pool().build().expect("the system starts no more threads")),
+    /// At least one room and at most so many, unless none is wanted. Inside a pool they share as many threads as that
+    /// pool has and other rooms have left, at least one.
+    ///
+    /// # Errors
+    /// [`InferError::Threads`] if the system starts no more.
+    pub(crate) fn several(most: usize) -> Result<Vec<Self>, InferError> {
+        let n_most = rayon::current_num_threads();
+        let room = |n_threads| Self {
+            pool: None,
+            n_threads,
+            n_most,
+        };
+        if rayon::current_thread_index().is_none() {
+            return Ok((0..n_most.min(most)).map(|_| room(0)).collect());
         }
+        let mut rooms = rooms();
+        let n_free = n_most.saturating_sub(rooms.n_lent).max(1);
+        let n_rooms = n_free.min(most);
+        let several: Vec<Self> = (0..n_rooms).map(|_| room(n_free / n_rooms)).collect();
+        rooms.n_lent += several.iter().map(|room| room.n_threads).sum::<usize>();
+        drop(rooms);
+        several.into_iter().map(Self::furnished).collect()
+    }
+
+    /// With a pool that waits, or a new one.
+    fn furnished(mut self) -> Result<Self, InferError> {
+        let mut rooms = rooms();
+        let fits = |pool: &ThreadPool| pool.current_num_threads() == self.n_threads;
+        if let Some(index) = rooms.idle.iter().position(fits) {
+            self.pool = Some(rooms.idle.swap_remove(index));
+            return Ok(self);
+        }
+        while rooms.n_threads() > self.n_most && rooms.idle.pop().is_some() {}
+        drop(rooms);
+        self.pool = Some(build(self.n_threads, ThreadPoolBuilder::new())?);
+        Ok(self)
     }
 
     /// Runs work to its end, on the calling thread where it need not be elsewhere.
@@ -81,6 +141,28 @@ impl Room {
             None => work(),
             Some(pool) => pool.install(work),
         }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut rooms = rooms();
+        rooms.n_lent -= self.n_threads;
+        if rooms.n_threads() + self.n_threads <= self.n_most {
+            rooms.idle.extend(self.pool.take());
+        }
+    }
+}
+
+fn build(n_threads: usize, pool: ThreadPoolBuilder) -> Result<ThreadPool, InferError> {
+    (pool.num_threads(n_threads).build()).map_err(|error| no_threads(n_threads, &error))
+}
+
+/// The error where the system starts no threads.
+pub(crate) fn no_threads(wanted: usize, error: &dyn std::error::Error) -> InferError {
+    InferError::Threads {
+        wanted,
+        reason: error.to_string(),
     }
 }
 
@@ -95,12 +177,17 @@ impl Drop for Alarm<'_> {
     }
 }
 
-struct Stoppable<'a> {
+/// A density that refuses every position once a stop is asked for.
+pub(crate) struct Stoppable<'a> {
     target: &'a dyn LogDensity,
     stop: &'a AtomicBool,
 }
 
-impl Stoppable<'_> {
+impl<'a> Stoppable<'a> {
+    pub(crate) fn new(target: &'a dyn LogDensity, stop: &'a AtomicBool) -> Self {
+        Self { target, stop }
+    }
+
     fn going(&self) -> Result<(), Reject> {
         match self.stop.load(Ordering::Relaxed) {
             false => Ok(()),
@@ -218,8 +305,21 @@ mod tests {
                 (values.collect::<Vec<f64>>(), rayon::current_num_threads())
             })
             .unwrap();
-            assert_eq!((value, n_own), (vec![-0.5, -2.0], n_threads));
+            assert_eq!(value, [-0.5, -2.0]);
+            // Others may have some of them at the moment.
+            assert!((1..=n_threads).contains(&n_own), "{n_own} of {n_threads}");
         });
+    }
+
+    /// No system gives a stack of this size.
+    #[test]
+    fn threads_that_the_system_does_not_start_are_an_error() {
+        let pool = ThreadPoolBuilder::new().stack_size(1 << 60);
+        match build(2, pool) {
+            Err(InferError::Threads { wanted: 2, reason }) => assert!(!reason.is_empty()),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("there are threads"),
+        }
     }
 
     /// A density that is asked for its value waits until its observer was asked to stop.

@@ -1,16 +1,18 @@
 //! Every method by its name, on targets whose answer is known: none is called good and is wrong.
 
-use jensen_density::LogDensity;
+use jensen_density::{Cause, Layout, LogDensity, Reject, Variable, from_fn};
+use jensen_infer::laplace::laplace;
 use jensen_infer::method::{FamilyKind, FitOptions, Fitted, Method, fit_with};
 use jensen_infer::pathfinder::{Pathfinder, multi_path};
-use jensen_infer::referee::Verdict;
+use jensen_infer::referee::{Verdict, judge_approximation};
 use jensen_infer::svgd::Svgd;
 use jensen_infer::vi::{Advi, Bam};
-use jensen_infer::{InferError, mcmc::Nuts};
+use jensen_infer::{InferError, mcmc::Nuts, starts};
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer, Silent};
 use jensen_testkit::targets::{Gaussian, Rejecting, Target, far_mode, synthetic};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A good answer has every mean within a quarter of a standard deviation.
 const GOOD: f64 = 0.25;
@@ -358,6 +360,46 @@ fn most_steps_are_what_was_asked_for() {
     );
 }
 
+/// A place to begin is asked of the density, which refuses the first three here.
+#[test]
+fn gradients_of_refused_starts_are_counted() {
+    const REFUSED: u64 = 3;
+    let stream = Stream::from_seed(7);
+    let layout = || Layout::new(vec![Variable::new("x", &[2])]);
+    let refusing = |n_refused: u64| {
+        let n = AtomicU64::new(0);
+        from_fn(layout(), move |x: &[f64], grad: &mut [f64]| {
+            if n.fetch_add(1, Ordering::SeqCst) < n_refused {
+                return Err(Reject::at("the first places", Cause::OutsideSupport));
+            }
+            (grad.iter_mut().zip(x)).for_each(|(g, x)| *g = -x);
+            Ok(-0.5 * x.iter().map(|x| x * x).sum::<f64>())
+        })
+    };
+    let start = starts::random(&refusing(REFUSED), &stream.child("start", 0)).unwrap();
+    for name in [
+        "laplace",
+        "pathfinder",
+        "dadvi",
+        "advi",
+        "bam",
+        "sgvi-full-rank",
+    ] {
+        let method = Method::from_name(name).unwrap();
+        let used = |n_refused, start: Option<Vec<f64>>| {
+            let options = FitOptions {
+                start,
+                ..FitOptions::default()
+            };
+            let target = refusing(n_refused);
+            let answer = fit_with(&target, &method, &options, &stream, None, &mut Silent).unwrap();
+            answer.n_gradients
+        };
+        let (random, given) = (used(REFUSED, None), used(0, Some(start.clone())));
+        assert_eq!(random - given, REFUSED + 1, "{name}");
+    }
+}
+
 #[test]
 fn names_and_methods_correspond() {
     assert_eq!(Method::default().name(), "ladder");
@@ -400,6 +442,21 @@ fn the_number_of_threads_changes_no_bit() {
             (answer.draws, answer.report, answer.n_gradients_judged)
         };
         assert_eq!(with(1), with(3), "{name}");
+    }
+}
+
+#[test]
+fn an_approximation_of_another_dimension_is_not_judged() {
+    let (gaussian, _) = laplace(&Gaussian::standard(2), &[0.5, 0.5]).unwrap();
+    let stream = Stream::from_seed(1);
+    for (d, fits) in [(1, false), (2, true), (3, false)] {
+        match judge_approximation(&Gaussian::standard(d), &gaussian, &stream) {
+            Ok(_) => assert!(fits, "{d}"),
+            Err(InferError::FamilyDim {
+                expected, found, ..
+            }) => assert_eq!((expected, found, fits), (d, 2, false)),
+            Err(other) => panic!("{d}: {other}"),
+        }
     }
 }
 
@@ -451,18 +508,46 @@ fn requests_that_cannot_be_answered_say_why() {
         ..options.clone()
     };
     refused(Method::Nuts(Nuts::default()), &no_chains, "n_chains");
-    let start = FitOptions {
-        start: Some(vec![0.0, f64::NAN]),
+    let begin = |start: &[f64]| FitOptions {
+        start: Some(start.to_vec()),
+        ..options.clone()
+    };
+    let most = |max_steps: u64| FitOptions {
+        max_steps: Some(max_steps),
         ..options.clone()
     };
     let rejecting = Rejecting::new(2);
     for name in Method::names() {
         let method = Method::from_name(name).unwrap();
-        let begins_at_random = ["ladder", "multi-path"].contains(&name);
-        match go(&method, &start) {
-            Some(InferError::Start { coordinate, .. }) => assert_eq!(coordinate, "x[2]"),
-            None if begins_at_random => {}
+        for x in [f64::NAN, f64::INFINITY] {
+            match go(&method, &begin(&[0.0, x])) {
+                Some(InferError::Start { coordinate, .. }) => assert_eq!(coordinate, "x[2]"),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        match go(&method, &begin(&[0.0])) {
+            Some(InferError::Length { expected, found }) => assert_eq!((expected, found), (2, 1)),
             other => panic!("{name}: {other:?}"),
+        }
+        let few = |n_chain_draws: usize| FitOptions {
+            n_chain_draws,
+            ..options.clone()
+        };
+        refused(method.clone(), &few(3), "n_chain_draws");
+        refused(method.clone(), &most(0), "max_steps");
+        // What the method would ignore.
+        let ignores = |options: &FitOptions, what: &str| match go(&method, options) {
+            Some(InferError::Contradiction { first, second, .. }) => {
+                assert_eq!((first, second), (name, what));
+            }
+            other => panic!("{name}, {what}: {other:?}"),
+        };
+        if ["ladder", "multi-path"].contains(&name) {
+            ignores(&begin(&[0.0, 0.0]), "start");
+        }
+        let has_steps = ["advi", "sgvi", "bam", "svgd"];
+        if !has_steps.iter().any(|known| name.starts_with(known)) {
+            ignores(&most(10), "max_steps");
         }
         let nowhere = fit_with(&rejecting, &method, &options, &stream, None, &mut Silent).err();
         let everywhere = matches!(nowhere, Some(InferError::RefusedEverywhere { .. }));

@@ -353,7 +353,7 @@ fn a_state_of_the_same_model_of_other_data_is_refused() {
 /// The same value at the position, and another slope there.
 #[test]
 fn the_gradient_tells_what_the_value_does_not() {
-    struct Tilted(Layout, f64);
+    struct Tilted(Layout, [f64; 2]);
 
     impl LogDensity for Tilted {
         fn layout(&self) -> &Layout {
@@ -366,20 +366,20 @@ fn the_gradient_tells_what_the_value_does_not() {
             grad: &mut [f64],
             _: &mut [f64],
         ) -> Result<f64, Reject> {
-            grad[0] = self.1;
+            grad.copy_from_slice(&self.1);
             Ok(-1.0)
         }
     }
 
     let stream = Stream::from_seed(6);
-    let go = |slope: f64, keep: &Keep| {
-        let target = Tilted(Layout::new(vec![Variable::real("x")]), slope);
+    let go = |slope: [f64; 2], keep: &Keep| {
+        let target = Tilted(Layout::new(vec![Variable::new("x", &[2])]), slope);
         let go_on = |_, _: &_, _| Flow::Continue;
         let svgd = Svgd::default();
         drive(
             &svgd,
             &target,
-            &[0.0],
+            &[0.0, 0.0],
             3,
             &stream,
             Some(keep),
@@ -388,8 +388,18 @@ fn the_gradient_tells_what_the_value_does_not() {
         )
     };
     kept(|keep| {
-        go(1.0, keep).unwrap();
-        assert_eq!(refusal(go(2.0, keep)).0, "gradient at a fixed position");
+        go([1.3, 2.7], keep).unwrap();
+        // Of another size, in another order, with flipped signs, of which pairs are the harder ones.
+        for other in [
+            [1.3, 2.8],
+            [2.7, 1.3],
+            [-1.3, 2.7],
+            [1.3, -2.7],
+            [-1.3, -2.7],
+        ] {
+            let what = refusal(go(other, keep)).0;
+            assert_eq!(what, "gradient at a fixed position", "{other:?}");
+        }
     });
 }
 

@@ -1,15 +1,15 @@
 //! Fits inside pools, several at once, over densities that use the pool themselves: they end, with the bits of a fit
 //! alone; a stop and a panic come through.
 
-use jensen_density::{Layout, LogDensity, Reject, Variable};
-use jensen_infer::drive::{Flow, drive};
+use jensen_density::{Cause, Layout, LogDensity, Reject, Variable};
+use jensen_infer::drive::{Flow, Keep, drive};
 use jensen_infer::family::MeanField;
 use jensen_infer::mcmc::{ChainOptions, Metropolis, Nuts, Sampled, nuts, sample_chains};
 use jensen_infer::method::{FitOptions, Method, fit_with};
 use jensen_infer::svgd::Svgd;
 use jensen_infer::{InferError, vi};
 use jensen_rng::Stream;
-use jensen_run::{Event, Observer, Silent};
+use jensen_run::{Checkpoints, Event, Observer, RunFolder, Silent};
 use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -170,12 +170,13 @@ fn a_panic_in_one_chain_ends_all_and_arrives_with_its_words() {
     }
 }
 
-/// A standard normal that counts its evaluations, and from one of them on waits until the observer has been asked.
+/// A standard normal, or a density that refuses every position, that counts its evaluations, and from one of them on waits until the observer has been asked.
 struct Counting {
     layout: Layout,
     n_evaluations: AtomicU64,
     n_asked: AtomicU64,
     stop_from: u64,
+    refuses: bool,
 }
 
 impl LogDensity for Counting {
@@ -197,6 +198,9 @@ impl LogDensity for Counting {
                 break;
             }
             thread::sleep(Duration::from_millis(1));
+        }
+        if self.refuses {
+            return Err(Reject::at("everywhere", Cause::OutsideSupport));
         }
         grad[0] = -x[0];
         Ok(-0.5 * x[0] * x[0])
@@ -221,11 +225,16 @@ fn stopped_after(
     fit: impl FnOnce(&Counting, &mut StopFrom<'_>) -> Result<(), InferError>,
 ) -> u64 {
     let target = Counting {
-        layout: Layout::new(vec![Variable::real("x")]),
-        n_evaluations: AtomicU64::new(0),
-        n_asked: AtomicU64::new(0),
         stop_from,
+        ..counting()
     };
+    stopped(target, fit)
+}
+
+fn stopped(
+    target: Counting,
+    fit: impl FnOnce(&Counting, &mut StopFrom<'_>) -> Result<(), InferError>,
+) -> u64 {
     let outcome = fit(&target, &mut StopFrom(&target));
     assert!(matches!(outcome, Err(InferError::Stopped)));
     target.n_evaluations.into_inner()
@@ -267,6 +276,79 @@ fn a_stop_is_heard_while_particles_look_for_their_places() {
     }
 }
 
+/// The first trajectories of a chain are the longest; they are no reason to wait.
+#[test]
+fn a_stop_is_heard_amid_a_trajectory() {
+    let stream = Stream::from_seed(3);
+    let options = ChainOptions {
+        n_chains: 1,
+        ..ChainOptions::default()
+    };
+    for stop_from in 20..28 {
+        let n = stopped_after(stop_from, |target, observer| {
+            let sampler = Nuts::default();
+            nuts::sample(target, &sampler, &options, &stream, None, observer).map(|_| ())
+        });
+        assert!(n <= stop_from + 2, "{n}, {stop_from}");
+    }
+}
+
+/// Two hundred places are tried before a density is said to refuse all.
+#[test]
+fn a_stop_is_heard_while_a_place_to_begin_is_looked_for() {
+    let (options, stream) = (FitOptions::default(), Stream::from_seed(4));
+    for name in [
+        "laplace",
+        "pathfinder",
+        "dadvi",
+        "advi",
+        "bam",
+        "sgvi-full-rank",
+        "svgd",
+        "nuts",
+    ] {
+        let method = Method::from_name(name).unwrap();
+        let n = stopped(refusing(3), |target, observer| {
+            fit_with(target, &method, &options, &stream, None, observer).map(|_| ())
+        });
+        // Chains look for their places at once.
+        assert!(n <= 3 + 4, "{name}: {n}");
+    }
+}
+
+/// What tells one density from another is looked for too.
+#[test]
+fn a_stop_is_heard_while_a_checkpoint_is_compared() {
+    let stream = Stream::from_seed(4);
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(folder.path().join("run")).unwrap();
+    let keep = Keep {
+        checkpoints: Checkpoints::of(&run),
+        every: 50,
+    };
+    let n = stopped(refusing(3), |target, observer| {
+        let go_on = |_, _: &_, _| Flow::Continue;
+        let (svgd, keep) = (Svgd::default(), Some(&keep));
+        drive(&svgd, target, &[0.5], 1, &stream, keep, observer, go_on).map(|_| ())
+    });
+    assert!(n <= 5, "{n}");
+    let n = stopped(refusing(3), |target, observer| {
+        let (options, keep) = (ChainOptions::default(), Some(&keep));
+        let sampler = Metropolis::default();
+        sample_chains(&sampler, target, &options, &stream, keep, observer).map(|_| ())
+    });
+    assert!(n <= 5, "{n}");
+}
+
+/// One that refuses everything, and waits from an evaluation on.
+fn refusing(stop_from: u64) -> Counting {
+    Counting {
+        stop_from,
+        refuses: true,
+        ..counting()
+    }
+}
+
 /// One that never waits.
 fn counting() -> Counting {
     Counting {
@@ -274,5 +356,6 @@ fn counting() -> Counting {
         n_evaluations: AtomicU64::new(0),
         n_asked: AtomicU64::new(0),
         stop_from: u64::MAX,
+        refuses: false,
     }
 }

@@ -10,7 +10,7 @@ use crate::check::{at_least_one, positive};
 use crate::drive::{Keep, newest_checkpoint, unreadable};
 use crate::identity::Identity;
 use crate::optimize::Place;
-use crate::watch::{Alarm, POLL, Room};
+use crate::watch::{Alarm, POLL, Room, Stoppable, no_threads, watched};
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::Draws;
@@ -82,6 +82,7 @@ impl ChainOptions {
 /// # Errors
 /// [`InferError::Option`], [`InferError::Contradiction`], [`InferError::Empty`] for a request that does not
 /// fit; [`InferError::Start`], [`InferError::StartRefused`], [`InferError::RefusedEverywhere`] for starts;
+/// [`InferError::Threads`] where the system starts none;
 /// [`InferError::Stopped`] when the observer asked for it, the states being kept if a place was given.
 pub fn sample_chains<K: Kernel>(
     kernel: &K,
@@ -195,6 +196,8 @@ impl Record {
 /// Where chains at work turn to.
 pub(super) struct Desk<'a> {
     stop: &'a AtomicBool,
+    /// Whether the observer asked for it, and no chain that failed.
+    asked: &'a AtomicBool,
     done: &'a AtomicU64,
     every: Option<u64>,
     inbox: mpsc::Sender<Message>,
@@ -211,6 +214,17 @@ impl Desk<'_> {
     /// Whether chains should hand in what they have and end.
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether the observer asked to stop.
+    pub(super) fn stop_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// A density that refuses every position once the observer asks to stop, for steps that take long. Another chain
+    /// that fails is no reason: which failure is told would depend on who came first.
+    pub(super) fn stoppable<'t>(&'t self, target: &'t dyn LogDensity) -> Stoppable<'t> {
+        Stoppable::new(target, self.asked)
     }
 
     fn should_keep(&self, step: u64) -> bool {
@@ -242,49 +256,59 @@ impl Job<'_> {
             return Err(InferError::Empty);
         }
         let n_chains = self.options.n_chains;
-        let identity = self.keep.map(|_| self.identity());
+        let identity = match self.keep {
+            Some(_) => Some(watched(self.target, observer, |target| {
+                self.identity(target)
+            })?),
+            None => None,
+        };
         let mut records = self.kept(identity.as_ref())?;
         let total = n_chains as u64 * self.n_steps();
         let steps_done = (records.iter().flatten()).map(|record| record.step).sum();
-        let stop = AtomicBool::new(observer.stop_requested());
+        let asked = AtomicBool::new(observer.stop_requested());
+        let stop = AtomicBool::new(asked.load(Ordering::Relaxed));
         let done = AtomicU64::new(steps_done);
         let todo: Vec<(usize, Option<Record>)> = (records.iter().cloned().enumerate())
             .filter(|(_, kept)| kept.as_ref().is_none_or(|kept| kept.step < self.n_steps()))
             .collect();
         let next = AtomicUsize::new(0);
         let mut failures: Vec<(usize, InferError)> = Vec::new();
-        let n_threads = rayon::current_num_threads();
-        let n_workers = n_threads.min(todo.len());
+        // A density that is parallel itself shares no threads with other chains, else one of them could take up
+        // another and not come back to its own.
+        let rooms = Room::several(todo.len())?;
         thread::scope(|scope| -> Result<(), InferError> {
             let _alarm = Alarm(&stop);
             let (sender, inbox) = mpsc::channel::<Message>();
-            let workers: Vec<_> = (0..n_workers)
-                .map(|_| {
-                    let desk = Desk {
-                        stop: &stop,
-                        done: &done,
-                        every: self.keep.map(|keep| keep.every),
-                        inbox: sender.clone(),
-                    };
-                    // A density that is parallel itself shares no threads with other chains, else one of them
-                    // could take up another and not come back to its own.
-                    let room = Room::of(n_threads / n_workers);
-                    let (todo, next, work) = (&todo, &next, &work);
-                    scope.spawn(move || {
-                        let _alarm = Alarm(desk.stop);
-                        room.run(|| {
-                            while let Some((chain_idx, kept)) =
-                                todo.get(next.fetch_add(1, Ordering::Relaxed))
-                            {
-                                let outcome = work(*chain_idx, kept.clone(), &desk);
-                                if desk.inbox.send((*chain_idx, outcome)).is_err() {
-                                    break;
-                                }
+            let mut workers = Vec::with_capacity(rooms.len());
+            for room in rooms {
+                let desk = Desk {
+                    stop: &stop,
+                    asked: &asked,
+                    done: &done,
+                    every: self.keep.map(|keep| keep.every),
+                    inbox: sender.clone(),
+                };
+                let (todo, next, work) = (&todo, &next, &work);
+                let worker = thread::Builder::new().spawn_scoped(scope, move || {
+                    let _alarm = Alarm(desk.stop);
+                    room.run(|| {
+                        while let Some((chain_idx, kept)) =
+                            todo.get(next.fetch_add(1, Ordering::Relaxed))
+                        {
+                            let outcome = work(*chain_idx, kept.clone(), &desk);
+                            if desk.inbox.send((*chain_idx, outcome)).is_err() {
+                                break;
                             }
-                        });
-                    })
-                })
-                .collect();
+                        }
+                    });
+                });
+                match worker {
+                    Ok(worker) => workers.push(worker),
+                    Err(error) if workers.is_empty() => return Err(no_threads(1, &error)),
+                    // Fewer of them do all the work.
+                    Err(_) => break,
+                }
+            }
             drop(sender);
             let mut listen = || -> Result<(), InferError> {
                 loop {
@@ -307,6 +331,7 @@ impl Job<'_> {
                         unit: "steps",
                     });
                     if observer.stop_requested() {
+                        asked.store(true, Ordering::Relaxed);
                         stop.store(true, Ordering::Relaxed);
                     }
                 }
@@ -398,13 +423,13 @@ impl Job<'_> {
     }
 
     /// Everything that decides the bits of the draws.
-    fn identity(&self) -> Identity {
+    fn identity(&self, target: &dyn LogDensity) -> Identity {
         let start = match &self.options.starts {
             Starts::Uniform { .. } => None,
             Starts::At(positions) => positions.first().map(Vec::as_slice),
         };
         let settings = self.settings.clone();
-        Identity::new(self.name, settings, self.target, start, self.stream)
+        Identity::new(self.name, settings, target, start, self.stream)
             .with_options(format!("{:?}", self.options))
     }
 

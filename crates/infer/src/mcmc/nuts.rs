@@ -143,15 +143,31 @@ fn settings<A: Copy + Debug + Default + Serialize>(
     settings
 }
 
-/// One chain from its start to its end, or none if it was stopped.
+/// One chain from its start to its end, or none if it was stopped, be it amid a trajectory: a stop does not wait for
+/// the end of one, and what comes after it is made of refusals.
 fn run_chain<S: Settings>(
     job: &Job<'_>,
     settings: S,
     chain_idx: usize,
     desk: &Desk<'_>,
 ) -> Result<Option<Record>, InferError> {
+    let outcome = draw_chain(job, settings, chain_idx, desk);
+    match desk.stop_asked() {
+        true => Ok(None),
+        false => outcome,
+    }
+}
+
+/// One chain, or none if it was stopped between two draws.
+fn draw_chain<S: Settings>(
+    job: &Job<'_>,
+    settings: S,
+    chain_idx: usize,
+    desk: &Desk<'_>,
+) -> Result<Option<Record>, InferError> {
     let stream = job.stream.child("chain", chain_idx as u64);
-    let evaluator = RefCell::new(Evaluator::new(job.target));
+    let target = desk.stoppable(job.target);
+    let evaluator = RefCell::new(Evaluator::new(&target));
     let start = {
         let mut evaluator = evaluator.borrow_mut();
         let start = job.start(chain_idx, &stream, &mut evaluator)?;

@@ -143,6 +143,19 @@ impl Method {
         })
     }
 
+    /// Whether it begins where it is told to, and not at several places of its own.
+    pub(super) fn takes_start(&self) -> bool {
+        !matches!(self, Self::Ladder(_) | Self::MultiPath { .. })
+    }
+
+    /// Whether it takes steps whose number can be limited.
+    pub(super) fn takes_steps(&self) -> bool {
+        matches!(
+            self,
+            Self::Advi(_) | Self::Sgvi(_) | Self::Bam(_) | Self::Svgd(_)
+        )
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {

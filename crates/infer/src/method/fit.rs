@@ -49,11 +49,15 @@ pub(super) struct Drawn {
 }
 
 impl Fit<'_> {
-    /// Where a method begins that begins once.
-    pub(super) fn start(&self) -> Result<Vec<f64>, InferError> {
+    /// Where a method begins that begins once, and the gradients used to find that out.
+    pub(super) fn start(&self, observer: &mut dyn Observer) -> Result<(Vec<f64>, u64), InferError> {
         match &self.options.start {
-            Some(start) => Ok(start.clone()),
-            None => starts::random(self.target, &self.stream.child("start", 0)),
+            Some(start) => Ok((start.clone(), 0)),
+            None => watched(self.target, observer, |target| {
+                let mut evaluator = Evaluator::new(target);
+                let start = starts::accepted(&mut evaluator, &self.stream.child("start", 0))?;
+                Ok((start, evaluator.n_gradients()))
+            })?,
         }
     }
 
@@ -255,7 +259,7 @@ impl Fit<'_> {
         advi: &Advi,
         observer: &mut dyn Observer,
     ) -> Result<Fitted, InferError> {
-        let start = self.start()?;
+        let (start, used) = self.start(observer)?;
         let n_steps = self.options.max_steps.unwrap_or(N_ADVI);
         let until_stopped = |state: &AdviState, _| match state.phase {
             AdviPhase::Stopped(_) => Flow::Done,
@@ -268,16 +272,16 @@ impl Fit<'_> {
                 reason: format!("it ended without an answer: {stop:?}"),
             });
         }
-        let n_gradients = state.n_gradients;
+        let n_gradients = used + state.n_gradients;
         self.approximated(advi.approximation(&state.params), n_gradients, observer)
     }
 
     pub(super) fn bam(&self, bam: &Bam, observer: &mut dyn Observer) -> Result<Fitted, InferError> {
-        let start = self.start()?;
+        let (start, used) = self.start(observer)?;
         let n_steps = self.options.max_steps.unwrap_or(N_SETTLE);
         let go_on = |_: &_, _| Flow::Continue;
         let state = self.iterate(bam, 0, &start, n_steps, self.keep, observer, go_on)?;
-        let n_gradients = 1 + n_steps * bam.n_draws as u64;
+        let n_gradients = used + 1 + n_steps * bam.n_draws as u64;
         self.approximated(Box::new(state.gaussian()), n_gradients, observer)
     }
 

@@ -50,8 +50,9 @@ mod particles;
 pub use catalogue::{FamilyKind, Method};
 
 use crate::InferError;
+use crate::check::at_least;
 use crate::dadvi::dadvi;
-use crate::drive::Keep;
+use crate::drive::{Keep, check_start};
 use crate::laplace::laplace;
 use crate::mcmc::nuts;
 use crate::pathfinder::pathfinder;
@@ -65,14 +66,15 @@ use jensen_posterior::{Approximation, Draws};
 use jensen_rng::Stream;
 use jensen_run::Observer;
 
-/// What is asked of any method.
+/// What is asked of any method. Numbers that the method has no use for are checked, and otherwise ignored; a start or a
+/// number of steps is refused by methods that would ignore it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitOptions {
     /// Draws of an approximation that are the answer, at least 100. Default 4000.
     pub n_draws: usize,
     /// Most steps of an iterative approximation (ADVI with the trials of its step sizes, SGVI, batch and match,
-    /// Stein particles), at least 1. By default what the method needs: 10,000 for SGVI, twice as many for ADVI,
-    /// and 500 for the two that have no stop rule and settle in some hundreds.
+    /// Stein particles), at least 1; other methods refuse it. By default what the method needs: 10,000 for SGVI, twice
+    /// as many for ADVI, and 500 for the two that have no stop rule and settle in some hundreds.
     pub max_steps: Option<u64>,
     /// Chains of a sampler, at least 1. Default 4.
     pub n_chains: usize,
@@ -80,7 +82,7 @@ pub struct FitOptions {
     pub n_chain_draws: usize,
     /// Where to begin, `[d]`; by default at random. Of several chains or clouds one begins there and the others are
     /// scattered around, so that they do not agree for having begun together. The ladder and several paths begin
-    /// at random in any case.
+    /// at random in any case, and refuse it.
     pub start: Option<Vec<f64>>,
 }
 
@@ -112,7 +114,7 @@ pub struct Fitted {
     pub elbo: Option<Estimate>,
     /// The log evidence, nats, where weights give one; it contains the free constant of the density.
     pub log_evidence: Option<Estimate>,
-    /// Gradients used by the method.
+    /// Gradients used by the method, those with which it looks for a place to begin included.
     pub n_gradients: u64,
     /// Gradients used by its judgement, that of the ladder being among those of its rungs.
     pub n_gradients_judged: u64,
@@ -127,17 +129,23 @@ impl Fitted {
     }
 }
 
+/// Fewer draws are no answer, and fewer of a chain say nothing of whether it mixed.
+const LEAST_DRAWS: u64 = 100;
+const LEAST_CHAIN_DRAWS: u64 = 4;
 /// Steps of stochastic gradients by default, which mostly end before by their own rule.
 const N_STEPS: u64 = 10_000;
 
 /// Fits a density by a method; with `keep` it goes on from the newest checkpoint, to the bits of an unbroken fit.
 ///
 /// Chains and all methods that step keep their states, NUTS and the ladder the chains that are finished. Methods that
-/// are done in one go, and the judgement, keep nothing and are done again.
+/// are done in one go, and the judgement, keep nothing and are done again. A fit goes on only with the options that
+/// decide its states: `max_steps` may be larger than it was, and `n_draws` another, but not the number of chains or of
+/// their draws.
 ///
 /// # Errors
-/// [`InferError`] for options that do not fit, a density without coordinates, a start that it refuses, a method that
-/// ends without an answer, a request to stop, or a checkpoint that cannot be read or is of another run.
+/// [`InferError`] for options that do not fit or that the method would ignore, a density without coordinates, a start
+/// that is not finite or that it refuses, a method that ends without an answer, a request to stop, or a checkpoint that
+/// cannot be read or is of another run.
 pub fn fit_with(
     target: &dyn LogDensity,
     method: &Method,
@@ -146,7 +154,7 @@ pub fn fit_with(
     keep: Option<&Keep>,
     observer: &mut dyn Observer,
 ) -> Result<Fitted, InferError> {
-    options.check()?;
+    options.check(method, target)?;
     let work = stream.child("method", 0);
     let fit = Fit {
         target,
@@ -169,46 +177,74 @@ pub fn fit_with(
         Method::Slice(kernel) => fit.kernel(kernel, observer),
         Method::Svgd(svgd) => fit.particles(svgd, observer),
         Method::Laplace => {
-            let start = fit.start()?;
+            let (start, used) = fit.start(observer)?;
             let (gaussian, info) = watched(target, observer, |target| laplace(target, &start))??;
-            fit.approximated(Box::new(gaussian), info.n_gradients, observer)
+            fit.approximated(Box::new(gaussian), used + info.n_gradients, observer)
         }
         Method::Pathfinder(path) => {
-            let start = fit.start()?;
+            let (start, used) = fit.start(observer)?;
             let climb = |target: &dyn LogDensity| pathfinder(target, &start, path, &work);
             let found = watched(target, observer, climb)??;
-            fit.approximated(Box::new(found.gaussian), found.n_gradients, observer)
+            let n_gradients = used + found.n_gradients;
+            fit.approximated(Box::new(found.gaussian), n_gradients, observer)
         }
         Method::Dadvi(dadvi_options) => {
-            let start = fit.start()?;
+            let (start, used) = fit.start(observer)?;
             let sd = vec![1.0; start.len()];
             let solve = |target: &dyn LogDensity| dadvi(target, &start, &sd, dadvi_options, &work);
             let found = watched(target, observer, solve)??;
             let gaussian = found.linear_response.unwrap_or(found.mean_field);
-            fit.approximated(Box::new(gaussian), found.n_gradients, observer)
+            fit.approximated(Box::new(gaussian), used + found.n_gradients, observer)
         }
         Method::Advi(advi) => fit.advi(advi, observer),
         Method::Bam(bam) => fit.bam(bam, observer),
         Method::Sgvi(kind) => {
             let family = kind.family(target.dim())?;
-            let (start, steps) = (fit.start()?, options.max_steps.unwrap_or(N_STEPS));
-            let family = family.as_ref();
+            let (start, used) = fit.start(observer)?;
+            let (steps, family) = (options.max_steps.unwrap_or(N_STEPS), family.as_ref());
             let found = vi::fit_kept(target, family, &start, steps, &work, keep, observer)?;
-            fit.approximated(found.approximation, found.n_gradients, observer)
+            let n_gradients = used + found.n_gradients;
+            fit.approximated(found.approximation, n_gradients, observer)
         }
     }
 }
 
 impl FitOptions {
-    fn check(&self) -> Result<(), InferError> {
-        // Chains and steps are checked where they are used.
-        match self.n_draws < 100 {
-            false => Ok(()),
-            true => Err(InferError::Option {
-                option: "n_draws",
-                expected: "at least 100 draws".to_owned(),
-                found: self.n_draws.to_string(),
-            }),
+    /// Refuses a number that does not fit any method, a start that is none of the target, and what the method would
+    /// ignore.
+    fn check(&self, method: &Method, target: &dyn LogDensity) -> Result<(), InferError> {
+        at_least("n_draws", LEAST_DRAWS, self.n_draws as u64)?;
+        at_least("n_chains", 1, self.n_chains as u64)?;
+        at_least(
+            "n_chain_draws",
+            LEAST_CHAIN_DRAWS,
+            self.n_chain_draws as u64,
+        )?;
+        if let Some(max_steps) = self.max_steps {
+            at_least("max_steps", 1, max_steps)?;
         }
+        if let Some(start) = &self.start {
+            check_start(target, start)?;
+        }
+        let ignored = |second, reason: &str| {
+            Err(InferError::Contradiction {
+                first: method.name(),
+                second,
+                reason: reason.to_owned(),
+            })
+        };
+        if self.start.is_some() && !method.takes_start() {
+            return ignored(
+                "start",
+                "this method begins at several random places of its own",
+            );
+        }
+        if self.max_steps.is_some() && !method.takes_steps() {
+            return ignored(
+                "max_steps",
+                "only ADVI, SGVI, batch and match and Stein particles take it",
+            );
+        }
+        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use super::compare::Moments;
 use super::confirm::{Claim, confirm};
 use super::drift::moments;
 use super::{Check, Report, Sense, stein_of};
+use crate::InferError;
 use crate::importance::pool;
 use jensen_density::LogDensity;
 use jensen_posterior::evidence::{self, Estimate};
@@ -51,15 +52,25 @@ pub(crate) struct Own {
 ///     x[0] - 0.5 * x[0] * x[0] - 2.0 * x[1] * x[1]
 /// });
 /// let (gaussian, _) = laplace(&target, &[0.0, 1.0])?;
-/// let (report, _) = judge_approximation(&target, &gaussian, &Stream::from_seed(1));
+/// let (report, _) = judge_approximation(&target, &gaussian, &Stream::from_seed(1))?;
 /// assert_eq!(report.verdict, Verdict::Good, "{report}");
 /// # Ok::<(), jensen_infer::InferError>(())
 /// ```
+///
+/// # Errors
+/// [`InferError::FamilyDim`] for an approximation of another dimension than the density.
 pub fn judge_approximation(
     target: &dyn LogDensity,
     q: &dyn Approximation,
     stream: &Stream,
-) -> (Report, u64) {
+) -> Result<(Report, u64), InferError> {
+    if q.dim() != target.dim() {
+        return Err(InferError::FamilyDim {
+            family: q.describe(),
+            expected: target.dim(),
+            found: q.dim(),
+        });
+    }
     let own = judge_own(target, q, &stream.child("own", 0));
     let mut position = vec![0.0; q.dim()];
     let mut values = vec![0.0; target.layout().n_values()];
@@ -80,7 +91,7 @@ pub fn judge_approximation(
     };
     let confirmed = confirm(target, &claim, stream);
     let checks = own.checks.into_iter().chain(confirmed.checks).collect();
-    (Report::of(checks), own.n_gradients + confirmed.n_gradients)
+    Ok((Report::of(checks), own.n_gradients + confirmed.n_gradients))
 }
 
 /// What draws of q alone say of it.

@@ -31,7 +31,7 @@
 //! let judge = stream.child("judge", 0);
 //!
 //! let fit = vi::fit(&target, &MeanField { dim: 2 }, &[0.5, 0.5], 10_000, &stream, &mut Silent)?;
-//! let (report, _) = judge_approximation(&target, fit.approximation.as_ref(), &judge);
+//! let (report, _) = judge_approximation(&target, fit.approximation.as_ref(), &judge)?;
 //! assert!(report.verdict > Verdict::Good, "{report}");
 //!
 //! let (sampler, chains) = (Nuts::default(), ChainOptions::default());
