@@ -21,6 +21,7 @@ mod dense;
 pub mod drive;
 mod error;
 pub mod family;
+mod found;
 mod identity;
 pub mod importance;
 pub mod ladder;

@@ -20,11 +20,11 @@
 //! (1 + t / 100)^-1/2, which ends the jitter that a constant step leaves.
 
 use crate::check::positive;
+use crate::found::gaussian_from;
 use crate::optimize::Place;
-use crate::pathfinder::Pathfinder;
 use crate::referee::drift::moments;
-use crate::{Algorithm, InferError, laplace, pathfinder};
-use jensen_density::{Evaluator, Layout, LogDensity, Reject};
+use crate::{Algorithm, InferError};
+use jensen_density::{Evaluator, Layout, Reject};
 use jensen_posterior::{Approximation, Draws};
 use jensen_rng::Stream;
 use rayon::prelude::*;
@@ -115,7 +115,7 @@ impl Algorithm for Svgd {
                 let (found, used) = gaussian_from(evaluator.target(), position, stream);
                 n_gradients_start += used;
                 match found {
-                    Some(q) => drawn_from(q.as_ref(), self.n_particles, stream),
+                    Some(q) => drawn_from(q.approximation(), self.n_particles, stream),
                     None => around(position, 1.0, self.n_particles, stream),
                 }
             }
@@ -204,38 +204,6 @@ impl Svgd {
 
 /// Draws by which the standard deviations of a Gaussian are told: within five per cent.
 const N_SCALE_DRAWS: u64 = 200;
-/// Draws by which two Gaussians are compared.
-const N_BOUND_DRAWS: u64 = 25;
-
-/// A Gaussian that an ascent from a start finds, if it finds one, and the gradients used.
-fn gaussian_from(
-    target: &dyn LogDensity,
-    start: &[f64],
-    stream: &Stream,
-) -> (Option<Box<dyn Approximation>>, u64) {
-    let path_stream = stream.child("path", 0);
-    let (found, n_gradients) =
-        pathfinder::counted(target, start, &Pathfinder::default(), &path_stream);
-    let Ok(path) = found else {
-        return (None, n_gradients);
-    };
-    let mut evaluator = Evaluator::new(target);
-    let laplace = laplace::around(&mut evaluator, &path.optimum.place);
-    let mut bound = |q: &dyn Approximation| -> f64 {
-        let mut position = vec![0.0; start.len()];
-        (0..N_BOUND_DRAWS)
-            .map(|i| {
-                let ln_q = q.sample(&mut stream.child("bound", i), &mut position);
-                (evaluator.log_density(&position) - ln_q) / N_BOUND_DRAWS as f64
-            })
-            .sum()
-    };
-    let chosen: Box<dyn Approximation> = match laplace {
-        Ok((gaussian, _)) if bound(&gaussian) > bound(&path.gaussian) => Box::new(gaussian),
-        _ => Box::new(path.gaussian),
-    };
-    (Some(chosen), n_gradients + evaluator.n_gradients())
-}
 
 /// Particles `[n, d]` drawn from a Gaussian, and its standard deviations `[d]`.
 fn drawn_from(q: &dyn Approximation, n: usize, stream: &Stream) -> (Vec<f64>, Vec<f64>) {
@@ -323,6 +291,7 @@ mod tests {
     use crate::drive::{Flow, Keep, drive};
     use crate::mcmc::laws;
     use crate::targets::{Quadratic, Target};
+    use jensen_density::LogDensity;
     use jensen_run::{Checkpoints, RunFolder, Silent};
 
     fn settled(svgd: &Svgd, target: &dyn LogDensity, start: &[f64], n_steps: u64) -> SvgdState {

@@ -6,11 +6,11 @@ use jensen_infer::method::{FamilyKind, FitOptions, Fitted, Method, fit_with};
 use jensen_infer::pathfinder::{Pathfinder, multi_path};
 use jensen_infer::referee::{Verdict, judge_approximation};
 use jensen_infer::svgd::Svgd;
-use jensen_infer::vi::{Advi, Bam};
+use jensen_infer::vi::{Advi, Bam, BamStart};
 use jensen_infer::{InferError, mcmc::Nuts, starts};
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer, Silent};
-use jensen_testkit::targets::{Gaussian, Rejecting, Target, far_mode, synthetic};
+use jensen_testkit::targets::{Gaussian, LinearRegression, Rejecting, Target, far_mode, synthetic};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -326,6 +326,68 @@ fn several_paths_by_name_are_two_restarts_of_multi_path() {
     let n_gradients: u64 = restarts.iter().map(|restart| restart.n_gradients).sum();
     assert_eq!(answer.n_gradients, n_gradients);
     assert!(answer.is_good(), "{}", answer.report);
+}
+
+/// A line through n points in raw units, with flat priors: by least squares the means of its coefficients, their
+/// standard deviations, and that of the noise.
+fn line(n: usize, center: f64, width: f64, slope: f64, noise: f64) -> (LinearRegression, [f64; 4]) {
+    let mut stream = Stream::from_seed(7);
+    let x: Vec<f64> = (0..n).map(|_| center + width * stream.normal()).collect();
+    let y: Vec<f64> = (x.iter())
+        .map(|x| 26.0 + slope * x + noise * stream.normal())
+        .collect();
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / n as f64;
+    let (x_mean, y_mean) = (mean(&x), mean(&y));
+    let sxx: f64 = x.iter().map(|x| (x - x_mean).powi(2)).sum();
+    let sxy: f64 = x.iter().zip(&y).map(|(x, y)| (x - x_mean) * y).sum();
+    let b = sxy / sxx;
+    let a = y_mean - b * x_mean;
+    let squares: f64 = x.iter().zip(&y).map(|(x, y)| (y - a - b * x).powi(2)).sum();
+    // sigma^2 is inverse gamma with shape (n - 3) / 2 and rate half of the squares.
+    let variance = squares / (n as f64 - 5.0);
+    let sd_b = (variance / sxx).sqrt();
+    let sd_a = (variance * (1.0 / n as f64 + x_mean * x_mean / sxx)).sqrt();
+    (
+        LinearRegression::new(&[vec![1.0; n], x], y),
+        [a, b, sd_a, sd_b],
+    )
+}
+
+/// From around a random start, where densities of many data are steep, matched scores throw q far away for good:
+/// up to 800 standard deviations on posteriors of posteriordb.
+#[test]
+fn bam_finds_regressions_in_raw_units_from_random_starts() {
+    let near = Method::Bam(Bam {
+        start: BamStart::Fixed(0.1),
+        ..Bam::default()
+    });
+    let mut n_lost = 0;
+    for (n, center, width, slope, noise) in [
+        (400, 100.0, 15.0, 0.6, 18.0),
+        (1000, 67.0, 4.0, -0.3, 0.4),
+        (50, 0.5, 0.3, 1000.0, 200.0),
+    ] {
+        let (target, [a, b, sd_a, sd_b]) = line(n, center, width, slope, noise);
+        for seed in 1..=3 {
+            let e =
+                |mean: &[f64]| f64::max(((mean[0] - a) / sd_a).abs(), ((mean[1] - b) / sd_b).abs());
+            let found = fitted("bam", &target, seed).unwrap();
+            let off = e(&found.mean);
+            assert!(
+                off < GOOD,
+                "{n} points, seed {seed}: {off}, {}",
+                found.report
+            );
+            let (options, stream) = (FitOptions::default(), Stream::from_seed(seed));
+            let lost = fit_with(&target, &near, &options, &stream, None, &mut Silent).unwrap();
+            n_lost += usize::from(e(&lost.mean) > GOOD);
+            assert!(e(&lost.mean) < GOOD || !lost.is_good());
+        }
+    }
+    assert!(
+        n_lost >= 6,
+        "only {n_lost} of 9 need the start that is found"
+    );
 }
 
 /// Neither cut nor doubled: gradients are those of as many steps.

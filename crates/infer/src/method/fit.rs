@@ -281,7 +281,7 @@ impl Fit<'_> {
         let n_steps = self.options.max_steps.unwrap_or(N_SETTLE);
         let go_on = |_: &_, _| Flow::Continue;
         let state = self.iterate(bam, 0, &start, n_steps, self.keep, observer, go_on)?;
-        let n_gradients = used + 1 + n_steps * bam.n_draws as u64;
+        let n_gradients = used + state.n_gradients_start + n_steps * bam.n_draws as u64;
         self.approximated(Box::new(state.gaussian()), n_gradients, observer)
     }
 

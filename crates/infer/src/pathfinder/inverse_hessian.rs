@@ -100,6 +100,24 @@ impl PathGaussian {
             .collect()
     }
 
+    /// The covariance diag(a)^(1/2) (I + Q (L L^T - I) Q^T) diag(a)^(1/2), `[d, d]`.
+    pub(crate) fn covariance(&self) -> Vec<f64> {
+        let (d, r) = (self.mean.len(), self.rank());
+        let lower = Mat::from_fn(r, r, |i, j| match j <= i {
+            true => self.lower[i * r + j],
+            false => 0.0,
+        });
+        let change = &lower * lower.transpose() - Mat::<f64>::identity(r, r);
+        let change = &self.q * change * self.q.transpose();
+        (0..d * d)
+            .map(|k| (k / d, k % d))
+            .map(|(i, j)| {
+                let unit = if i == j { 1.0 } else { 0.0 };
+                self.root[i] * self.root[j] * (unit + change[(i, j)])
+            })
+            .collect()
+    }
+
     fn rank(&self) -> usize {
         self.q.ncols()
     }
@@ -233,8 +251,11 @@ mod tests {
                 newest: &pairs,
             };
             let q = PathGaussian::new(&position, &grad, &pairs).unwrap();
-            let sd = q.sd();
+            let (sd, covariance) = (q.sd(), q.covariance());
             for i in 0..d {
+                for j in 0..d {
+                    assert!((covariance[i * d + j] - h[(i, j)]).abs() < 1e-9 * sd[i] * sd[j]);
+                }
                 assert!((sd[i] - h[(i, i)].sqrt()).abs() < 1e-9 * sd[i]);
                 let step: f64 = (0..d).map(|j| h[(i, j)] * grad[j]).sum();
                 assert!((q.mean[i] - position[i] - step).abs() < 1e-9);

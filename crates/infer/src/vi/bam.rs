@@ -12,9 +12,18 @@
 //! and has the eigenvalues 2 / (1 + sqrt(1 + 4 mu)), so S stays positive definite. Schedules of the paper:
 //! lambda = B d for Gaussian targets, B d / (t + 1) for others. Needs no step size and no normalizer;
 //! cost O(d^3) a step. Where the family is wrong it fits scores, not mass.
+//!
+//! **Start.** The first lambda is large, so the first update follows the scores of B draws alone, and takes the
+//! spread of the scores for curvature. Far from the mass scores are steep or point away; q is thrown by hundreds
+//! of standard deviations, and lambda has fallen before it is back. So q begins at the Gaussian that a
+//! quasi-Newton ascent from the start finds.
+//!
+//! # Differences from the paper
+//! The paper starts from N(0, I) or a given Gaussian; here it is found.
 
 use super::batch::row;
 use crate::check::positive;
+use crate::found::{diagonal, gaussian_from};
 use crate::optimize::Place;
 use crate::{Algorithm, InferError};
 use faer::{Mat, Side};
@@ -30,8 +39,18 @@ pub struct Bam {
     pub n_draws: usize,
     /// How lambda falls.
     pub schedule: BamSchedule,
-    /// Standard deviation of q at the start in every coordinate, above 0.
-    pub start_sd: f64,
+    /// Where q begins.
+    pub start: BamStart,
+}
+
+/// The first q.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BamStart {
+    /// The Gaussian of a path of Pathfinder from the start, or Laplace's at its end, whichever has the better bound;
+    /// around the start with standard deviation 0.1 where there is none.
+    Found,
+    /// Around the start with this standard deviation in every coordinate, units of position; above 0.
+    Fixed(f64),
 }
 
 /// The inverse strength of the proximal term.
@@ -48,7 +67,7 @@ impl Default for Bam {
         Self {
             n_draws: 16,
             schedule: BamSchedule::Falling,
-            start_sd: 0.1,
+            start: BamStart::Found,
         }
     }
 }
@@ -62,6 +81,8 @@ pub struct BamState {
     pub lower: Vec<f64>,
     /// Updates done, t.
     pub n_updates: u64,
+    /// Gradients used before the first step, those of the path included.
+    pub n_gradients_start: u64,
 }
 
 impl BamState {
@@ -95,9 +116,11 @@ impl Algorithm for Bam {
         &self,
         evaluator: &mut Evaluator<'_>,
         position: &[f64],
-        _stream: &Stream,
+        stream: &Stream,
     ) -> Result<BamState, InferError> {
-        positive("start_sd", self.start_sd)?;
+        if let BamStart::Fixed(sd) = self.start {
+            positive("start", sd)?;
+        }
         if self.n_draws < 2 {
             return Err(InferError::Option {
                 option: "n_draws",
@@ -105,16 +128,26 @@ impl Algorithm for Bam {
                 found: self.n_draws.to_string(),
             });
         }
+        let before = evaluator.n_gradients();
         Place::start(evaluator, position)?;
-        let d = position.len();
-        let mut lower = vec![0.0; d * d];
-        for i in 0..d {
-            lower[i * d + i] = self.start_sd;
-        }
+        let mut n_gradients_start = evaluator.n_gradients() - before;
+        let around = |sd| {
+            let sds = position.iter().map(|_| sd);
+            (position.to_vec(), diagonal(sds))
+        };
+        let (mean, lower) = match self.start {
+            BamStart::Fixed(sd) => around(sd),
+            BamStart::Found => {
+                let (found, used) = gaussian_from(evaluator.target(), position, stream);
+                n_gradients_start += used;
+                found.map_or_else(|| around(SD_WITHOUT), |found| found.factored())
+            }
+        };
         Ok(BamState {
-            mean: position.to_vec(),
+            mean,
             lower,
             n_updates: 0,
+            n_gradients_start,
         })
     }
 
@@ -176,6 +209,9 @@ impl Algorithm for Bam {
         }
     }
 }
+
+/// Standard deviation of q at the start where no Gaussian was found: small, so that draws are not refused.
+const SD_WITHOUT: f64 = 0.1;
 
 /// The mean and the factor of the proximal update from draws and scores `[B, d]`.
 fn matched(
@@ -263,6 +299,7 @@ mod tests {
             mean: vec![0.0],
             lower: vec![1.0],
             n_updates: 0,
+            n_gradients_start: 0,
         };
         let (mean, lower) = matched(&state, &[-1.0, 1.0], &[2.0, 0.0], 1.0).unwrap();
         let s = (13f64.sqrt() - 1.0) / 3.0;

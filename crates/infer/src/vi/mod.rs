@@ -43,7 +43,7 @@ mod sgvi;
 mod step_size;
 
 pub use advi::{Advi, AdviInfo, AdviPhase, AdviState, AdviStop};
-pub use bam::{Bam, BamInfo, BamSchedule, BamState};
+pub use bam::{Bam, BamInfo, BamSchedule, BamStart, BamState};
 pub use batch::Batch;
 pub use estimator::{Baseline, Estimator, Problem, Reparameterization, Score};
 pub use objective::Objective;
