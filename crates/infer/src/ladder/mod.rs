@@ -109,6 +109,8 @@ pub struct Climbed {
 
 /// Newton steps that polish a mode.
 const MAX_POLISH: u64 = 30;
+/// An end of a path that lies nearer to a polished mode than this, in standard deviations, is that mode.
+const POLISHED: f64 = 0.5;
 /// A path whose bound lies this many nats below the best has ended on a hill that does not matter.
 const HOPELESS: f64 = 15.0;
 /// Draws and warmup of a chain at first, and how often both are doubled.
@@ -344,7 +346,7 @@ fn refine(target: &dyn LogDensity, hopeful: &[&Path]) -> (Vec<StudentT>, u64) {
     for path in hopeful {
         let start = &path.optimum.place.position;
         // A mode that is known already needs no second polish.
-        let is_known = |q: &StudentT| squared_distance(q, start) < 0.1 * start.len() as f64;
+        let is_known = |q: &StudentT| squared_distance(q, start) < POLISHED * POLISHED;
         if refined.iter().any(is_known) {
             continue;
         }
