@@ -22,15 +22,15 @@ const N_DRIFT: usize = 400;
 const LEAST_DRAWS: f64 = 100.0;
 /// Means of two samples may differ by this many standard deviations, so that each is within a tenth of their
 /// middle.
-const AGREEMENT: f64 = 0.2;
+pub(crate) const AGREEMENT: f64 = 0.2;
 /// What a good answer promises of its means, in standard deviations, and what is hopeless.
 pub(super) const PROMISED: f64 = 0.25;
 pub(super) const PROMISED_FAR: f64 = 1.0;
 /// Standard errors of a mean that have to fit into the promise.
 pub(super) const ERRORS: f64 = 2.0;
 /// Allowed drift, in standard deviations beyond chance, and allowed error of Stein's identities.
-const DRIFT: f64 = 0.15;
-const STEIN: f64 = 0.2;
+pub(crate) const DRIFT: f64 = 0.15;
+pub(crate) const STEIN: f64 = 0.2;
 
 /// Weighted means and standard deviations of values `[n, v]`.
 pub(crate) fn weighted_moments(
