@@ -41,6 +41,12 @@ fn check(target: &Target, name: &str, answer: &Fitted) -> f64 {
         target.name, answer.report
     );
     assert!(!answer.is_good() || e < GOOD, "{said}");
+    // Whatever fails says which quantities to look at, but for a number of chains.
+    let mut failed = (answer.report.checks.iter()).filter(|c| c.verdict() != Verdict::Good);
+    assert!(
+        failed.all(|c| c.name == "n_chains" || !c.failing.is_empty()),
+        "{said}"
+    );
     e
 }
 

@@ -42,6 +42,7 @@
 //! ```
 
 mod approximation;
+mod blame;
 mod chains;
 pub(crate) mod compare;
 pub(crate) mod confirm;
