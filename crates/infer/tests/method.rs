@@ -188,6 +188,16 @@ fn chains_in_one_mode_of_two_are_not_good() {
     }
 }
 
+/// Two hundred coordinates, of which one tells the modes apart.
+#[test]
+fn chains_in_one_mode_of_two_in_many_coordinates_are_not_good() {
+    for (offset, seed) in [(7.0, 1), (7.0, 2), (7.0, 3), (9.0, 1), (9.0, 2), (9.0, 3)] {
+        let target = far_mode(200, offset, 0.5);
+        let answer = fitted("nuts", target.density.as_ref(), seed).unwrap();
+        check(&target, "nuts", &answer);
+    }
+}
+
 #[test]
 fn one_chain_is_not_enough_to_be_called_good() {
     let target = Gaussian::standard(2);

@@ -49,6 +49,7 @@ pub(crate) mod confirm;
 pub(crate) mod drift;
 pub(crate) mod importance;
 mod missed;
+mod region;
 mod stein;
 
 pub use approximation::judge_approximation;
