@@ -23,6 +23,8 @@ const N_SCOUTS: u64 = 12;
 const N_TRIES: u64 = 10;
 /// Steps of a scout's ascent; one that has not arrived by then is on no mode.
 const MAX_STEPS: u64 = 200;
+/// Ends of ascents that are nearer than this in standard deviations, in every coordinate, are the same mode.
+const SAME: f64 = 0.5;
 /// New modes taken from the scouts of a restart.
 const MOST_NEW: usize = 3;
 
@@ -119,10 +121,28 @@ pub(crate) fn same_mode(path: &Path, position: &[f64]) -> bool {
     near(&path.optimum.place.position, &path.sd, position)
 }
 
-/// Whether a position is a mode, to half a standard deviation on average.
+/// Whether a position is a mode, to half a standard deviation in every coordinate: on average over many coordinates,
+/// modes that lie far apart along one of them would be the same.
 pub(crate) fn near(mode: &[f64], sd: &[f64], position: &[f64]) -> bool {
-    let distance: f64 = (position.iter().zip(mode).zip(sd))
-        .map(|((x, m), s)| ((x - m) / s).powi(2))
-        .sum();
-    distance < 0.25 * position.len() as f64
+    let mut gaps = position.iter().zip(mode).zip(sd);
+    gaps.all(|((x, m), s)| (x - m).abs() < SAME * s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_apart_along_one_coordinate_of_many_are_two() {
+        for d in [1, 10, 100, 1000] {
+            let (mode, sd) = (vec![1.0; d], vec![0.1; d]);
+            let mut end = mode.clone();
+            assert!(near(&mode, &sd, &end));
+            end[d - 1] += 0.06;
+            assert!(!near(&mode, &sd, &end), "{d}");
+            // An ascent that ends a little off in every coordinate is at the mode.
+            let end = vec![1.04; d];
+            assert!(near(&mode, &sd, &end), "{d}");
+        }
+    }
 }

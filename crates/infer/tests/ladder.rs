@@ -95,6 +95,18 @@ fn a_far_mode_is_found() {
     }
 }
 
+/// In many coordinates the distance along one of them is small on average over all.
+#[test]
+fn a_far_mode_in_two_hundred_coordinates_is_never_missed_in_silence() {
+    for (offset, seed) in [(7.0, 1), (7.0, 2), (7.0, 3), (9.0, 1), (9.0, 2), (9.0, 3)] {
+        let target = targets::far_mode(200, offset, 0.5);
+        let answer = climb(target.density.as_ref(), seed).unwrap();
+        let (e, worst) = target.worst_error(&answer.mean);
+        let said = format!("seed {seed}: E {e} of {worst}, {}", answer.report);
+        assert!(!answer.is_good() || e < GOOD, "{said}");
+    }
+}
+
 /// Means that do not exist, and densities that are none, are never good.
 #[test]
 fn what_has_no_answer_is_not_good() {

@@ -43,6 +43,12 @@ fn check(target: &Target, name: &str, answer: &Fitted) -> f64 {
         target.name, answer.report
     );
     assert!(!answer.is_good() || e < GOOD, "{said}");
+    // Whatever fails says which quantities to look at, but for a number of chains.
+    let mut failed = (answer.report.checks.iter()).filter(|c| c.verdict() != Verdict::Good);
+    assert!(
+        failed.all(|c| c.name == "n_chains" || !c.failing.is_empty()),
+        "{said}"
+    );
     e
 }
 
@@ -181,6 +187,16 @@ fn chains_in_one_mode_of_two_are_not_good() {
             assert!(failed("far_shift") || failed("r_hat"), "{said}");
             assert!(name != "nuts" || failed("far_shift"), "{said}");
         }
+    }
+}
+
+/// Two hundred coordinates, of which one tells the modes apart.
+#[test]
+fn chains_in_one_mode_of_two_in_many_coordinates_are_not_good() {
+    for (offset, seed) in [(7.0, 1), (7.0, 2), (7.0, 3), (9.0, 1), (9.0, 2), (9.0, 3)] {
+        let target = far_mode(200, offset, 0.5);
+        let answer = fitted("nuts", target.density.as_ref(), seed).unwrap();
+        check(&target, "nuts", &answer);
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Climbed {
 
 /// Newton steps that polish a mode.
 const MAX_POLISH: u64 = 30;
+/// An end of a path that lies nearer to a polished mode than this, in standard deviations, is that mode.
+const POLISHED: f64 = 0.5;
 /// A path whose bound lies this many nats below the best has ended on a hill that does not matter.
 const HOPELESS: f64 = 15.0;
 /// Draws and warmup of a chain at first, and how often both are doubled.
@@ -174,11 +176,8 @@ pub fn fit(
             report: answer.as_ref().ok().map(|a| a.report.clone()),
             failed: answer.as_ref().err().cloned(),
         });
-        // Of equals the higher rung, which knows what the lower ones found.
-        if let Ok(answer) = answer
-            && (best.as_ref()).is_none_or(|known| answer.report.verdict <= known.report.verdict)
-        {
-            best = Some(answer);
+        if let Ok(answer) = answer {
+            best = Some(better(best, answer));
         }
     }
     let Some(mut answer) = best else {
@@ -192,6 +191,14 @@ pub fn fit(
     };
     answer.climbed = climbed;
     Ok(answer)
+}
+
+/// The answer with the better verdict; of equals the later, which knows what the earlier ones found.
+fn better(earlier: Option<Answer>, later: Answer) -> Answer {
+    match earlier {
+        Some(earlier) if earlier.report.verdict < later.report.verdict => earlier,
+        _ => later,
+    }
 }
 
 impl Ladder {
@@ -344,7 +351,7 @@ fn refine(target: &dyn LogDensity, hopeful: &[&Path]) -> (Vec<StudentT>, u64) {
     for path in hopeful {
         let start = &path.optimum.place.position;
         // A mode that is known already needs no second polish.
-        let is_known = |q: &StudentT| squared_distance(q, start) < 0.1 * start.len() as f64;
+        let is_known = |q: &StudentT| squared_distance(q, start) < POLISHED * POLISHED;
         if refined.iter().any(is_known) {
             continue;
         }
@@ -374,7 +381,7 @@ fn chains(
     let mut factor = 1;
     let mut accept = 0;
     let mut attempt = 0;
-    let mut last: Option<Answer> = None;
+    let mut best: Option<Answer> = None;
     loop {
         let stream = stream.child("try", attempt);
         let keep = keep.map(|keep| Keep {
@@ -413,19 +420,19 @@ fn chains(
             n_gradients += used;
             Ok((sampled, report))
         });
-        let (sampled, report): (Sampled, Report) = match (judged, last) {
+        let (sampled, report): (Sampled, Report) = match (judged, &best) {
             (Ok(judged), _) => judged,
-            (Err(error), Some(earlier)) if !error.is_of_the_run() => {
-                return (Ok(earlier), n_gradients);
+            (Err(error), Some(_)) if !error.is_of_the_run() => {
+                return (best.ok_or(error), n_gradients);
             }
             (Err(error), _) => return (Err(error), n_gradients),
         };
         attempt += 1;
-        let answer = Answer::of_chains(target, &sampled, report.clone());
+        let answer = better(best, Answer::of_chains(target, &sampled, report.clone()));
         if report.verdict == Verdict::Good || attempt == MAX_TRIES {
             return (Ok(answer), n_gradients);
         }
-        last = Some(answer);
+        best = Some(answer);
         let missed = |name: &str| {
             let mut checks = report.checks.iter();
             checks.any(|c| c.name == name && c.verdict() != Verdict::Good)
@@ -450,5 +457,40 @@ fn starts(drawn: &[Vec<Vec<f64>>; 2], n_chains: usize, attempt: u64) -> Starts {
     match (0..n_chains).map(at).collect() {
         Some(positions) => Starts::At(positions),
         None => ChainOptions::default().starts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::referee::{Check, Sense};
+    use crate::targets::Quadratic;
+    use jensen_posterior::Draws;
+
+    /// Whose chains of the second try are judged worse than those of the first.
+    #[test]
+    fn a_later_answer_that_is_worse_does_not_replace_an_earlier_one() {
+        let target = Quadratic::new(&[1.0], &[0.0]);
+        let answer = |r_hat: f64, mean: f64| {
+            let rows = |n| Draws::new(vec!["x[1]".to_owned()], 1, n, vec![mean; n]);
+            let sampled = Sampled {
+                draws: rows(4),
+                sampler: rows(0),
+                divergences: Vec::new(),
+                chains: Vec::new(),
+            };
+            let check = Check::whole("r_hat", r_hat, Sense::AtMost, 1.01, 1.2);
+            Answer::of_chains(&target, &sampled, Report::of(vec![check]))
+        };
+        for (first, second, kept) in [
+            (1.1, 1.3, 1.0),
+            (1.1, 1.15, 2.0),
+            (1.3, 1.1, 2.0),
+            (1.0, 1.1, 1.0),
+        ] {
+            let best = better(Some(answer(first, 1.0)), answer(second, 2.0));
+            assert_eq!(best.mean, [kept], "{first} and {second}");
+        }
+        assert_eq!(better(None, answer(2.0, 3.0)).mean, [3.0]);
     }
 }

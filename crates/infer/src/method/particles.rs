@@ -6,6 +6,7 @@ use crate::InferError;
 use crate::drive::{Flow, Keep};
 use crate::importance::heavier;
 use crate::referee::compare::in_units;
+use crate::referee::importance::{AGREEMENT, DRIFT, STEIN};
 use crate::referee::{Check, Own, Sense, drift, stein_of};
 use crate::svgd::Svgd;
 use crate::watch::watched;
@@ -13,11 +14,8 @@ use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, Gaussian};
 use jensen_run::Observer;
 
-/// Stein's identity and drift of particles, in the referee's units and with its limits.
-const STEIN: f64 = 0.2;
-const DRIFT: f64 = 0.2;
-/// Means of two clouds may differ by this many standard deviations.
-const AGREEMENT: f64 = 0.2;
+/// From where on Stein's identity, drift and the gap of two clouds are hopeless, as with weighted draws; their limits
+/// are those of the referee.
 const FAR: f64 = 1.0;
 /// Degrees of freedom of the law around particles from which weights are taken: heavier than any Gaussian.
 const DOF: f64 = 5.0;

@@ -8,6 +8,7 @@
 //! - **own_stein**: Stein's identities over unweighted draws of q. That of z_j and g_i sees correlations which a
 //!   factorized q has not, as |r| where p is a Gaussian with correlation r in two coordinates.
 
+use super::blame::blamed;
 use super::compare::Moments;
 use super::confirm::{Claim, confirm};
 use super::drift::moments;
@@ -97,9 +98,13 @@ pub fn judge_approximation(
 /// What draws of q alone say of it.
 pub(crate) fn judge_own(target: &dyn LogDensity, q: &dyn Approximation, stream: &Stream) -> Own {
     let (most, limit) = (Sense::AtMost, threshold(N_DRAWS));
+    let layout = target.layout();
+    let coordinates: Vec<String> = (0..q.dim()).map(|i| layout.coordinate(i)).collect();
     let Ok(sample) = pool(target, &[q], N_DRAWS, stream) else {
+        // No draw has a weight, so that any coordinate may be the reason.
+        let check = Check::whole("own_k_hat", f64::INFINITY, most, limit, 1.0);
         return Own {
-            checks: vec![Check::whole("own_k_hat", f64::INFINITY, most, limit, 1.0)],
+            checks: vec![check.blaming(|| coordinates)],
             elbo: None,
             n_gradients: N_DRAWS as u64,
         };
@@ -111,11 +116,11 @@ pub(crate) fn judge_own(target: &dyn LogDensity, q: &dyn Approximation, stream: 
     let n = sample.ln_p.len();
     let equal = vec![1.0 / n as f64; n];
     let errors = stein_of(sample.dim, &sample.positions, &sample.grads, &equal);
-    let layout = target.layout();
-    let coordinates: Vec<String> = (0..sample.dim).map(|i| layout.coordinate(i)).collect();
+    let rows: Vec<&[f64]> = sample.rows().collect();
     Own {
         checks: vec![
-            Check::whole("own_k_hat", sample.psis.k_hat, most, limit, 1.0),
+            Check::whole("own_k_hat", sample.psis.k_hat, most, limit, 1.0)
+                .blaming(|| blamed(&rows, &ln_w, &coordinates)),
             Check::each("own_stein", &errors, &coordinates, most, STEIN, STEIN_FAR),
         ],
         elbo: elbo.filter(|elbo| elbo.value.is_finite()),

@@ -1,6 +1,7 @@
 //! Judges Markov chains: there must be some to compare, they must have mixed, be long enough, not have been broken
 //! off, estimate moments that exist, and not all have missed a mode (file `missed`).
 
+use super::blame::blamed;
 use super::{Check, Moments, Report, Sense, drift::moments, missed::missed, tail_shape};
 use crate::mcmc::{SAMPLER_COLUMNS, Sampled};
 use jensen_density::LogDensity;
@@ -76,7 +77,10 @@ pub fn judge_chains(
     let fraction = e_bfmi(&sampled.sampler);
     if fraction.is_finite() {
         let far = 0.1 * LEAST_E_BFMI;
-        checks.push(Check::whole("e_bfmi", fraction, least, LEAST_E_BFMI, far));
+        let check = Check::whole("e_bfmi", fraction, least, LEAST_E_BFMI, far);
+        let rows: Vec<&[f64]> = draws.rows().collect();
+        let energies = || sampled.sampler.column(column("energy__"));
+        checks.push(check.blaming(|| blamed(&rows, &energies(), names)));
     }
     let (mean, sd) = moments(draws.rows(), draws.dim(), n_draws as f64);
     let of_values = Moments {
@@ -91,10 +95,7 @@ pub fn judge_chains(
 /// The smallest Bayesian fraction of missing information of a chain, sum (E_t - E_{t-1})^2 / sum (E_t - E)^2;
 /// infinite for samplers without momenta, whose energy is the log density and moves as slowly as they do.
 fn e_bfmi(sampler: &Draws) -> f64 {
-    let chains_of = |wanted: &str| {
-        let column = SAMPLER_COLUMNS.iter().position(|name| *name == wanted);
-        sampler.chains_of(column.expect("internal error: a column of the sampler"))
-    };
+    let chains_of = |wanted: &str| sampler.chains_of(column(wanted));
     if chains_of("n_leapfrog__")
         .iter()
         .flatten()
@@ -114,6 +115,12 @@ fn e_bfmi(sampler: &Draws) -> f64 {
         }
     };
     chains.iter().map(fraction).fold(f64::INFINITY, f64::min)
+}
+
+/// The place of a column of the sampler.
+fn column(wanted: &str) -> usize {
+    let column = SAMPLER_COLUMNS.iter().position(|name| *name == wanted);
+    column.expect("internal error: a column of the sampler")
 }
 
 /// The coordinates that are farthest from their means where trajectories diverged, the farthest first.
@@ -138,4 +145,43 @@ fn where_divergent(sampled: &Sampled) -> Vec<String> {
         .filter(|(rank, i)| *rank == 0 || off[**i] > BLAMED)
         .map(|(_, &i)| draws.names()[i].clone())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::referee::Verdict;
+    use crate::targets::Quadratic;
+
+    /// Energies that go slowly, as the second of three coordinates does.
+    #[test]
+    fn slow_energies_name_what_moves_with_them() {
+        let target = Quadratic::new(&[1.0; 3], &[0.0; 3]);
+        let mut stream = Stream::from_seed(1);
+        let (mut positions, mut columns) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            let mut slow = 0.0;
+            for _ in 0..1000 {
+                slow = 0.97 * slow + 0.25 * stream.normal();
+                positions.extend([stream.normal(), slow, stream.normal()]);
+                columns.extend([0.0, 1.0, 1.0, 1.0, 1.0, 0.0, slow * slow]);
+            }
+        }
+        let names = ["x[1]", "x[2]", "x[3]"].map(str::to_owned).to_vec();
+        let sampled = Sampled {
+            draws: Draws::new(names, 4, 1000, positions),
+            sampler: Draws::new(
+                SAMPLER_COLUMNS.map(str::to_owned).to_vec(),
+                4,
+                1000,
+                columns,
+            ),
+            divergences: Vec::new(),
+            chains: Vec::new(),
+        };
+        let (report, _) = judge_chains(&target, &sampled, &stream).unwrap();
+        let check = report.checks.iter().find(|c| c.name == "e_bfmi").unwrap();
+        assert!(check.verdict() > Verdict::Good, "{report}");
+        assert_eq!(check.failing, ["x[2]"], "{report}");
+    }
 }

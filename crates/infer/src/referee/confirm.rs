@@ -69,15 +69,10 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
         Some(sample)
     };
     let (Some(a), Some(b)) = (sample(0), sample(1)) else {
-        // Nothing that could be drawn has any weight.
+        // Nothing that could be drawn has any weight: any value may be the reason.
+        let check = Check::whole("k_hat", f64::INFINITY, most, threshold(N_DRAWS), 1.0);
         return Confirmed {
-            checks: vec![Check::whole(
-                "k_hat",
-                f64::INFINITY,
-                most,
-                threshold(N_DRAWS),
-                1.0,
-            )],
+            checks: vec![check.blaming(|| target.layout().value_names())],
             log_evidence: None,
             n_gradients,
         };

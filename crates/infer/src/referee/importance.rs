@@ -8,6 +8,7 @@
 //! later ones share the modes that both restarts found, so that they disagree only by what their draws and
 //! weights do not carry.
 
+use super::blame::blamed;
 use super::compare::in_units;
 use super::{Check, Report, Sense, drift, stein, tail_shape};
 use crate::importance::Sample;
@@ -22,15 +23,15 @@ const N_DRIFT: usize = 400;
 const LEAST_DRAWS: f64 = 100.0;
 /// Means of two samples may differ by this many standard deviations, so that each is within a tenth of their
 /// middle.
-const AGREEMENT: f64 = 0.2;
+pub(crate) const AGREEMENT: f64 = 0.2;
 /// What a good answer promises of its means, in standard deviations, and what is hopeless.
 pub(super) const PROMISED: f64 = 0.25;
 pub(super) const PROMISED_FAR: f64 = 1.0;
 /// Standard errors of a mean that have to fit into the promise.
 pub(super) const ERRORS: f64 = 2.0;
 /// Allowed drift, in standard deviations beyond chance, and allowed error of Stein's identities.
-const DRIFT: f64 = 0.15;
-const STEIN: f64 = 0.2;
+pub(crate) const DRIFT: f64 = 0.15;
+pub(crate) const STEIN: f64 = 0.2;
 
 /// Weighted means and standard deviations of values `[n, v]`.
 pub(crate) fn weighted_moments(
@@ -119,9 +120,17 @@ pub fn judge_importance(
     // With its uncertainty, so that a lucky tail is not taken for a good one.
     let shapes = samples.map(|s| s.psis.k_hat + s.psis.k_hat_sd);
     let worth = samples.map(|s| s.psis.effective_draws());
-    let blamed = || of_moments.failing.clone();
+    // Values whose own tails fail, or else those that go with the weights of the worse sample.
+    let behind = |worse: usize| match of_moments.failing.is_empty() {
+        false => of_moments.failing.clone(),
+        true => {
+            let rows: Vec<&[f64]> = values[worse].chunks_exact(width).collect();
+            blamed(&rows, &samples[worse].psis.ln_weights, &names)
+        }
+    };
     let mut checks = vec![
-        Check::whole("k_hat", shapes[0].max(shapes[1]), most, limit, 1.0).blaming(blamed),
+        Check::whole("k_hat", shapes[0].max(shapes[1]), most, limit, 1.0)
+            .blaming(|| behind(usize::from(shapes[1] > shapes[0]))),
         Check::whole(
             "ess",
             worth[0].min(worth[1]),
@@ -129,7 +138,7 @@ pub fn judge_importance(
             LEAST_DRAWS,
             0.1 * LEAST_DRAWS,
         )
-        .blaming(blamed),
+        .blaming(|| behind(usize::from(worth[1] < worth[0]))),
     ];
     let moments = [0, 1].map(|i| weighted_moments(samples[i], values[i], width));
     let gaps: Vec<f64> = (0..width)

@@ -1,31 +1,40 @@
 //! Missed modes: whether mass lies where an answer has none.
 //!
 //! Chains that all sit in one mode of two mix well, and nothing they measure tells of the other. So paths from
-//! random starts and scouts from boxes around the answer (file `scouts`, with how far) look for modes at which no
-//! draw ever was. What such modes are worth, r = Z_far / (Z + Z_far), says how the answer would change with them:
+//! random starts, from draws of the answer, and from scouts in boxes around it (file `scouts`, with how far) look for
+//! modes at which no draw ever was: no draw lies in the denser half of a path's Gaussian q on its side of what the
+//! draws know (file `region`), the region R. A mode to which draws climb is asked too, since it may be narrow and
+//! hold what none of them saw. What such modes are worth, r = Z_far / (Z + Z_far), says how the answer would change
+//! with them:
 //!
 //! - **far_shift**: |mean - mean with the far modes| in standard deviations with them,
-//! - **far_spread**: |ln (sd / sd with the far modes)|.
+//! - **far_spread**: |ln (sd / sd with the far modes)|,
+//! - **far_k_hat**: the shape of the tail of p / q with its uncertainty, where a mode lies beyond all draws: from 0.7
+//!   on Z_far is not known. It is doubt and never more, for the answer may be right all the same.
 //!
-//! Z_far comes from importance weights of the paths' Gaussians, Z from a bridge between the draws and the Gaussian
-//! with their moments ([gronau-2017]), which is taken only where there is a mode to be weighed. Modes without
-//! weight, as local maxima of a likelihood often are, do not matter.
+//! Z_far is the mass of p in R over that of q, at most all the mass that importance weights find: of a mode that q
+//! fits, both lose the same share, and of one that the draws know but q is too narrow for, R holds next to nothing. Z comes from a bridge between the
+//! draws and the Gaussian with their moments ([gronau-2017]), which is taken only where there is a mode to be
+//! weighed. Modes without weight, as local maxima of a likelihood often are, do not matter.
 //!
-//! It costs three paths, two dozen scouts, a few ascents from the draws and, where a mode was found, a thousand
-//! draws and twice half the draws of the answer.
+//! It costs three paths, two dozen scouts, a few ascents from the draws with paths to what they find and, where a
+//! mode was found, a thousand draws and twice half the draws of the answer.
 
-use super::compare::{Moments, SPREAD, SPREAD_FAR};
+use super::compare::{Moments, SPREAD, SPREAD_FAR, in_units};
 use super::drift::moments;
 use super::importance::{values_of, weighted_moments};
+use super::region::Region;
 use super::{Check, Sense};
 use crate::importance::pool;
 use crate::optimize::{lbfgs::Lbfgs, maximize};
 use crate::pathfinder::{self, Path, Pathfinder};
-use crate::scouts::{near, scout};
+use crate::scouts::{same_mode, scout};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::bridge::bridge;
+use jensen_posterior::psis::threshold;
 use jensen_posterior::{Approximation, Draws};
 use jensen_rng::Stream;
+use jensen_special::logspace::log_sum_exp;
 use rayon::prelude::*;
 
 /// Paths from random starts.
@@ -36,8 +45,6 @@ const N_ROUNDS: u64 = 2;
 const N_ASCENTS: usize = 8;
 /// Steps of such an ascent.
 const MAX_STEPS: u64 = 200;
-/// Draws by which a path's Gaussian tells where half of its mass lies.
-const N_INSIDE: u64 = 200;
 /// Draws by which far modes are weighed.
 const N_WEIGHED: usize = 1000;
 /// Far modes with less than this share of the mass move no mean that exists.
@@ -54,17 +61,25 @@ pub(crate) fn missed(
     of_values: &Moments<'_>,
     stream: &Stream,
 ) -> (Vec<Check>, u64) {
+    let (far, n_gradients) = far_modes(target, draws, stream);
+    let (checks, used) = weighed(target, draws, of_values, &far, stream);
+    (checks, n_gradients + used)
+}
+
+/// The checks with these far modes, and the gradients used.
+fn weighed(
+    target: &dyn LogDensity,
+    draws: &Draws,
+    of_values: &Moments<'_>,
+    far: &[Far],
+    stream: &Stream,
+) -> (Vec<Check>, u64) {
     let names = target.layout().value_names();
-    let (far, mut n_gradients) = far_modes(target, draws, stream);
     let with = match far.is_empty() {
-        true => None,
-        false => {
-            let (with, used) = with_far(target, draws, of_values, &far, stream);
-            n_gradients += used;
-            with
-        }
+        true => With::default(),
+        false => with_far(target, draws, of_values, far, stream),
     };
-    let (shift, spread) = match &with {
+    let (shift, spread) = match &with.moments {
         None => (vec![0.0; names.len()], vec![0.0; names.len()]),
         Some((mean, sd)) => {
             let with = Moments { mean, sd };
@@ -73,87 +88,178 @@ pub(crate) fn missed(
     };
     let most = Sense::AtMost;
     let (limit, worst) = (SPREAD.ln(), SPREAD_FAR.ln());
-    let checks = vec![
+    let mut checks = vec![
         Check::each("far_shift", &shift, &names, most, SHIFT, SHIFT_FAR),
         Check::each("far_spread", &spread, &names, most, limit, worst),
     ];
-    (checks, n_gradients)
+    if let Some(k_hat) = with.k_hat {
+        let (limit, never) = (threshold(N_WEIGHED), f64::INFINITY);
+        let check = Check::whole("far_k_hat", k_hat, most, limit, never);
+        checks.push(check.blaming(|| where_far(draws, far)));
+    }
+    (checks, with.n_gradients)
+}
+
+/// The coordinates along which far modes lie farthest from the draws, the farthest first.
+fn where_far(draws: &Draws, far: &[Far]) -> Vec<String> {
+    let (center, sd) = moments(draws.rows(), draws.dim(), draws.rows().len() as f64);
+    let off: Vec<f64> = (0..draws.dim())
+        .map(|i| {
+            let places = far.iter().map(|mode| mode.path.gaussian.mean[i]);
+            let off = places.map(|x| in_units((x - center[i]).abs(), sd[i]));
+            off.fold(0.0, f64::max)
+        })
+        .collect();
+    let mut order: Vec<usize> = (0..off.len()).collect();
+    order.sort_by(|&i, &j| off[j].total_cmp(&off[i]));
+    let most = order.first().map_or(0.0, |&first| off[first]);
+    (order.into_iter())
+        .filter(|&i| off[i] >= 0.5 * most)
+        .map(|i| draws.names()[i].clone())
+        .collect()
+}
+
+/// A path to a mode in whose denser half no draw is.
+struct Far {
+    path: Path,
+    region: Region,
+    /// Whether it lies beyond all draws.
+    is_beyond: bool,
 }
 
 /// Paths to modes where no draw is, and the gradients used.
-fn far_modes(target: &dyn LogDensity, draws: &Draws, stream: &Stream) -> (Vec<Path>, u64) {
+fn far_modes(target: &dyn LogDensity, draws: &Draws, stream: &Stream) -> (Vec<Far>, u64) {
     let d = draws.dim();
     let rows: Vec<&[f64]> = draws.rows().collect();
     let (center, sd) = moments(rows.iter(), d, rows.len() as f64);
+    let options = Pathfinder::default();
     // Draws at equal distances are of every chain.
     let ascents: Vec<_> = (0..N_ASCENTS.min(rows.len()))
         .into_par_iter()
         .filter_map(|i| {
             let start = rows[(2 * i + 1) * rows.len() / (2 * N_ASCENTS.min(rows.len()))];
-            maximize(&Lbfgs::default(), target, start, MAX_STEPS).ok()
+            let optimum = maximize(&Lbfgs::default(), target, start, MAX_STEPS).ok()?;
+            Some((start, optimum))
         })
         .collect();
-    let mut n_gradients: u64 = ascents.iter().map(|optimum| optimum.n_gradients).sum();
-    let is_known = |end: &[f64]| {
-        let mut modes = ascents.iter().map(|optimum| &optimum.place.position);
-        modes.any(|mode| near(mode, &sd, end))
-    };
-    let mut found = Vec::new();
+    let mut n_gradients: u64 = (ascents.iter())
+        .map(|(_, optimum)| optimum.n_gradients)
+        .sum();
+    let mut found: Vec<Path> = Vec::new();
+    let is_known = |found: &[Path], end: &[f64]| found.iter().any(|path| same_mode(path, end));
     // Starts that the density refuses everywhere lead nowhere.
-    if let Ok(begun) = pathfinder::tried(target, N_PATHS, &Pathfinder::default(), stream) {
+    if let Ok(begun) = pathfinder::tried(target, N_PATHS, &options, stream) {
         n_gradients += begun.n_gradients;
         found.extend(begun.found);
     }
-    found.retain(|path| !is_known(&path.optimum.place.position));
+    for (i, (start, optimum)) in ascents.iter().enumerate() {
+        if !is_known(&found, &optimum.place.position) {
+            let stream = stream.child("ascent", i as u64);
+            let (path, used) = pathfinder::counted(target, start, &options, &stream);
+            n_gradients += used;
+            found.extend(path);
+        }
+    }
     for round in 0..N_ROUNDS {
         let round = stream.child("round", round);
+        let is_known = |end: &[f64]| is_known(&found, end);
         let scouted = scout(target, (&center, &sd), &is_known, &round);
         n_gradients += scouted.n_gradients;
         found.extend(scouted.paths);
     }
-    found.retain(|path| !is_visited(path, &rows, stream));
-    (found, n_gradients)
+    let ends = ascents
+        .into_iter()
+        .map(|(_, optimum)| optimum.place.position);
+    let known: Vec<Vec<f64>> = ends.chain([center]).collect();
+    let far = (found.into_iter()).filter_map(|path| unvisited(path, &rows, &known, stream));
+    (far.collect(), n_gradients)
 }
 
-/// Whether a draw lies where the denser half of a path's Gaussian is.
-fn is_visited(path: &Path, rows: &[&[f64]], stream: &Stream) -> bool {
+/// The path again, unless a draw lies in its region.
+fn unvisited(path: Path, rows: &[&[f64]], known: &[Vec<f64>], stream: &Stream) -> Option<Far> {
     let q = &path.gaussian;
-    let mut position = vec![0.0; q.dim()];
-    let mut heights: Vec<f64> = (0..N_INSIDE)
-        .map(|i| q.sample(&mut stream.child("inside", i), &mut position))
-        .collect();
-    heights.sort_by(f64::total_cmp);
-    let middle = heights[heights.len() / 2];
-    rows.par_iter().any(|row| q.ln_density(row) >= middle)
+    let region = Region::new(q, known, stream);
+    if rows.par_iter().any(|row| region.holds(q, row)) {
+        return None;
+    }
+    let is_beyond = is_beyond(&q.mean, rows);
+    Some(Far {
+        path,
+        region,
+        is_beyond,
+    })
 }
 
-/// Means and standard deviations, `[n_values]` each.
-type MeanSd = (Vec<f64>, Vec<f64>);
+/// Whether no draw goes as far from the center of the draws as a mode does, in its direction. A Gaussian that does not
+/// fit is no mode of its own where draws lie all around it.
+fn is_beyond(mode: &[f64], rows: &[&[f64]]) -> bool {
+    let d = mode.len();
+    let (center, sd) = moments(rows.iter(), d, rows.len() as f64);
+    let along = |x: &[f64]| -> f64 {
+        (0..d)
+            .map(|i| in_units(mode[i] - center[i], sd[i]) * in_units(x[i] - center[i], sd[i]))
+            .sum()
+    };
+    let far = along(mode);
+    !rows.par_iter().any(|row| along(row) >= far)
+}
 
-/// The moments of the values with far modes, none where these have no weight; and the gradients
-/// used.
+/// What an answer would be with far modes.
+#[derive(Default)]
+struct With {
+    /// Means and standard deviations of the values, `[n_values]` each; none where the modes have no weight.
+    moments: Option<(Vec<f64>, Vec<f64>)>,
+    /// The shape of the tail of the weights, where a mode is beyond the draws.
+    k_hat: Option<f64>,
+    n_gradients: u64,
+}
+
+/// The moments of the values with far modes.
 fn with_far(
     target: &dyn LogDensity,
     draws: &Draws,
     of_values: &Moments<'_>,
-    far: &[Path],
+    far: &[Far],
     stream: &Stream,
-) -> (Option<MeanSd>, u64) {
+) -> With {
+    let is_beyond = far.iter().any(|mode| mode.is_beyond);
     let proposals: Vec<&dyn Approximation> = (far.iter())
-        .map(|path| &path.gaussian as &dyn Approximation)
+        .map(|mode| &mode.path.gaussian as &dyn Approximation)
         .collect();
     let Ok(sample) = pool(target, &proposals, N_WEIGHED, &stream.child("weigh", 0)) else {
-        return (None, N_WEIGHED as u64);
+        // The density took the draws by which the path got its bound: this is no mode without weight.
+        return With {
+            moments: None,
+            k_hat: Some(f64::INFINITY),
+            n_gradients: N_WEIGHED as u64,
+        };
     };
     let mut evaluator = Evaluator::new(target);
     let ln_p = |position: &[f64]| evaluator.log_density(position);
     let known = bridge(draws, ln_p, &stream.child("bridge", 0));
+    let is_inside = |row: &[f64]| {
+        let mut modes = far.iter();
+        modes.any(|mode| mode.region.holds(&mode.path.gaussian, row))
+    };
+    let inside: Vec<f64> = (sample.rows().zip(&sample.psis.ln_weights))
+        .filter(|(row, _)| is_inside(row))
+        .map(|(_, ln_w)| *ln_w)
+        .collect();
+    // Of several modes the smallest share makes the most of what was found.
+    let shares = far.iter().map(|mode| mode.region.share);
+    let of_q = shares.fold(1.0, f64::min);
+    let ln_share = (log_sum_exp(&inside) - of_q.ln()).min(0.0);
+    let ln_far = sample.psis.ln_mean_weight + ln_share;
     // Where the draws cannot be weighed, nothing says that they are worth more than the far modes.
-    let ln_odds = known.map_or(0.0, |known| sample.psis.ln_mean_weight - known.ln_evidence);
+    let ln_odds = known.map_or(0.0, |known| ln_far - known.ln_evidence);
     let share = 1.0 / (1.0 + (-ln_odds).exp());
-    let n_gradients = sample.n_gradients + evaluator.n_gradients();
+    let mut with = With {
+        moments: None,
+        k_hat: is_beyond.then_some(sample.psis.k_hat + sample.psis.k_hat_sd),
+        n_gradients: sample.n_gradients + evaluator.n_gradients(),
+    };
     if share < LEAST_SHARE {
-        return (None, n_gradients);
+        return with;
     }
     let width = of_values.mean.len();
     let (far_mean, far_sd) = weighted_moments(&sample, &values_of(target, &sample), width);
@@ -168,5 +274,124 @@ fn with_far(
             ((1.0 - share) * known + share * far).sqrt()
         })
         .collect();
-    (Some((mean, sd)), n_gradients)
+    with.moments = Some((mean, sd));
+    with
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::referee::Verdict;
+    use crate::targets::{Quadratic, Target};
+
+    /// A wide unit normal and, with this share, a narrow one within its basin, both normalized in d coordinates.
+    fn nested(d: usize, share: f64, offset: f64, narrow: f64) -> impl LogDensity {
+        Target::new(d, move |x: &[f64], grad: &mut [f64]| {
+            let square = |to: f64| {
+                let first = (x[0] - to).powi(2);
+                first + x[1..].iter().map(|x| x * x).sum::<f64>()
+            };
+            let ln_wide = (-share).ln_1p() - 0.5 * square(0.0);
+            let ln_narrow =
+                share.ln() - 0.5 * square(offset) / narrow.powi(2) - d as f64 * narrow.ln();
+            let value = log_sum_exp(&[ln_wide, ln_narrow]);
+            let (wide, narrowed) = ((ln_wide - value).exp(), (ln_narrow - value).exp());
+            for (i, g) in grad.iter_mut().enumerate() {
+                let to = if i == 0 { offset } else { 0.0 };
+                *g = -wide * x[i] - narrowed * (x[i] - to) / narrow.powi(2);
+            }
+            value
+        })
+    }
+
+    /// Independent unit normals in four chains, and their moments.
+    fn wide_draws(d: usize) -> (Draws, Vec<f64>, Vec<f64>) {
+        let mut stream = Stream::from_seed(2);
+        let names = (1..=d).map(|i| format!("x[{i}]")).collect();
+        let values = (0..4000 * d).map(|_| stream.normal()).collect();
+        let draws = Draws::new(names, 4, 1000, values);
+        let (mean, sd) = moments(draws.rows(), d, 4000.0);
+        (draws, mean, sd)
+    }
+
+    fn verdict_of(checks: &[Check], name: &str) -> Option<Verdict> {
+        let mut checks = checks.iter();
+        checks.find(|check| check.name == name).map(Check::verdict)
+    }
+
+    /// Every draw climbs to the narrow mode, which holds nine tenths of the mass and none of them.
+    #[test]
+    fn a_narrow_mode_to_which_draws_climb_is_not_taken_for_visited() {
+        let target = nested(10, 0.9, 0.5, 0.1);
+        let (draws, mean, sd) = wide_draws(10);
+        let (mean, sd) = (&mean[..], &sd[..]);
+        for seed in 1..=5 {
+            let stream = Stream::from_seed(seed);
+            let (checks, _) = missed(&target, &draws, &Moments { mean, sd }, &stream);
+            let failed = checks.iter().any(|check| check.verdict() > Verdict::Good);
+            assert!(failed, "seed {seed}: {checks:?}");
+        }
+        // Without the narrow mode, and with hardly any mass in it, nothing is missed.
+        for target in [nested(10, 1e-9, 0.5, 1.0), nested(10, 1e-9, 0.5, 0.1)] {
+            for seed in 1..=5 {
+                let stream = Stream::from_seed(seed);
+                let (checks, _) = missed(&target, &draws, &Moments { mean, sd }, &stream);
+                for name in ["far_shift", "far_spread"] {
+                    assert_eq!(verdict_of(&checks, name), Some(Verdict::Good), "{checks:?}");
+                }
+            }
+        }
+    }
+
+    /// A needle on a wide far mode: by the needle's Gaussian the mode has no weight, but the tail of the weights
+    /// says that it is not known.
+    #[test]
+    fn far_modes_that_cannot_be_weighed_are_doubt() {
+        let (d, far_at) = (5, 12.0);
+        let wide = nested(d, 1e-9, 0.0, 0.01);
+        let both = Target::new(d, |x: &[f64], grad: &mut [f64]| {
+            let mut at_origin = vec![0.0; d];
+            let ln_near = -0.5 * x.iter().map(|x| x * x).sum::<f64>();
+            at_origin.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
+            let mut moved = x.to_vec();
+            moved[0] -= far_at;
+            let ln_far = wide.log_density_and_grad(&moved, grad, &mut []).unwrap();
+            let value = log_sum_exp(&[ln_near, ln_far]);
+            let (near, far) = ((ln_near - value).exp(), (ln_far - value).exp());
+            for (g, h) in grad.iter_mut().zip(&at_origin) {
+                *g = far * *g + near * h;
+            }
+            value
+        });
+        let mut mean_of_needle = vec![0.0; d];
+        mean_of_needle[0] = far_at;
+        let needle = Quadratic::new(&vec![0.01; d], &mean_of_needle);
+        let (draws, mean, sd) = wide_draws(d);
+        let rows: Vec<&[f64]> = draws.rows().collect();
+        let of_values = Moments {
+            mean: &mean,
+            sd: &sd,
+        };
+        let stream = Stream::from_seed(1);
+        let start = vec![0.1; d];
+        let far = |needle: &dyn LogDensity| {
+            let path = pathfinder::pathfinder(needle, &start, &Pathfinder::default(), &stream);
+            vec![unvisited(path.unwrap(), &rows, &[vec![0.0; d]], &stream).unwrap()]
+        };
+        let (checks, _) = weighed(&both, &draws, &of_values, &far(&needle), &stream);
+        assert_eq!(verdict_of(&checks, "far_shift"), Some(Verdict::Good));
+        assert_eq!(verdict_of(&checks, "far_k_hat"), Some(Verdict::Doubtful));
+        assert_eq!(checks[2].failing, ["x[1]"], "{checks:?}");
+        // Where nothing can be drawn either.
+        let refuses = Target::new(d, |x: &[f64], grad: &mut [f64]| {
+            grad.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
+            match x[0] < 6.0 {
+                true => -0.5 * x.iter().map(|x| x * x).sum::<f64>(),
+                false => f64::NEG_INFINITY,
+            }
+        });
+        let (checks, _) = weighed(&refuses, &draws, &of_values, &far(&needle), &stream);
+        assert_eq!(verdict_of(&checks, "far_k_hat"), Some(Verdict::Doubtful));
+        assert_eq!(checks[2].failing, ["x[1]"], "{checks:?}");
+    }
 }

@@ -42,12 +42,14 @@
 //! ```
 
 mod approximation;
+mod blame;
 mod chains;
 pub(crate) mod compare;
 pub(crate) mod confirm;
 pub(crate) mod drift;
 pub(crate) mod importance;
 mod missed;
+mod region;
 mod stein;
 
 pub use approximation::judge_approximation;
