@@ -2,7 +2,8 @@
 //!
 //! A scout starts uniformly in a box around what is known, as the best path's Gaussian, some standard deviations wide in
 //! every coordinate, and climbs by L-BFGS without asking for Gaussians on its way: about fifty gradients. Only where
-//! it ends on a new mode is its path searched as others are. What lies farther than [`REACH`] standard
+//! it ends on a new mode is its path searched as others are. Modes come in crowds, so that who finds one goes on
+//! from there until a round of scouts finds nothing new. What lies farther than [`REACH`] standard
 //! deviations from the modes that are known, or has a basin that a dozen starts miss, stays unknown to any
 //! method that looks at a density point by point.
 
@@ -25,8 +26,12 @@ const N_TRIES: u64 = 10;
 const MAX_STEPS: u64 = 200;
 /// Ends of ascents that are nearer than this in standard deviations, in every coordinate, are the same mode.
 const SAME: f64 = 0.5;
-/// New modes taken from the scouts of a restart.
-const MOST_NEW: usize = 3;
+/// New modes taken from a round of scouts.
+const MOST_NEW: usize = 6;
+/// Rounds of scouts of a restart; after them some modes are unknown for sure.
+const MOST_ROUNDS: u64 = 8;
+/// A path whose bound lies this many nats below the best has ended on a hill that does not matter.
+pub(crate) const HOPELESS: f64 = 15.0;
 
 /// Where a scout started, and where it came.
 type Climb = (Vec<f64>, Optimum);
@@ -36,6 +41,8 @@ type Climb = (Vec<f64>, Optimum);
 pub(crate) struct Explored {
     pub(crate) paths: Vec<Path>,
     pub(crate) n_gradients: u64,
+    /// Whether the last round of scouts found no mode that matters.
+    pub(crate) is_settled: bool,
 }
 
 /// Paths from random starts, and those to modes far from the best of them.
@@ -52,19 +59,60 @@ pub(crate) fn explore(
     let mut explored = Explored {
         paths: begun.found,
         n_gradients: begun.n_gradients,
+        is_settled: false,
     };
-    let known = &explored.paths;
-    let Some(best) = known.iter().max_by(|a, b| a.elbo.total_cmp(&b.elbo)) else {
+    if explored.paths.is_empty() {
         return match begun.failed.into_iter().next() {
             Some(error) if !matches!(error, InferError::Failed { .. }) => Err(error),
             _ => Ok(explored),
         };
-    };
-    let is_known = |end: &[f64]| known.iter().any(|path| same_mode(path, end));
-    let far = scout(target, (&best.gaussian.mean, &best.sd), &is_known, stream);
-    explored.n_gradients += far.n_gradients;
-    explored.paths.extend(far.paths);
+    }
+    explored.scout_on(target, &[], stream);
     Ok(explored)
+}
+
+impl Explored {
+    /// Sends scouts until a round of them finds no new mode that matters: around the best mode first, then around
+    /// those that were found. Modes of `others` are known too. Says whether anything new was found.
+    pub(crate) fn scout_on(
+        &mut self,
+        target: &dyn LogDensity,
+        others: &[Path],
+        stream: &Stream,
+    ) -> bool {
+        let mut has_found = false;
+        self.is_settled = false;
+        for round in 0..MOST_ROUNDS {
+            let by_elbo = |a: &&Path, b: &&Path| a.elbo.total_cmp(&b.elbo);
+            let Some(best) = self.paths.iter().max_by(by_elbo) else {
+                return has_found;
+            };
+            let around = match round {
+                0 => best,
+                _ => self.paths.last().unwrap_or(best),
+            };
+            let least = best.elbo - HOPELESS;
+            let known = |end: &[f64]| {
+                let mut known = self.paths.iter().chain(others);
+                known.any(|path| same_mode(path, end))
+            };
+            let stream = match round {
+                0 => stream.clone(),
+                _ => stream.child("round", round),
+            };
+            let around = (&around.gaussian.mean[..], &around.sd[..]);
+            let far = scout(target, around, &known, &stream);
+            self.n_gradients += far.n_gradients;
+            let is_new = far.paths.iter().any(|path| path.elbo > least);
+            self.paths.extend(far.paths);
+            if !is_new {
+                self.is_settled = true;
+                return has_found;
+            }
+            has_found = true;
+        }
+        has_found
+    }
 }
 
 /// Paths to modes that are not known, from boxes around a center with standard deviations, `[d]` each.

@@ -10,8 +10,9 @@
 //!
 //! The first rung runs twice with nothing in common but the target, so that restarts can be compared; scouts
 //! look for modes far from both (file `scouts`, with how far). Where restarts disagree, one of them may have
-//! missed a mode: from the second rung on each adds to its modes those that only the other found, and
-//! importance weights say what every mode is worth. The chains start from both. No step size, no tolerance and
+//! missed a mode: both then go on scouting from what they know until they agree, from the second rung on each adds
+//! to its modes those that only the other found, and importance weights say what every mode is worth. Where scouts
+//! still find modes in the end no weights are called good. The chains start from both. No step size, no tolerance and
 //! no number of iterations is asked of the user.
 //! If no rung is good the best answer is given with the referee's doubts. All in nats; gradients are counted
 //! for each rung.
@@ -34,8 +35,8 @@ use crate::importance::{
 use crate::mcmc::{ChainOptions, Metric, Nuts, Sampled, Starts, nuts};
 use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::Path;
-use crate::referee::{Report, Verdict, judge_chains};
-use crate::scouts::{explore, same_mode};
+use crate::referee::{Check, Report, Sense, Verdict, judge_chains};
+use crate::scouts::{Explored, HOPELESS, explore, same_mode};
 use crate::watch::watched;
 use crate::{InferError, laplace};
 use jensen_density::{Evaluator, LogDensity};
@@ -111,8 +112,8 @@ pub struct Climbed {
 const MAX_POLISH: u64 = 30;
 /// An end of a path that lies nearer to a polished mode than this, in standard deviations, is that mode.
 const POLISHED: f64 = 0.5;
-/// A path whose bound lies this many nats below the best has ended on a hill that does not matter.
-const HOPELESS: f64 = 15.0;
+/// How often restarts that know different modes go on scouting from what both know.
+const MOST_MEETINGS: u64 = 4;
 /// Draws and warmup of a chain at first, and how often both are doubled.
 const N_CHAIN_DRAWS: usize = 1000;
 const N_WARMUP: u64 = 600;
@@ -230,6 +231,8 @@ impl Ladder {
 /// The two restarts and what they have found so far.
 struct Restarts {
     found: [Vec<Path>; 2],
+    /// Whether their scouts had come to find nothing new.
+    is_settled: bool,
     /// One for each mode that a restart knows.
     refined: [Vec<StudentT>; 2],
     /// Positions for chains to start from, by weight.
@@ -244,14 +247,31 @@ impl Restarts {
         options: &Ladder,
         stream: &Stream,
     ) -> Result<Self, InferError> {
-        let mut n_gradients = 0;
-        let mut run = |index: u64| -> Result<Vec<Path>, InferError> {
-            let explored = explore(target, options.n_paths, &stream.child("restart", index))?;
-            n_gradients += explored.n_gradients;
-            Ok(explored.paths)
-        };
+        let run = |index: u64| explore(target, options.n_paths, &stream.child("restart", index));
+        let mut explored: [Explored; 2] = [run(0)?, run(1)?];
+        let mut is_new = false;
+        for meeting in 0..MOST_MEETINGS {
+            // What one of them missed says that both may have missed more.
+            is_new = misses(&explored[0], &explored[1]) || misses(&explored[1], &explored[0]);
+            if !is_new {
+                break;
+            }
+            let stream = stream.child("meeting", meeting);
+            let [a, b] = &mut explored;
+            let found = [
+                a.scout_on(target, &b.paths, &stream.child("restart", 0)),
+                b.scout_on(target, &a.paths, &stream.child("restart", 1)),
+            ];
+            is_new = found.contains(&true);
+            if !is_new {
+                break;
+            }
+        }
+        let is_settled = !is_new && explored.iter().all(|restart| restart.is_settled);
+        let n_gradients = explored.iter().map(|restart| restart.n_gradients).sum();
         Ok(Self {
-            found: [run(0)?, run(1)?],
+            found: explored.map(|restart| restart.paths),
+            is_settled,
             refined: [Vec::new(), Vec::new()],
             starts: [Vec::new(), Vec::new()],
             n_gradients,
@@ -268,6 +288,31 @@ impl Restarts {
             }
         }
         shared
+    }
+
+    /// The check that fails where scouts still found modes: how many there are, at most none of them too many.
+    fn modes_check(&self, target: &dyn LogDensity) -> Check {
+        let modes: Vec<&Path> = (0..2)
+            .flat_map(|index| hopeful(&self.found[index], self.best_elbo()))
+            .collect();
+        let n_modes = modes.len() as f64;
+        let check = Check::whole("unknown_modes", n_modes, Sense::AtMost, 0.0, f64::INFINITY);
+        check.blaming(|| {
+            let spread = |i: usize| -> f64 {
+                let places = modes.iter().map(|path| path.optimum.place.position[i]);
+                let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| {
+                    (l.min(x), h.max(x))
+                });
+                let sd = modes.iter().map(|path| path.sd[i]).fold(0.0, f64::max);
+                (high - low) / sd
+            };
+            let spreads: Vec<f64> = (0..target.dim()).map(spread).collect();
+            let most = spreads.iter().copied().fold(0.0, f64::max);
+            (0..target.dim())
+                .filter(|&i| spreads[i] >= 0.5 * most)
+                .map(|i| target.layout().coordinate(i))
+                .collect()
+        })
     }
 
     /// The best bound of both restarts, nats.
@@ -325,10 +370,26 @@ impl Restarts {
             (Err(error), _) | (_, Err(error)) => return (Err(error), n_gradients),
         };
         n_gradients += a.n_gradients + b.n_gradients;
-        let (answer, used) = Answer::of_samples(target, rung, [&a, &b], &stream.child("judge", 0));
+        let (mut answer, used) =
+            Answer::of_samples(target, rung, [&a, &b], &stream.child("judge", 0));
+        if !self.is_settled {
+            // Weights say what known modes are worth, and nothing of those that are still unknown.
+            let mut checks = answer.report.checks;
+            checks.push(self.modes_check(target));
+            answer.report = Report::of(checks);
+        }
         self.starts = [&a, &b].map(|sample| positions(sample, &mut stream.child("starts", 0)));
         (Ok(answer), n_gradients + used)
     }
+}
+
+/// Whether a restart has missed a mode that matters and that the other found.
+fn misses(restart: &Explored, other: &Explored) -> bool {
+    let both = restart.paths.iter().chain(&other.paths);
+    let best = both.fold(f64::NEG_INFINITY, |best, path| best.max(path.elbo));
+    let is_known = |end: &[f64]| restart.paths.iter().any(|path| same_mode(path, end));
+    let mut matter = hopeful(&other.paths, best).into_iter();
+    matter.any(|path| !is_known(&path.optimum.place.position))
 }
 
 /// Positions of a sample drawn by weight.
