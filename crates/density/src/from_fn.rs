@@ -43,11 +43,27 @@ impl Nats for Result<f64, Reject> {
 /// The density of a closure that gets a position `[d]`, writes the gradient `[d]` and returns the log
 /// density, nats. A value of minus infinity refuses the position, as everywhere; one that is not a number
 /// does too. To say where it refuses, a closure returns a [`Reject`].
+///
+/// The values of such a density are its coordinates: a variable whose values are others, such as a simplex, wants
+/// `Transformed` of the crate `bijector`, or a [`LogDensity`] of one's own with its `constrain`.
+///
+/// Panics, with the variable's name, if a variable has another number of values than of coordinates.
+#[track_caller]
 pub fn from_fn<F, N>(layout: Layout, f: F) -> FromFn<F>
 where
     F: Fn(&[f64], &mut [f64]) -> N + Sync,
     N: Nats,
 {
+    for variable in layout.variables() {
+        assert!(
+            variable.n_values() == variable.n_coordinates,
+            "`{}` has {} values and {} coordinates, and a closure says nothing of how these give those; \
+             use `Transformed`, or a `LogDensity` with its own `constrain`",
+            variable.name,
+            variable.n_values(),
+            variable.n_coordinates,
+        );
+    }
     FromFn { layout, f }
 }
 
@@ -92,6 +108,33 @@ mod tests {
         };
         assert_eq!(cause(0.0, &mut evaluator), Cause::OutsideSupport);
         assert_eq!(cause(-1.0, &mut evaluator), Cause::NotFiniteValue);
+    }
+
+    #[test]
+    #[should_panic(expected = "`p` has 3 values and 2 coordinates")]
+    fn a_closure_without_a_transform_has_none_of_its_own() {
+        let layout = Layout::new(vec![
+            Variable::real("x"),
+            Variable::constrained("p", &[3], 2, "simplex"),
+        ]);
+        from_fn(layout, |_, _| 0.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "`p` has 0 values and 2 coordinates")]
+    fn coordinates_without_a_value_are_refused() {
+        let layout = Layout::new(vec![Variable::constrained("p", &[0], 2, "")]);
+        from_fn(layout, |_, _| 0.0);
+    }
+
+    #[test]
+    fn a_density_of_no_coordinates_has_a_value() {
+        let target = from_fn(Layout::new(vec![Variable::new("x", &[0])]), |_, _| -1.0);
+        let answer = target.log_density_and_grad_batch(&[], &mut [], &mut []);
+        assert!(answer.is_empty());
+        target.constrain(&[], &mut []);
+        assert_eq!(Evaluator::new(&target).log_density(&[]), -1.0);
+        assert!(target.layout().value_names().is_empty());
     }
 
     #[test]

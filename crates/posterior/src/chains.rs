@@ -1,6 +1,6 @@
 //! The draws of one quantity, chain after chain, checked once so that diagnostics need not fail.
 
-use crate::{Draws, PosteriorError};
+use crate::{Draws, PosteriorError, average};
 
 /// Fewer draws a chain than this cannot be split and compared ([vehtari-2021] splits every chain in two).
 const MIN_DRAWS: usize = 4;
@@ -62,19 +62,23 @@ impl Chains {
 
     /// The mean of all draws.
     pub fn mean(&self) -> f64 {
-        self.values.iter().flatten().sum::<f64>() / self.n_total() as f64
+        let unit = self.unit();
+        unit * average::mean(self.values.iter().flatten().map(|x| x / unit))
     }
 
     /// The standard deviation of all draws about their mean, with divisor c s - 1.
     pub fn sd(&self) -> f64 {
-        let mean = self.mean();
-        let sum: f64 = self
-            .values
-            .iter()
-            .flatten()
-            .map(|x| (x - mean).powi(2))
+        let unit = self.unit();
+        let mean = self.mean() / unit;
+        let sum: f64 = (self.values.iter().flatten())
+            .map(|x| (x / unit - mean).powi(2))
             .sum();
-        (sum / (self.n_total() - 1) as f64).sqrt()
+        unit * (sum / (self.n_total() - 1) as f64).sqrt()
+    }
+
+    /// The unit in which draws are taken before they are squared.
+    pub(crate) fn unit(&self) -> f64 {
+        average::unit(self.values.iter().flatten().copied())
     }
 
     /// All draws, upwards, `[c s]`.

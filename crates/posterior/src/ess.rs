@@ -18,6 +18,7 @@
 //! less than 1e-15.
 
 use crate::Chains;
+use crate::average;
 use crate::interval::quantile_of_sorted;
 use crate::rank::rank_normalize;
 
@@ -38,13 +39,15 @@ pub fn tail(chains: &Chains) -> f64 {
 
 /// For the mean.
 pub fn mean(chains: &Chains) -> f64 {
-    effective(&chains.split(|x| x))
+    let unit = chains.unit();
+    effective(&chains.split(|x| x / unit))
 }
 
 /// For the standard deviation: of squared deviations from the mean.
 pub fn sd(chains: &Chains) -> f64 {
-    let mean = chains.mean();
-    effective(&chains.split(|x| (x - mean).powi(2)))
+    let unit = chains.unit();
+    let mean = chains.mean() / unit;
+    effective(&chains.split(|x| (x / unit - mean).powi(2)))
 }
 
 /// For the quantile at probability `p` in [0, 1].
@@ -64,9 +67,8 @@ fn effective(chains: &[Vec<f64>]) -> f64 {
     if is_constant(chains) {
         return n_total;
     }
-    let means: Vec<f64> = chains
-        .iter()
-        .map(|x| x.iter().sum::<f64>() / n as f64)
+    let means: Vec<f64> = (chains.iter())
+        .map(|x| average::mean(x.iter().copied()))
         .collect();
     let deviations: Vec<Vec<f64>> = (chains.iter().zip(&means))
         .map(|(chain, mean)| chain.iter().map(|x| x - mean).collect())
@@ -101,7 +103,7 @@ fn effective(chains: &[Vec<f64>]) -> f64 {
 
 /// The variance with divisor n - 1; 0 for one value.
 pub(crate) fn variance(x: &[f64]) -> f64 {
-    let mean = x.iter().sum::<f64>() / x.len() as f64;
+    let mean = average::mean(x.iter().copied());
     let sum: f64 = x.iter().map(|x| (x - mean).powi(2)).sum();
     sum / (x.len() - 1).max(1) as f64
 }
@@ -167,6 +169,25 @@ mod tests {
         assert!((bulk(&map(|x| -x)) - bulk(&x)).abs() < 1e-9);
         let straight = map(|x| 3.0 - 2.0 * x);
         assert!((mean(&straight) - mean(&x)).abs() < 1e-9 * mean(&x));
+    }
+
+    #[test]
+    fn any_unit_gives_the_same_size() {
+        let x = autoregression(0.6, 2, 100, 4);
+        for power in [-700, -650, 650, 1000] {
+            let unit = 2f64.powi(power);
+            let scaled = x
+                .values()
+                .iter()
+                .map(|c| c.iter().map(|x| x * unit).collect());
+            let scaled = Chains::new("x", scaled.collect()).unwrap();
+            assert_eq!((mean(&scaled), sd(&scaled)), (mean(&x), sd(&x)));
+            assert_eq!(scaled.sd(), x.sd() * unit);
+            assert_eq!(crate::mcse::mean(&scaled), crate::mcse::mean(&x) * unit);
+            assert_eq!(crate::mcse::sd(&scaled), crate::mcse::sd(&x) * unit);
+            assert_eq!(crate::rhat::split(&scaled), crate::rhat::split(&x));
+            assert_eq!(crate::rhat::rank(&scaled), crate::rhat::rank(&x));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! z = m + S e, ln q = -d/2 ln 2 pi - sum_i ln S_ii - |S^-1 (z - m)|^2 / 2. Standard.
 
 use crate::ess::is_constant;
-use crate::{Approximation, PosteriorError};
+use crate::{Approximation, PosteriorError, average};
 use jensen_rng::Stream;
 use std::f64::consts::TAU;
 
@@ -147,12 +147,9 @@ impl Gaussian {
                 found: n,
             });
         }
-        let mut mean = vec![0.0; d];
-        for row in draws.clone() {
-            for (m, x) in mean.iter_mut().zip(row) {
-                *m += x / n as f64;
-            }
-        }
+        let mean: Vec<f64> = (0..d)
+            .map(|i| average::mean(draws.clone().map(|row| row[i])))
+            .collect();
         for i in 0..d {
             let column = draws.clone().map(|row| row[i]).collect();
             if is_constant(&[column]) {
@@ -334,6 +331,20 @@ mod tests {
             dependent,
             PosteriorError::NotPositiveDefinite { .. }
         ));
+    }
+
+    #[test]
+    fn the_gaussian_of_draws_far_from_zero_keeps_its_digits() {
+        /// Numbers next to 1e10 lie 1.9e-6 apart; their mean is one of them.
+        const UNIT: f64 = 1.0 / 524_288.0;
+        let rows: Vec<[f64; 1]> = (0..3000)
+            .map(|i| [1e10 + UNIT * f64::from(i % 11)])
+            .collect();
+        let q = Gaussian::of_draws(rows.iter().map(|row| row.as_slice())).unwrap();
+        assert_eq!(q.mean[0], 1e10 + 5.0 * UNIT);
+        // The variance of 0, ..., 10 is 10; three rows are missing from the last round.
+        let sd = q.scale.variances()[0].sqrt();
+        assert!((sd / (10f64.sqrt() * UNIT) - 1.0).abs() < 1e-3, "{sd}");
     }
 
     #[test]

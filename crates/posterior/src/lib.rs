@@ -10,6 +10,7 @@
 //! Sums run in the order of the draws, so the same draws give the same bits for any number of threads.
 
 mod approximation;
+mod average;
 mod beta_quantile;
 pub mod bridge;
 mod chains;

@@ -3,7 +3,8 @@
 //! elpd = sum_i ln sum_s w_is p(y_i | z_s), w_is the smoothed weights of 1 / p(y_i | z_s)
 //! ([vehtari-2017], Eq. 10); p_loo = sum_i ln (1/S) sum_s p(y_i | z_s) - elpd, the effective number of
 //! parameters; standard error sqrt(n var_i elpd_i) with divisor n - 1 (Eq. 23).
-//! A k-hat per point says whether the point was left out credibly; points above the threshold are counted.
+//! A k-hat per point says whether the point was left out credibly; points above the threshold are counted, and so are
+//! those whose weights are worth few draws.
 //! Cost O(n S ln S), points in parallel.
 //!
 //! Differences from ArviZ: its standard error has the divisor n.
@@ -26,7 +27,8 @@ pub struct Loo {
     pub pointwise: Vec<f64>,
     /// k-hat of each point, `[n]`.
     pub k_hat: Vec<f64>,
-    /// Points whose k-hat is not below the threshold for this number of draws.
+    /// Points whose k-hat is not below the threshold for this number of draws, or whose weights, times the relative
+    /// efficiency, are worth less than [`psis::MIN_EFFECTIVE_DRAWS`].
     pub n_bad: usize,
 }
 
@@ -43,7 +45,8 @@ pub fn loo(
 ) -> Result<Loo, PosteriorError> {
     let columns = columns(ln_likelihood, n_points)?;
     let n_draws = ln_likelihood.len() / n_points;
-    let points: Result<Vec<(f64, f64, f64)>, PosteriorError> = (columns.par_iter())
+    let limit = psis::threshold(n_draws);
+    let points: Result<Vec<(f64, f64, f64, bool)>, PosteriorError> = (columns.par_iter())
         .map(|column| {
             let ratios: Vec<f64> = column.iter().map(|l| -l).collect();
             let smoothed = Psis::smooth_chain(&ratios, relative_efficiency)?;
@@ -54,19 +57,20 @@ pub fn loo(
                 .map(|(w, l)| w + l)
                 .collect();
             let all = log_sum_exp(column) - (n_draws as f64).ln();
-            Ok((log_sum_exp(&terms), all, smoothed.k_hat))
+            let effective = smoothed.effective_draws() * relative_efficiency;
+            let is_good = smoothed.k_hat < limit && effective >= psis::MIN_EFFECTIVE_DRAWS;
+            Ok((log_sum_exp(&terms), all, smoothed.k_hat, is_good))
         })
         .collect();
     let points = points?;
     let pointwise: Vec<f64> = points.iter().map(|p| p.0).collect();
     let k_hat: Vec<f64> = points.iter().map(|p| p.2).collect();
     let elpd: f64 = pointwise.iter().sum();
-    let limit = psis::threshold(n_draws);
     Ok(Loo {
         elpd,
         se: sum_error(&pointwise),
         p_loo: points.iter().map(|p| p.1).sum::<f64>() - elpd,
-        n_bad: k_hat.iter().filter(|k| **k >= limit).count(),
+        n_bad: points.iter().filter(|p| !p.3).count(),
         pointwise,
         k_hat,
     })

@@ -20,10 +20,11 @@ pub fn mean(chains: &Chains) -> f64 {
 
 /// Standard error of the standard deviation, in the unit of the draws; 0 for draws that are all equal.
 pub fn sd(chains: &Chains) -> f64 {
-    let mean = chains.mean();
+    let unit = chains.unit();
+    let mean = chains.mean() / unit;
     let n = chains.n_total() as f64;
     let squares: Vec<f64> = (chains.values().iter().flatten())
-        .map(|x| (x - mean).powi(2))
+        .map(|x| (x / unit - mean).powi(2))
         .collect();
     let second = squares.iter().sum::<f64>() / n;
     if second == 0.0 {
@@ -32,7 +33,7 @@ pub fn sd(chains: &Chains) -> f64 {
     let fourth = squares.iter().map(|x| x * x).sum::<f64>() / n;
     // The fourth moment is at least the square of the second, up to rounding.
     let variance = (fourth - second * second).max(0.0) / ess::sd(chains);
-    (variance / second).sqrt() / 2.0
+    unit * (variance / second).sqrt() / 2.0
 }
 
 /// Standard error of the quantile at probability `p` in [0, 1], in the unit of the draws.

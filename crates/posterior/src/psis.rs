@@ -7,7 +7,8 @@
 //! of draws that come from a chain.
 //!
 //! Reading ([vehtari-2024], Sect. 3.2.4): k-hat below [`threshold`] means that the error falls nearly as 1/sqrt(S); above 0.7 no
-//! feasible S helps; above 1 the mean itself need not exist.
+//! feasible S helps; above 1 the mean itself need not exist. The tail says nothing of weights that are few and alike: so
+//! the weights have to be worth [`MIN_EFFECTIVE_DRAWS`], too.
 //! Cost O(S ln S + M^1.5).
 
 use crate::PosteriorError;
@@ -22,6 +23,9 @@ const MIN_TAIL: usize = 5;
 const EQUAL_WEIGHTS: f64 = 1e-10;
 /// The largest shape at which smoothing is worth having for any number of draws ([vehtari-2024], Sect. 3.2.4).
 const LARGEST_SHAPE: f64 = 0.7;
+
+/// Fewer effective draws than this tell no mean: at 64 two standard errors are a quarter of a standard deviation.
+pub const MIN_EFFECTIVE_DRAWS: f64 = 64.0;
 
 /// Smoothed weights and the shape of their tail.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,9 +103,11 @@ impl Psis {
         })
     }
 
-    /// Whether k-hat lies below the threshold for this number of draws.
+    /// Whether k-hat lies below the threshold for this number of draws, and the weights, counted as those of
+    /// independent draws, are worth [`MIN_EFFECTIVE_DRAWS`].
     pub fn is_good(&self) -> bool {
         self.k_hat < threshold(self.ln_weights.len())
+            && self.effective_draws() >= MIN_EFFECTIVE_DRAWS
     }
 
     /// ln Z, nats, by the mean weight of draws of a normalized q, with its standard error by the delta method,
@@ -193,6 +199,15 @@ mod tests {
         let few = Psis::smooth(&few).unwrap();
         assert_eq!(few.k_hat, f64::INFINITY);
         assert_eq!(few.ln_weights[50], f64::NEG_INFINITY);
+        assert!(!few.is_good());
+    }
+
+    #[test]
+    fn few_large_weights_of_one_size_are_not_good() {
+        let mut few = [0.0; 1000];
+        few[..10].fill(20.0);
+        let few = Psis::smooth(&few).unwrap();
+        assert!(few.k_hat < 0.0 && few.effective_draws() < 11.0);
         assert!(!few.is_good());
     }
 

@@ -9,23 +9,26 @@
 //! give 1, not NaN; chains that are constant at different values give infinity, as there.
 
 use crate::Chains;
+use crate::average;
 use crate::ess::{is_constant, variance};
 use crate::interval::quantile_of_sorted;
 use crate::rank::rank_normalize;
 
 /// Rank-normalized split R-hat: the larger of those for location and for scale.
 pub fn rank(chains: &Chains) -> f64 {
-    let halves = chains.split(|x| x);
+    let unit = chains.unit();
+    let halves = chains.split(|x| x / unit);
     let mut sorted: Vec<f64> = halves.iter().flatten().copied().collect();
     sorted.sort_by(f64::total_cmp);
     let median = quantile_of_sorted(&sorted, 0.5);
-    let folded = chains.split(|x| (x - median).abs());
+    let folded = chains.split(|x| (x / unit - median).abs());
     ratio(&rank_normalize(&halves)).max(ratio(&rank_normalize(&folded)))
 }
 
 /// Split R-hat of the draws as they are, which needs finite variances.
 pub fn split(chains: &Chains) -> f64 {
-    ratio(&chains.split(|x| x))
+    let unit = chains.unit();
+    ratio(&chains.split(|x| x / unit))
 }
 
 fn ratio(chains: &[Vec<f64>]) -> f64 {
@@ -33,7 +36,9 @@ fn ratio(chains: &[Vec<f64>]) -> f64 {
         return 1.0;
     }
     let n = chains[0].len() as f64;
-    let means: Vec<f64> = chains.iter().map(|x| x.iter().sum::<f64>() / n).collect();
+    let means: Vec<f64> = (chains.iter())
+        .map(|x| average::mean(x.iter().copied()))
+        .collect();
     let within = chains.iter().map(|x| variance(x)).sum::<f64>() / chains.len() as f64;
     ((n - 1.0) / n + variance(&means) / within).sqrt()
 }
@@ -73,6 +78,12 @@ mod tests {
         let apart = of(vec![vec![0.0; 10], vec![1.0; 10]]);
         assert_eq!(split(&apart), f64::INFINITY);
         assert_eq!(rank(&apart), f64::INFINITY);
+        // Also where their scores are no sums of powers of two.
+        for n in [10, 99, 100, 1000] {
+            let apart = of(vec![vec![0.1; n], vec![0.7; n], vec![0.7; n]]);
+            assert_eq!(split(&apart), f64::INFINITY);
+            assert_eq!(rank(&apart), f64::INFINITY);
+        }
         // One chain that wanders off is seen in its halves.
         let drift = of(vec![(0..100).map(f64::from).collect()]);
         assert!(rank(&drift) > 1.5);

@@ -33,9 +33,17 @@ pub struct Waic {
 /// The criterion from log likelihoods `[s, n]`, nats, the points of a draw side by side.
 ///
 /// # Errors
-/// Lengths that do not fit; no point; a log likelihood that is not finite.
+/// Lengths that do not fit; no point; a log likelihood that is not finite; fewer than two draws, which have no variance.
 pub fn waic(ln_likelihood: &[f64], n_points: usize) -> Result<Waic, PosteriorError> {
     let columns = columns(ln_likelihood, n_points)?;
+    let found = columns[0].len();
+    if found < 2 {
+        return Err(PosteriorError::TooFewDraws {
+            what: "the widely applicable information criterion",
+            needed: 2,
+            found,
+        });
+    }
     let variances: Vec<f64> = columns.iter().map(|column| variance(column)).collect();
     let pointwise: Vec<f64> = (columns.iter().zip(&variances))
         .map(|(column, v)| log_sum_exp(column) - (column.len() as f64).ln() - v)

@@ -86,9 +86,15 @@ impl Weighted {
 
     /// The weighted mean of a function of a draw `[d]`.
     pub fn expectation(&self, mut f: impl FnMut(&[f64]) -> f64) -> f64 {
-        (self.rows().zip(&self.psis.ln_weights))
-            .map(|(row, ln_w)| ln_w.exp() * f(row))
-            .sum()
+        let terms: Vec<(f64, f64)> = (self.rows().zip(&self.psis.ln_weights))
+            .map(|(row, ln_w)| (ln_w.exp(), f(row)))
+            .collect();
+        let near: f64 = terms.iter().map(|(w, x)| w * x).sum();
+        if !near.is_finite() {
+            return near;
+        }
+        // Takes back the rounding of values far from zero and that of the weights.
+        near + terms.iter().map(|(w, x)| w * (x - near)).sum::<f64>()
     }
 
     /// `n` draws of equal weight, chosen with replacement, as one chain.
@@ -134,6 +140,16 @@ mod tests {
         let mean = even.column(0).iter().sum::<f64>() / 4000.0;
         assert!((mean - truth).abs() < 5.0 / ess.sqrt() + 5.0 / 4000f64.sqrt());
         assert!(even.column(0).iter().all(|z| *z >= -1.0));
+    }
+
+    #[test]
+    fn an_expectation_far_from_zero_keeps_its_digits() {
+        let values: Vec<f64> = (0..3000).map(|i| 1e10 + f64::from(i % 11)).collect();
+        let ln_ratios = (0..3000).map(|i| 0.1 * f64::from(i % 7)).collect();
+        let draws = Weighted::new(vec!["z".to_owned()], values, ln_ratios).unwrap();
+        let near = draws.expectation(|z| z[0] - 1e10);
+        assert!((draws.expectation(|z| z[0]) - 1e10 - near).abs() < 2e-6);
+        assert_eq!(draws.expectation(|_| 0.1), 0.1);
     }
 
     #[test]

@@ -264,4 +264,24 @@ fn a_point_that_drives_the_posterior_is_counted_as_bad() {
         Err(PosteriorError::Length { .. })
     ));
     assert!(matches!(waic(&[], 0), Err(PosteriorError::Length { .. })));
+    let one_draw = waic(&[-1.0, -2.0], 2);
+    assert!(matches!(
+        one_draw,
+        Err(PosteriorError::TooFewDraws {
+            needed: 2,
+            found: 1,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_point_whose_weights_are_worth_few_draws_is_counted_as_bad() {
+    // Ten draws of a thousand have nearly all weight for the first point, and as much each.
+    let ln_likelihood: Vec<f64> = (0..1000)
+        .flat_map(|i| [if i < 10 { -20.0 } else { 0.0 }, -1.0])
+        .collect();
+    let found = loo(&ln_likelihood, 2, 1.0).unwrap();
+    assert!(found.k_hat[0] < 0.0, "{:?}", found.k_hat);
+    assert_eq!(found.n_bad, 1);
 }

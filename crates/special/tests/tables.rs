@@ -230,6 +230,13 @@ const CASES: &[Case] = &[
         0.0,
     ),
     case(
+        "gamma",
+        "ln_gamma_intercept",
+        |x| gamma::ln_gamma_intercept(x[0]),
+        32.0,
+        1.0,
+    ),
+    case(
         "bessel",
         "i1_over_i0_complement",
         |x| bessel::i1_over_i0_complement(x[0]),

@@ -5,7 +5,7 @@
 use super::{ExponentialFamily, Multivariate, Param, Set};
 use crate::draw;
 use jensen_rng::Stream;
-use jensen_special::gamma::{digamma, ln_gamma};
+use jensen_special::gamma::{digamma, ln_gamma, ln_gamma_intercept};
 use jensen_special::gamma_divergence::{ln_gamma_divergence_beyond, x_ln_x_divergence};
 use jensen_special::logspace::{softmax, xlogy};
 
@@ -77,8 +77,9 @@ impl Multivariate for Dirichlet {
     fn entropy(&self, d: usize, theta: &[&[f64]]) -> Option<f64> {
         let a = theta[0];
         let total: f64 = a.iter().sum();
-        let terms = a.iter().map(|a| (a - 1.0) * digamma(*a));
-        Some(ln_beta(a) + (total - d as f64) * digamma(total) - terms.sum::<f64>())
+        // The intercepts of ln Gamma hold the terms of the size of the concentrations, which cancel.
+        let terms = a.iter().map(|&a| ln_gamma_intercept(a) + digamma(a));
+        Some(terms.sum::<f64>() - ln_gamma_intercept(total) - d as f64 * digamma(total))
     }
 
     fn kl(&self, _: usize, theta: &[&[f64]], other: &[&[f64]]) -> Option<f64> {

@@ -105,13 +105,10 @@ impl Multivariate for InvWishart {
     }
 
     fn entropy(&self, d: usize, theta: &[&[f64]]) -> Option<f64> {
-        let (dof, dim) = (theta[0][0], d as f64);
-        Some(
-            0.5 * (dim + 1.0) * (ln_det(&factor(d, theta[1])) - dim * LN_2)
-                + multivariate_ln_gamma(d, 0.5 * dof)
-                - 0.5 * (dim + 1.0 + dof) * multivariate_digamma(d, 0.5 * dof)
-                + 0.5 * dof * dim,
-        )
+        let dim = d as f64;
+        let ln_scale = ln_det(&factor(d, theta[1])) - dim * LN_2;
+        let slope = multivariate_digamma(d, 0.5 * theta[0][0]);
+        Some(0.5 * (dim + 1.0) * (ln_scale - slope) + wishart::intercept(d, 0.5 * theta[0][0]))
     }
 
     /// That of the inverses, which are Wishart matrices with inverse scales: their factors change places.

@@ -9,9 +9,11 @@ use super::multi_normal_cholesky::excess_of_factors;
 use super::{ExponentialFamily, Multivariate, Param, Set};
 use faer::Mat;
 use jensen_rng::Stream;
-use jensen_special::gamma::{multivariate_digamma, multivariate_ln_gamma};
+use jensen_special::gamma::{
+    digamma, ln_gamma_intercept, multivariate_digamma, multivariate_ln_gamma,
+};
 use jensen_special::gamma_divergence::{ln_gamma_divergence_beyond, x_ln_x_divergence};
-use std::f64::consts::LN_2;
+use std::f64::consts::{LN_2, PI};
 
 /// Wishart: `dof`, `scale` `[d, d]`.
 pub struct Wishart;
@@ -79,13 +81,10 @@ impl Multivariate for Wishart {
     }
 
     fn entropy(&self, d: usize, theta: &[&[f64]]) -> Option<f64> {
-        let (dof, dim) = (theta[0][0], d as f64);
-        Some(
-            0.5 * (dim + 1.0) * (ln_det(&factor(d, theta[1])) + dim * LN_2)
-                + multivariate_ln_gamma(d, 0.5 * dof)
-                + 0.5 * (dim + 1.0 - dof) * multivariate_digamma(d, 0.5 * dof)
-                + 0.5 * dof * dim,
-        )
+        let dim = d as f64;
+        let ln_scale = ln_det(&factor(d, theta[1])) + dim * LN_2;
+        let slope = multivariate_digamma(d, 0.5 * theta[0][0]);
+        Some(0.5 * (dim + 1.0) * (ln_scale + slope) + intercept(d, 0.5 * theta[0][0]))
     }
 
     fn kl(&self, d: usize, theta: &[&[f64]], other: &[&[f64]]) -> Option<f64> {
@@ -163,6 +162,16 @@ pub(super) fn kl(n: f64, l: &Mat<f64>, m: f64, wide: &Mat<f64>) -> f64 {
         })
         .sum();
     m * excess_of_factors(l.as_ref(), wide.as_ref(), (n - m) / m) + dof
+}
+
+/// ln Gamma_d(a) - a (psi_d(a) - d), of which the entropies are made: by the arguments a - j/2 of the gamma
+/// functions, whose intercepts hold the terms of the size of a, which cancel.
+pub(super) fn intercept(d: usize, a: f64) -> f64 {
+    let terms = (0..d).map(|j| {
+        let half = 0.5 * j as f64;
+        ln_gamma_intercept(a - half) - half * (digamma(a - half) - 1.0)
+    });
+    terms.sum::<f64>() + 0.25 * (d * d.saturating_sub(1)) as f64 * PI.ln()
 }
 
 /// The lower triangular A of a draw A A^T with scale one: normal below the diagonal, the root of a chi-square

@@ -6,7 +6,7 @@ use super::{ExponentialFamily, Param, Space, Support, Uniform, Univariate, ratio
 use crate::draw;
 use crate::multivariate::dirichlet;
 use jensen_rng::Stream;
-use jensen_special::gamma::{digamma, ln_beta, trigamma};
+use jensen_special::gamma::{digamma, ln_beta, ln_gamma_intercept, trigamma};
 use jensen_special::incomplete_beta::ln_power;
 use jensen_special::logspace::{xlog1py, xlogy};
 
@@ -65,11 +65,11 @@ impl Univariate for Beta {
     }
 
     fn entropy(&self, theta: &[f64]) -> Option<f64> {
-        let [a, b] = [theta[0], theta[1]];
-        Some(
-            ln_beta(a, b) - (a - 1.0) * digamma(a) - (b - 1.0) * digamma(b)
-                + (a + b - 2.0) * digamma(a + b),
-        )
+        // The intercepts of ln Gamma hold the terms of the size of the shapes, which cancel.
+        let [a, b, all] = [theta[0], theta[1], theta[0] + theta[1]];
+        let intercepts = ln_gamma_intercept(a) + (ln_gamma_intercept(b) - ln_gamma_intercept(all));
+        let slope = digamma(all);
+        Some(intercepts + (digamma(a) - slope) + (digamma(b) - slope))
     }
 
     fn kl(&self, theta: &[f64], other: &[f64]) -> Option<f64> {

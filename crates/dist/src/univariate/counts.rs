@@ -15,7 +15,7 @@ use std::f64::consts::{E, TAU};
 /// Masses below this do not count.
 const NEGLIGIBLE: f64 = 1e-18;
 /// How many standard deviations from zero a law has to be for its counts to be skipped.
-const FAR: f64 = 13.0;
+pub(super) const FAR: f64 = 13.0;
 
 /// E f(x, ln p(x)) for a law of counts that falls on both sides of its mean, with f of the size of ln p. For
 /// masses whose logarithm has the error e the result has it, too; it is below 1e-13 + e relative to the sizes.

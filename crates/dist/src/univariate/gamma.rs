@@ -4,7 +4,7 @@
 
 use super::{ExponentialFamily, POSITIVES, Param, Space, Support, Univariate, ratio};
 use jensen_rng::Stream;
-use jensen_special::gamma::{digamma, ln_gamma, trigamma};
+use jensen_special::gamma::{digamma, ln_gamma, ln_gamma_intercept, trigamma};
 use jensen_special::gamma_divergence::ln_gamma_divergence_beyond;
 use jensen_special::incomplete_gamma::ln_power;
 use jensen_special::logspace::xlogy;
@@ -65,7 +65,7 @@ impl Univariate for Gamma {
 
     fn entropy(&self, theta: &[f64]) -> Option<f64> {
         let [shape, rate] = [theta[0], theta[1]];
-        Some(shape - rate.ln() + ln_gamma(shape) + (1.0 - shape) * digamma(shape))
+        Some(ln_gamma_intercept(shape) + digamma(shape) - rate.ln())
     }
 
     /// The part of the means w = a1 b2 / (a2 b1) is a2 (w - 1 - ln w); what ln Gamma has beyond x ln x - x

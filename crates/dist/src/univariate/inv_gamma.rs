@@ -4,7 +4,7 @@
 
 use super::{ExponentialFamily, Gamma, POSITIVES, Param, Space, Support, Univariate, nothing};
 use jensen_rng::Stream;
-use jensen_special::gamma::{digamma, ln_gamma};
+use jensen_special::gamma::{digamma, ln_gamma, ln_gamma_intercept};
 use jensen_special::incomplete_gamma::ln_power;
 
 /// Inverse gamma: `shape`, `scale`.
@@ -68,7 +68,7 @@ impl Univariate for InvGamma {
 
     fn entropy(&self, theta: &[f64]) -> Option<f64> {
         let [shape, scale] = [theta[0], theta[1]];
-        Some(shape + scale.ln() + ln_gamma(shape) - (1.0 + shape) * digamma(shape))
+        Some(ln_gamma_intercept(shape) - digamma(shape) + scale.ln())
     }
 
     /// That of the inverses, which are gamma.

@@ -13,6 +13,38 @@ fn every_law_has_entropy_divergence_and_view() {
     });
 }
 
+/// Values by mpmath 1.3 at 120 digits.
+#[test]
+fn entropies_keep_their_digits_at_large_concentrations() {
+    let unit: &[f64] = &[1.0, 0.0, 0.0, 1.0];
+    for (name, d, theta, expected) in [
+        (
+            "dirichlet",
+            3,
+            &[&[12.5, 30.0, 1.5] as &[f64]] as &[&[f64]],
+            -3.725_076_914_788_355,
+        ),
+        (
+            "dirichlet",
+            3,
+            &[&[1e14, 2e14, 3e14]],
+            -32.981_833_173_963_41,
+        ),
+        ("wishart", 2, &[&[1e14], unit], 53.304_249_733_048_9),
+        ("inv_wishart", 2, &[&[1e14], unit], -140.112_898_078_450_84),
+    ] {
+        let law = jensen_dist::multivariate::CATALOGUE
+            .iter()
+            .find(|law| law.name() == name)
+            .unwrap();
+        let found = law.entropy(d, theta).unwrap();
+        assert!(
+            (found - expected).abs() < 1e-12 * expected.abs(),
+            "{name}: {found} {expected}"
+        );
+    }
+}
+
 #[test]
 fn exponential_families_agree_with_their_densities() {
     for_each(|law, d, theta, other| {
