@@ -8,9 +8,7 @@
 //! with them:
 //!
 //! - **far_shift**: |mean - mean with the far modes| in standard deviations with them,
-//! - **far_spread**: |ln (sd / sd with the far modes)|,
-//! - **far_k_hat**: the shape of the tail of p / q with its uncertainty, where a mode lies beyond all draws: from 0.7
-//!   on Z_far is not known. It is doubt and never more, for the answer may be right all the same.
+//! - **far_spread**: |ln (sd / sd with the far modes)|.
 //!
 //! Z_far is the mass of p in R over that of q, at most all the mass that importance weights find: of a mode that q
 //! fits, both lose the same share, and of one that the draws know but q is too narrow for, R holds next to nothing. Z comes from a bridge between the
@@ -20,7 +18,7 @@
 //! It costs three paths, two dozen scouts, a few ascents from the draws with paths to what they find and, where a
 //! mode was found, a thousand draws and twice half the draws of the answer.
 
-use super::compare::{Moments, SPREAD, SPREAD_FAR, in_units};
+use super::compare::{Moments, SPREAD, SPREAD_FAR};
 use super::drift::moments;
 use super::importance::{values_of, weighted_moments};
 use super::region::Region;
@@ -31,7 +29,6 @@ use crate::pathfinder::{self, Path, Pathfinder};
 use crate::scouts::{same_mode, scout};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::bridge::bridge;
-use jensen_posterior::psis::threshold;
 use jensen_posterior::{Approximation, Draws};
 use jensen_rng::Stream;
 use jensen_special::logspace::log_sum_exp;
@@ -88,43 +85,17 @@ fn weighed(
     };
     let most = Sense::AtMost;
     let (limit, worst) = (SPREAD.ln(), SPREAD_FAR.ln());
-    let mut checks = vec![
+    let checks = vec![
         Check::each("far_shift", &shift, &names, most, SHIFT, SHIFT_FAR),
         Check::each("far_spread", &spread, &names, most, limit, worst),
     ];
-    if let Some(k_hat) = with.k_hat {
-        let (limit, never) = (threshold(N_WEIGHED), f64::INFINITY);
-        let check = Check::whole("far_k_hat", k_hat, most, limit, never);
-        checks.push(check.blaming(|| where_far(draws, far)));
-    }
     (checks, with.n_gradients)
-}
-
-/// The coordinates along which far modes lie farthest from the draws, the farthest first.
-fn where_far(draws: &Draws, far: &[Far]) -> Vec<String> {
-    let (center, sd) = moments(draws.rows(), draws.dim(), draws.rows().len() as f64);
-    let off: Vec<f64> = (0..draws.dim())
-        .map(|i| {
-            let places = far.iter().map(|mode| mode.path.gaussian.mean[i]);
-            let off = places.map(|x| in_units((x - center[i]).abs(), sd[i]));
-            off.fold(0.0, f64::max)
-        })
-        .collect();
-    let mut order: Vec<usize> = (0..off.len()).collect();
-    order.sort_by(|&i, &j| off[j].total_cmp(&off[i]));
-    let most = order.first().map_or(0.0, |&first| off[first]);
-    (order.into_iter())
-        .filter(|&i| off[i] >= 0.5 * most)
-        .map(|i| draws.names()[i].clone())
-        .collect()
 }
 
 /// A path to a mode in whose denser half no draw is.
 struct Far {
     path: Path,
     region: Region,
-    /// Whether it lies beyond all draws.
-    is_beyond: bool,
 }
 
 /// Paths to modes where no draw is, and the gradients used.
@@ -182,28 +153,7 @@ fn unvisited(path: Path, rows: &[&[f64]], known: &[Vec<f64>], stream: &Stream) -
     if rows.par_iter().any(|row| region.holds(q, row)) {
         return None;
     }
-    // Draws that climb to a mode lie around it: in many coordinates a skewed one is beyond them all.
-    let climbs = known.iter().any(|end| same_mode(&path, end));
-    let is_beyond = !climbs && is_beyond(&q.mean, rows);
-    Some(Far {
-        path,
-        region,
-        is_beyond,
-    })
-}
-
-/// Whether no draw goes as far from the center of the draws as a mode does, in its direction. A Gaussian that does not
-/// fit is no mode of its own where draws lie all around it.
-fn is_beyond(mode: &[f64], rows: &[&[f64]]) -> bool {
-    let d = mode.len();
-    let (center, sd) = moments(rows.iter(), d, rows.len() as f64);
-    let along = |x: &[f64]| -> f64 {
-        (0..d)
-            .map(|i| in_units(mode[i] - center[i], sd[i]) * in_units(x[i] - center[i], sd[i]))
-            .sum()
-    };
-    let far = along(mode);
-    !rows.par_iter().any(|row| along(row) >= far)
+    Some(Far { path, region })
 }
 
 /// What an answer would be with far modes.
@@ -211,8 +161,6 @@ fn is_beyond(mode: &[f64], rows: &[&[f64]]) -> bool {
 struct With {
     /// Means and standard deviations of the values, `[n_values]` each; none where the modes have no weight.
     moments: Option<(Vec<f64>, Vec<f64>)>,
-    /// The shape of the tail of the weights, where a mode is beyond the draws.
-    k_hat: Option<f64>,
     n_gradients: u64,
 }
 
@@ -224,15 +172,12 @@ fn with_far(
     far: &[Far],
     stream: &Stream,
 ) -> With {
-    let is_beyond = far.iter().any(|mode| mode.is_beyond);
     let proposals: Vec<&dyn Approximation> = (far.iter())
         .map(|mode| &mode.path.gaussian as &dyn Approximation)
         .collect();
     let Ok(sample) = pool(target, &proposals, N_WEIGHED, &stream.child("weigh", 0)) else {
-        // The density took the draws by which the path got its bound: this is no mode without weight.
         return With {
             moments: None,
-            k_hat: Some(f64::INFINITY),
             n_gradients: N_WEIGHED as u64,
         };
     };
@@ -257,7 +202,6 @@ fn with_far(
     let share = 1.0 / (1.0 + (-ln_odds).exp());
     let mut with = With {
         moments: None,
-        k_hat: is_beyond.then_some(sample.psis.k_hat + sample.psis.k_hat_sd),
         n_gradients: sample.n_gradients + evaluator.n_gradients(),
     };
     if share < LEAST_SHARE {
@@ -284,7 +228,7 @@ fn with_far(
 mod tests {
     use super::*;
     use crate::referee::Verdict;
-    use crate::targets::{Quadratic, Target};
+    use crate::targets::Target;
 
     /// A wide unit normal and, with this share, a narrow one within its basin, both normalized in d coordinates.
     fn nested(d: usize, share: f64, offset: f64, narrow: f64) -> impl LogDensity {
@@ -343,57 +287,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    /// A needle on a wide far mode: by the needle's Gaussian the mode has no weight, but the tail of the weights
-    /// says that it is not known.
-    #[test]
-    fn far_modes_that_cannot_be_weighed_are_doubt() {
-        let (d, far_at) = (5, 12.0);
-        let wide = nested(d, 1e-9, 0.0, 0.01);
-        let both = Target::new(d, |x: &[f64], grad: &mut [f64]| {
-            let mut at_origin = vec![0.0; d];
-            let ln_near = -0.5 * x.iter().map(|x| x * x).sum::<f64>();
-            at_origin.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
-            let mut moved = x.to_vec();
-            moved[0] -= far_at;
-            let ln_far = wide.log_density_and_grad(&moved, grad, &mut []).unwrap();
-            let value = log_sum_exp(&[ln_near, ln_far]);
-            let (near, far) = ((ln_near - value).exp(), (ln_far - value).exp());
-            for (g, h) in grad.iter_mut().zip(&at_origin) {
-                *g = far * *g + near * h;
-            }
-            value
-        });
-        let mut mean_of_needle = vec![0.0; d];
-        mean_of_needle[0] = far_at;
-        let needle = Quadratic::new(&vec![0.01; d], &mean_of_needle);
-        let (draws, mean, sd) = wide_draws(d);
-        let rows: Vec<&[f64]> = draws.rows().collect();
-        let of_values = Moments {
-            mean: &mean,
-            sd: &sd,
-        };
-        let stream = Stream::from_seed(1);
-        let start = vec![0.1; d];
-        let far = |needle: &dyn LogDensity| {
-            let path = pathfinder::pathfinder(needle, &start, &Pathfinder::default(), &stream);
-            vec![unvisited(path.unwrap(), &rows, &[vec![0.0; d]], &stream).unwrap()]
-        };
-        let (checks, _) = weighed(&both, &draws, &of_values, &far(&needle), &stream);
-        assert_eq!(verdict_of(&checks, "far_shift"), Some(Verdict::Good));
-        assert_eq!(verdict_of(&checks, "far_k_hat"), Some(Verdict::Doubtful));
-        assert_eq!(checks[2].failing, ["x[1]"], "{checks:?}");
-        // Where nothing can be drawn either.
-        let refuses = Target::new(d, |x: &[f64], grad: &mut [f64]| {
-            grad.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
-            match x[0] < 6.0 {
-                true => -0.5 * x.iter().map(|x| x * x).sum::<f64>(),
-                false => f64::NEG_INFINITY,
-            }
-        });
-        let (checks, _) = weighed(&refuses, &draws, &of_values, &far(&needle), &stream);
-        assert_eq!(verdict_of(&checks, "far_k_hat"), Some(Verdict::Doubtful));
-        assert_eq!(checks[2].failing, ["x[1]"], "{checks:?}");
     }
 }
