@@ -53,7 +53,7 @@ pub struct Reproduced {
 ///
 /// # Errors
 /// [`Error::NothingExpected`], and [`Error::Option`] for estimates with several K, before anything is
-/// done; those of [`fit`].
+/// done; those of [`fit`](super::fit::fit).
 pub fn reproduce(request: &Request, observer: &mut dyn Observer) -> Result<Reproduced> {
     let recipe = request.recipe.resolve()?;
     let is_own = recipe.data.source == request.recipe.own_source()?;
