@@ -35,7 +35,7 @@ use crate::importance::{
 use crate::mcmc::{ChainOptions, Metric, Nuts, Sampled, Starts, nuts};
 use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::Path;
-use crate::referee::{Check, Report, Sense, Verdict, judge_chains};
+use crate::referee::{Check, Report, Sense, Verdict, judge_watched};
 use crate::scouts::{Explored, HOPELESS, explore, same_mode};
 use crate::watch::watched;
 use crate::{InferError, laplace};
@@ -317,8 +317,7 @@ impl Restarts {
 
     /// The best bound of both restarts, nats.
     fn best_elbo(&self) -> f64 {
-        let elbos = self.found.iter().flatten().map(|path| path.elbo);
-        elbos.fold(f64::NEG_INFINITY, f64::max)
+        best_elbo(self.found.iter().flatten())
     }
 
     /// Climbs one of the first three rungs.
@@ -342,8 +341,7 @@ impl Restarts {
             let known = match rung {
                 Rung::Paths => {
                     let own = &self.found[index];
-                    let elbos = own.iter().map(|path| path.elbo);
-                    hopeful(own, elbos.fold(f64::NEG_INFINITY, f64::max))
+                    hopeful(own, best_elbo(own))
                 }
                 _ => self.shared(index),
             };
@@ -385,8 +383,7 @@ impl Restarts {
 
 /// Whether a restart has missed a mode that matters and that the other found.
 fn misses(restart: &Explored, other: &Explored) -> bool {
-    let both = restart.paths.iter().chain(&other.paths);
-    let best = both.fold(f64::NEG_INFINITY, |best, path| best.max(path.elbo));
+    let best = best_elbo(restart.paths.iter().chain(&other.paths));
     let is_known = |end: &[f64]| restart.paths.iter().any(|path| same_mode(path, end));
     let mut matter = hopeful(&other.paths, best).into_iter();
     matter.any(|path| !is_known(&path.optimum.place.position))
@@ -398,6 +395,12 @@ fn positions(sample: &Sample, draws: &mut Stream) -> Vec<Vec<f64>> {
     let chosen = resample::with_replacement(&sample.psis.ln_weights, N_STARTS, draws);
     let chosen = chosen.unwrap_or_default();
     chosen.into_iter().map(|k| rows[k].to_vec()).collect()
+}
+
+/// The best bound of paths, nats.
+fn best_elbo<'a>(paths: impl IntoIterator<Item = &'a Path>) -> f64 {
+    let elbos = paths.into_iter().map(|path| path.elbo);
+    elbos.fold(f64::NEG_INFINITY, f64::max)
 }
 
 /// The paths whose bound is near the best.
@@ -471,13 +474,7 @@ fn chains(
         let judged = sampled.and_then(|sampled| {
             n_gradients += sampled.n_gradients();
             let judge = stream.child("judge", 0);
-            let judged = watched(target, observer, |target| {
-                judge_chains(target, &sampled, &judge)
-            })?;
-            let (report, used) = judged.map_err(|error| InferError::Failed {
-                method: "nuts",
-                reason: error.to_string(),
-            })?;
+            let (report, used) = judge_watched(target, &sampled, "nuts", &judge, observer)?;
             n_gradients += used;
             Ok((sampled, report))
         });

@@ -7,7 +7,7 @@ use crate::mcmc::{ChainOptions, Kernel, Sampled, Starts, constrain, sample_chain
 use crate::pathfinder::{self, Pathfinder, multi_path};
 use crate::referee::confirm::{Claim, confirm};
 use crate::referee::drift::moments;
-use crate::referee::{Check, Moments, Own, Report, judge_chains, judge_own, missed};
+use crate::referee::{Check, Moments, Own, Report, judge_own, judge_watched, missed};
 use crate::vi::{Advi, AdviPhase, AdviState, AdviStop, Bam};
 use crate::watch::watched;
 use crate::{Algorithm, InferError, starts};
@@ -231,13 +231,8 @@ impl Fit<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Fitted, InferError> {
         let judge = self.stream.child("judge", 0);
-        let judged = watched(self.target, observer, |target| {
-            judge_chains(target, sampled, &judge)
-        })?;
-        let (report, n_gradients_judged) = judged.map_err(|error| InferError::Failed {
-            method: self.name,
-            reason: error.to_string(),
-        })?;
+        let (report, n_gradients_judged) =
+            judge_watched(self.target, sampled, self.name, &judge, observer)?;
         let draws = sampled.constrained(self.target);
         let (mean, sd) = moments(draws.rows(), draws.dim(), draws.rows().len() as f64);
         Ok(Fitted {

@@ -3,10 +3,13 @@
 
 use super::blame::blamed;
 use super::{Check, Moments, Report, Sense, drift::moments, missed::missed, tail_shape};
+use crate::InferError;
 use crate::mcmc::{SAMPLER_COLUMNS, Sampled};
+use crate::watch::watched;
 use jensen_density::LogDensity;
 use jensen_posterior::{Draws, PosteriorError, ess, rhat};
 use jensen_rng::Stream;
+use jensen_run::Observer;
 
 /// One chain can be compared with itself only, whatever its R-hat.
 const LEAST_CHAINS: f64 = 2.0;
@@ -90,6 +93,26 @@ pub fn judge_chains(
     let (far, n_gradients) = missed(target, &sampled.draws, &of_values, stream);
     checks.extend(far);
     Ok((Report::of(checks), n_gradients))
+}
+
+/// [`judge_chains`] of a method's chains under an observer.
+///
+/// # Errors
+/// [`InferError::Stopped`] on request, [`InferError::Failed`] for draws that cannot be judged.
+pub(crate) fn judge_watched(
+    target: &dyn LogDensity,
+    sampled: &Sampled,
+    method: &'static str,
+    stream: &Stream,
+    observer: &mut dyn Observer,
+) -> Result<(Report, u64), InferError> {
+    let judged = watched(target, observer, |target| {
+        judge_chains(target, sampled, stream)
+    })?;
+    judged.map_err(|error| InferError::Failed {
+        method,
+        reason: error.to_string(),
+    })
 }
 
 /// The smallest Bayesian fraction of missing information of a chain, sum (E_t - E_{t-1})^2 / sum (E_t - E)^2;

@@ -59,6 +59,7 @@ pub use importance::judge_importance;
 pub use stein::{stein, stein_of};
 
 pub(crate) use approximation::{Own, judge_own};
+pub(crate) use chains::judge_watched;
 pub(crate) use compare::Moments;
 pub(crate) use missed::missed;
 
