@@ -11,7 +11,7 @@
 //! The ladder gets theta on the logit scale, knows nothing of beta laws, and finds the same posterior and
 //! evidence. Cost: a few thousand evaluations.
 //!
-//! `cargo run --release -p jensen --example coin -- [FOLDER]` writes two pictures to the folder.
+//! `cargo run --release --example coin -- [FOLDER]` writes two pictures to the folder.
 
 use jensen::Silent;
 use jensen::bijector::{Declared, Transformed};

@@ -14,7 +14,7 @@
 //! [ranganath-2014], [kingma-2014], [roeder-2017], [kool-2019]; the moments of normal draws are standard.
 //! Cost: half a million draws.
 //!
-//! `cargo run --release -p jensen --example gradient_variance -- [FOLDER]` writes two pictures to the folder.
+//! `cargo run --release --example gradient_variance -- [FOLDER]` writes two pictures to the folder.
 
 use jensen::Silent;
 use jensen::density::{Evaluator, Layout, LogDensity, Variable, from_fn};

@@ -13,7 +13,7 @@
 //!
 //! [hastings-1970], [kucukelbir-2017]. Cost: a million evaluations of 100 products.
 //!
-//! `cargo run --release -p jensen --example mcmc_or_vi -- [FOLDER]` writes three pictures to the folder.
+//! `cargo run --release --example mcmc_or_vi -- [FOLDER]` writes three pictures to the folder.
 
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};

@@ -9,7 +9,7 @@
 //! [wainwright-2008], ch. 5: KL(q || p) makes q small where p is small, so q fits inside p. Cost: some
 //! hundred steps of ten gradients for each fit.
 //!
-//! `cargo run --release -p jensen --example mean_field -- [FOLDER]` writes two pictures to the folder.
+//! `cargo run --release --example mean_field -- [FOLDER]` writes two pictures to the folder.
 
 use jensen::Silent;
 use jensen::density::{Layout, LogDensity, Variable, from_fn};

@@ -13,7 +13,7 @@
 //!
 //! Standard. Cost: O(n^3) for the exact evidence, O(n d) a gradient.
 //!
-//! `cargo run --release -p jensen --example polynomial_degree -- [FOLDER]` writes two pictures to the folder.
+//! `cargo run --release --example polynomial_degree -- [FOLDER]` writes two pictures to the folder.
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};

@@ -12,7 +12,7 @@
 //! Standard; the mean-field optimum as in [wainwright-2008], ch. 5. Cost: O(n d^2) for the exact answers, n a
 //! gradient for the others.
 //!
-//! `cargo run --release -p jensen --example regression -- [FOLDER]` writes two pictures to the folder.
+//! `cargo run --release --example regression -- [FOLDER]` writes two pictures to the folder.
 
 use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{Mat, Side};

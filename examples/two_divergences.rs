@@ -10,7 +10,7 @@
 //! [wainwright-2008], ch. 5 and 4. Both are found by L-BFGS over (m, ln s) with integrals by quadrature; the
 //! first also by stochastic gradients. Cost: some thousand integrals.
 //!
-//! `cargo run --release -p jensen --example two_divergences -- [FOLDER]` writes two pictures to the folder.
+//! `cargo run --release --example two_divergences -- [FOLDER]` writes two pictures to the folder.
 
 use jensen::Silent;
 use jensen::density::{Layout, LogDensity, Variable, from_fn};

@@ -2,9 +2,31 @@
 //! neither heavy tails nor monotone maps.
 //!
 //! z = Phi^-1((r - 3/8) / (S + 1/4)) with the average rank r among all S draws ([vehtari-2021], section 4.1).
-//! Cost O(S ln S).
+//! Cost O(S ln S), and S quantiles at the first call of a thread for this S.
 
 use jensen_special::error::normal_quantile;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// z of a rank among S draws.
+fn score(rank: f64, s: usize) -> f64 {
+    normal_quantile((rank - 0.375) / (s as f64 + 0.25))
+}
+
+thread_local! {
+    /// The scores of untied ranks last asked for: diagnostics go through many quantities of as many draws each.
+    static UNTIED: RefCell<Rc<[f64]>> = RefCell::new(Rc::new([]));
+}
+
+/// Scores of the ranks 1 to S.
+fn untied(s: usize) -> Rc<[f64]> {
+    UNTIED.with_borrow_mut(|kept| {
+        if kept.len() != s {
+            *kept = (1..=s).map(|rank| score(rank as f64, s)).collect();
+        }
+        Rc::clone(kept)
+    })
+}
 
 /// Normal scores `[c, s]` of draws `[c, s]`; ties get their average rank.
 pub(crate) fn rank_normalize(chains: &[Vec<f64>]) -> Vec<Vec<f64>> {
@@ -13,12 +35,15 @@ pub(crate) fn rank_normalize(chains: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     // Equal draws share a rank, so the two zeros must compare as equal.
     order.sort_by(|&i, &j| (values[i] + 0.0).total_cmp(&(values[j] + 0.0)));
+    let untied = untied(values.len());
     let mut scores = vec![0.0; values.len()];
     let mut start = 0;
     for tied in order.chunk_by(|&i, &j| values[i] == values[j]) {
         // Ranks count from one: the mean of start + 1 ..= start + len.
-        let rank = start as f64 + (tied.len() as f64 + 1.0) / 2.0;
-        let score = normal_quantile((rank - 0.375) / (values.len() as f64 + 0.25));
+        let score = match tied {
+            [_] => untied[start],
+            _ => score(start as f64 + (tied.len() as f64 + 1.0) / 2.0, values.len()),
+        };
         for &i in tied {
             scores[i] = score;
         }

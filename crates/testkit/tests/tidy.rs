@@ -226,7 +226,7 @@ fn paths_named_in_the_pages_exist() {
 
 #[test]
 fn every_example_is_built_tested_and_shown() {
-    let manifest: toml::Table = read("crates/jensen/Cargo.toml").parse().unwrap();
+    let manifest: toml::Table = read("crates/cli/Cargo.toml").parse().unwrap();
     let registered = manifest["example"].as_array().unwrap();
     let page = read("docs/examples.md");
     for file in files("examples", "rs") {
@@ -234,7 +234,7 @@ fn every_example_is_built_tested_and_shown() {
         let path = format!("../../examples/{name}.rs");
         let entry = (registered.iter()).find(|entry| entry["path"].as_str() == Some(&path));
         let tested = entry.and_then(|entry| entry.get("test")?.as_bool());
-        assert_eq!(tested, Some(true), "{name} is no tested example of jensen");
+        assert_eq!(tested, Some(true), "{name} is no tested example");
         assert!(page.contains(&format!("--example {name}\n")), "{name}");
     }
     for part in page.split("](").skip(1) {

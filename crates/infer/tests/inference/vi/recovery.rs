@@ -1,7 +1,7 @@
 //! Fits of targets with known answers, compared with the best member of the family.
 
-use crate::STANDARD_ERRORS;
-use crate::targets::{Gaussian, banana, layout};
+use super::STANDARD_ERRORS;
+use super::targets::{Gaussian, banana, layout};
 use jensen_density::{LogDensity, from_fn};
 use jensen_infer::drive::{Driven, Flow, Keep, drive};
 use jensen_infer::family::{CouplingFlow, Family, FullRank, LowRank, MeanField, StudentT};

@@ -1,6 +1,6 @@
 //! What cannot be fitted is refused with a typed error that names the place.
 
-use crate::targets::{Gaussian, edged, layout};
+use super::targets::{Gaussian, edged, layout};
 use jensen_density::{Cause, Evaluator, Factored, Layout, LogDensity, Reject, from_fn};
 use jensen_infer::family::{Family, FullRank, MeanField};
 use jensen_infer::vi::{

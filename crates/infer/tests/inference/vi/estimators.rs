@@ -1,7 +1,7 @@
 //! Estimators against the closed-form gradient of the ELBO of a Gaussian target, and against each other.
 
-use crate::targets::Gaussian;
-use crate::{STANDARD_ERRORS, column, summary};
+use super::targets::Gaussian;
+use super::{STANDARD_ERRORS, column, summary};
 use jensen_density::{Evaluator, Factored};
 use jensen_infer::family::{Family, FullRank, MeanField};
 use jensen_infer::vi::{Baseline, Batch, Estimator, Objective, Problem, Reparameterization, Score};

@@ -1,0 +1,12 @@
+//! The algorithms on targets whose answer is known, in one program: laws, recovery, verdicts, threads, resuming, and
+//! what is refused. One file a subject.
+
+mod bad_input;
+mod family_laws;
+mod ladder;
+mod method;
+mod multi_path;
+mod resume;
+mod resume_fit;
+mod threads;
+mod vi;
