@@ -23,6 +23,12 @@ def error(run):
     return e if isinstance(e, (int, float)) else math.inf
 
 
+def where(run):
+    """Where the trajectories of a run diverged, in words."""
+    at = run.get("diverged_at")
+    return f" at {at['value']} about {at['median']:.2g}, {at['sds']:.1f} sd from its mean" if at else ""
+
+
 def short(value):
     return "fail" if math.isinf(value) else f"{value:.2f}" if value < 100 else f"{value:.0e}"
 
@@ -45,10 +51,14 @@ def main():
         "",
         f"Commit {options.commit}; {options.processor}. {options.note}".strip(),
         "E is the largest |mean - reference mean| / reference sd over the values of a posterior; a run that fails is a miss.",
-        "Gradients and seconds are medians over runs; seconds are indicative.",
+        "Gradients and seconds are medians over runs; seconds are indicative and hold the judging.",
+        "Gradients to judge are those that the referee takes beside the method's own; the ladder's gradients hold them.",
+        "k-hat is of 1000 draws of the approximation, unsmoothed weights p/q. Rows `fit-*`, and other methods that are",
+        "judged, have what the referee looked at: the larger of two restarts with its uncertainty added, or that of q",
+        "alone. Chains have none.",
         "",
-        "| method | runs | failed | E < 0.1 | E < 0.25 | median E | k-hat < 0.7 | gradients | seconds |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| method | runs | failed | E < 0.1 | E < 0.25 | median E | k-hat < 0.7 | gradients | to judge | seconds |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for method, group in by_method.items():
         errors = [error(run) for run in group]
@@ -56,9 +66,11 @@ def main():
         shapes = [run["k_hat"] for run in group if isinstance(run.get("k_hat"), (int, float))]
         good = f"{sum(k < 0.7 for k in shapes) / len(group):.0%}" if shapes else "-"
         gradients = [run["gradients"] for run in group if "gradients" in run]
+        of_judge = [run["judged"] for run in group if "judged" in run]
+        to_judge = f"{statistics.median(of_judge):.0f}" if of_judge else "-"
         text.append(
             f"| {method} | {len(group)} | {sum('failed' in run for run in group)} | {share(0.1)} | {share(0.25)} "
-            f"| {short(statistics.median(errors))} | {good} | {statistics.median(gradients):.0f} "
+            f"| {short(statistics.median(errors))} | {good} | {statistics.median(gradients):.0f} | {to_judge} "
             f"| {statistics.median(run['seconds'] for run in group):.3f} |"
         )
     judged = {method: group for method, group in by_method.items() if any("verdict" in run for run in group)}
@@ -106,7 +118,7 @@ def main():
             f"NUTS: {len(beyond)} of {len(nuts)} runs have a mean that is 5 or more Monte Carlo standard errors off"
             + "".join(f"; {run['posterior']} seed {run['seed']}: {run['z']:.1f}" for run in beyond)
             + f". Runs with divergences: {len(divergent)}"
-            + "".join(f"; {run['posterior']} seed {run['seed']}: {run['divergent']}" for run in divergent) + ".",
+            + "".join(f"; {run['posterior']} seed {run['seed']}: {run['divergent']}{where(run)}" for run in divergent) + ".",
         ]
     methods = list(by_method)
     head = ["| posterior | " + " | ".join(methods) + " |", "|---|" + "---:|" * len(methods)]
@@ -138,7 +150,7 @@ def main():
     table("Seconds, median:", numbers("seconds", lambda t: f"{t:.2f}"))
     with open(options.out + ".md", "w") as file:
         file.write("\n".join(text) + "\n")
-    keep = ("e", "worst", "k_hat", "z", "divergent", "verdict", "rung", "gradients", "judged", "climbed", "said", "failed")
+    keep = ("e", "worst", "k_hat", "z", "divergent", "diverged_at", "verdict", "rung", "gradients", "judged", "climbed", "said", "failed")
     with open(options.out + ".json", "w") as file:
         file.write("[\n" + ",\n".join(
             json.dumps({key: (round(v, 4) if isinstance(v, float) else v) for key, v in

@@ -3,7 +3,9 @@
 //! Bytes stay bytes (MNIST takes 55 MB, not 220) and are scaled to [0, 1] when a batch is gathered.
 
 use jensen_rng::Stream;
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// What one example is.
@@ -222,6 +224,25 @@ impl Examples {
         }
     }
 
+    /// How many of these examples have the values of one of `others`, stored alike.
+    pub fn n_repeated_from(&self, others: &Self) -> usize {
+        fn count<T: Eq + Hash>(values: &[T], others: &[T], p: usize) -> usize {
+            let known: HashSet<&[T]> = others.chunks_exact(p).collect();
+            let rows = values.chunks_exact(p);
+            rows.filter(|row| known.contains(row)).count()
+        }
+        let p = self.layout.n_values();
+        match (&self.values, &others.values) {
+            (Values::U8 { bytes, .. }, Values::U8 { bytes: others, .. }) => count(bytes, others, p),
+            (Values::F32(numbers), Values::F32(others)) => {
+                let bits =
+                    |numbers: &[f32]| -> Vec<u32> { numbers.iter().map(|x| x.to_bits()).collect() };
+                count(&bits(numbers), &bits(others), p)
+            }
+            _ => 0,
+        }
+    }
+
     /// The mean example, `[n_values]`, in the units of [`Examples::gather`]; zeros if there are no examples.
     pub fn mean(&self) -> Vec<f32> {
         let p = self.layout.n_values();
@@ -327,6 +348,26 @@ mod tests {
         assert_eq!(examples.n_levels(), None);
         assert_eq!(examples.gather_labels(&[0]), None);
         assert!(!examples.is_constant() && examples.select(&[1, 1, 1]).is_constant());
+    }
+
+    #[test]
+    fn repeated_examples_are_counted() {
+        let numbers = |values: &[f32]| {
+            Examples::new(
+                Layout::Vector { len: 2 },
+                Values::F32(Arc::from(values)),
+                None,
+            )
+        };
+        let known = numbers(&[1.0, 2.0, 3.0, 4.0]);
+        // The second of them stands across two rows of the known ones.
+        let new = numbers(&[3.0, 4.0, 2.0, 3.0, 3.0, 4.0]);
+        assert_eq!(
+            (new.n_repeated_from(&known), known.n_repeated_from(&new)),
+            (2, 1)
+        );
+        assert_eq!(levels().n_repeated_from(&levels().select(&[0, 2])), 2);
+        assert_eq!(levels().n_repeated_from(&known), 0);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! means. Whatever `fit_with` runs, and the ladder, has a verdict, and as k-hat what the referee looked at: the
 //! larger of two restarts, its uncertainty added, or that of q alone. One JSON object a line.
 //!
-//! `cargo run --release -p jensen-infer --example protocol -- METHOD[,METHOD] [SEEDS] [NAME]` with the methods
+//! `cargo run --release -p jensen-infer --example protocol -- METHOD[,METHOD] [SEEDS] [NAME]` with as many
+//! seeds from 1, or from one to another as in `11-20`, and the methods
 //! ladder, paths, pathfinder, laplace, dadvi, advi-mean-field, advi-full-rank, sgvi-mean-field,
 //! sgvi-full-rank and nuts. Any other name of `Method`, as bam, svgd, hmc, metropolis, slice, sgvi-low-rank,
 //! sgvi-student-t, sgvi-flow, and every one after `fit-`, goes through `fit_with` with its defaults. Of all
@@ -17,7 +18,7 @@ use jensen_infer::drive::{Flow, drive};
 use jensen_infer::family::{FullRank, MeanField};
 use jensen_infer::ladder::{self, Ladder, Rung};
 use jensen_infer::laplace::laplace;
-use jensen_infer::mcmc::{ChainOptions, Nuts, Starts, nuts};
+use jensen_infer::mcmc::{ChainOptions, Nuts, Sampled, Starts, nuts};
 use jensen_infer::method::{FitOptions, Method, fit_with};
 use jensen_infer::pathfinder::{Pathfinder, multi_path, pathfinder};
 use jensen_infer::referee::Report;
@@ -44,7 +45,11 @@ const MAX_STEPS: u64 = 10_000;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let methods = arguments.first().map_or("ladder", String::as_str);
-    let seeds: u64 = arguments.get(1).map_or(Ok(5), |text| text.parse())?;
+    let seeds = arguments.get(1).map_or("5", String::as_str);
+    let (first, last): (u64, u64) = match seeds.split_once('-') {
+        Some((first, last)) => (first.parse()?, last.parse()?),
+        None => (1, seeds.parse()?),
+    };
     let wanted = arguments.get(2).map(String::as_str);
     let Some(targets) = posteriordb() else {
         return Ok(());
@@ -56,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     for target in chosen {
         for method in methods.split(',') {
-            for seed in 1..=seeds {
+            for seed in first..=last {
                 let stream = Stream::from_seed(seed).child(&target.name, 0);
                 let started = Instant::now();
                 let result = run(method, target, &stream);
@@ -166,11 +171,35 @@ fn run(method: &str, target: &Target, stream: &Stream) -> Result<Value, InferErr
                 .fold(0.0, f64::max);
             Ok(
                 json!({"e": e, "worst": worst, "z": z, "gradients": pooled.n_gradients + sampled.n_gradients(),
-                "divergent": sampled.divergences.len()}),
+                "divergent": sampled.divergences.len(), "diverged_at": diverged_at(target, &sampled)}),
             )
         }
         other => by_name(other.strip_prefix("fit-").unwrap_or(other), target, stream),
     }
+}
+
+/// Where trajectories diverged: the value that lies farthest from the mean of the reference on average, with its
+/// median there and its distance from that mean in standard deviations of the reference.
+fn diverged_at(target: &Target, sampled: &Sampled) -> Option<Value> {
+    let density = target.density.as_ref();
+    let names = density.layout().value_names();
+    let rows: Vec<Vec<f64>> = (sampled.divergences.iter())
+        .map(|diverged| {
+            let mut values = vec![0.0; names.len()];
+            density.constrain(&diverged.divergence.position, &mut values);
+            values
+        })
+        .collect();
+    let reference = &target.reference;
+    let far = (0..names.len()).map(|j| {
+        let mut there: Vec<f64> = rows.iter().map(|row| row[j]).collect();
+        there.sort_by(f64::total_cmp);
+        let median = there.get(there.len() / 2).copied().unwrap_or(f64::NAN);
+        let mean = there.iter().sum::<f64>() / there.len() as f64;
+        (j, median, (mean - reference.mean[j]) / reference.sd[j])
+    });
+    let (j, median, sds) = far.max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()))?;
+    (!rows.is_empty()).then(|| json!({"value": names[j], "median": median, "sds": sds}))
 }
 
 /// A method by its name with its verdict.

@@ -30,6 +30,16 @@ pub struct Parts {
     pub test: Feed,
 }
 
+/// Examples for a model that is there.
+pub struct Opened {
+    /// The examples.
+    pub feed: Feed,
+    /// What the data are.
+    pub facts: DatasetFacts,
+    /// Names of the classes, where they are known.
+    pub label_names: Option<Vec<String>>,
+}
+
 /// Opens the data of a recipe and splits the validation part off.
 pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer) -> Result<Parts> {
     let dataset = open_data(&recipe.data, &recipe.data.source, false, observer)?;
@@ -66,6 +76,7 @@ pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer)
         train = rest;
         validation = Some(held_out);
     }
+    warn_of_repeated(&train, &dataset.test, observer);
     let feed = |examples: Examples| Feed::new(examples, &recipe.data, device);
     Ok(Parts {
         facts,
@@ -74,6 +85,20 @@ pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer)
         validation: validation.map(feed).transpose()?,
         test: feed(dataset.test)?,
     })
+}
+
+/// Says so if many of the test examples are training examples too.
+fn warn_of_repeated(train: &Examples, test: &Examples, observer: &mut dyn Observer) {
+    /// A share that is no accident of a few duplicates.
+    const SHARE: f64 = 0.1;
+    let (n, n_test) = (test.n_repeated_from(train), test.len());
+    if n as f64 > SHARE * n_test as f64 {
+        let text = format!(
+            "{n} of {n_test} test examples equal a training example: results on them do not tell how the model does on \
+             new data"
+        );
+        observer.on(&Event::Warning { text: &text });
+    }
 }
 
 /// Opens a source with the options of a recipe; `whole` keeps a source without a test part in one.
@@ -183,7 +208,7 @@ impl Session {
         source: Option<&str>,
         part: Part,
         observer: &mut dyn Observer,
-    ) -> Result<(Feed, DatasetFacts)> {
+    ) -> Result<Opened> {
         let own = &self.recipe.data.source;
         let dataset = open_data(
             &self.recipe.data,
@@ -242,7 +267,11 @@ impl Session {
             },
             other => other.into(),
         })?;
-        Ok((feed, facts))
+        Ok(Opened {
+            feed,
+            facts,
+            label_names: dataset.label_names,
+        })
     }
 
     /// Says so if the run's data are not those it was trained on.

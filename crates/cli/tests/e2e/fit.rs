@@ -211,3 +211,19 @@ fn a_recipe_of_ones_own_works_like_a_built_in_one() {
         call.err
     );
 }
+
+#[test]
+fn test_examples_that_are_training_examples_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..60)
+        .map(|i| format!("{},0.5\n", f64::from(i % 5) / 5.0))
+        .collect();
+    fs::write(dir.path().join("table.csv"), format!("a,b\n{rows}")).unwrap();
+    let fit = |args: &[&str]| jensen(dir.path(), &tiny(&[&["fit", "vae"], args].concat()));
+    let warning = "test examples equal a training example";
+    // Five points teach no latent, which is a verdict of its own.
+    let repeated = fit(&["--data", "table.csv", "--out", "table"]).expect(3);
+    repeated.says(&[&format!("warning: 12 of 12 {warning}")]);
+    let digits = fit(&["--out", "digits"]).expect(0);
+    assert!(!digits.err.contains(warning));
+}

@@ -1,6 +1,7 @@
 //! Tables of numbers as text: CSV, with comma, semicolon or tab, plain or packed with gzip.
 //!
-//! A first line of names is recognized by what it holds: a name for the label column, or more words than numbers.
+//! A first line of names is recognized by what it holds: a name for the label column, more words than numbers, or the
+//! numbers of the columns.
 //! The label is the column named `label`, `class` or `target`, or the one that the options name or number.
 //! Labels are whole numbers from 0, or words, which are numbered in alphabetical order.
 
@@ -108,6 +109,23 @@ impl Table {
                 None => {
                     let found = &*columns.insert(Columns::find(&record, label)?);
                     if found.first_is_header {
+                        // Else the numbers of the lines would be learned as if they were measured.
+                        if let Some(index) = (0..record.len())
+                            .find(|&i| record[i].is_empty() && Some(i) != found.label)
+                        {
+                            let place = Place::Cell {
+                                line,
+                                column: index + 1,
+                            };
+                            let hint = "a column without a name often holds the numbers of the lines: leave it out, \
+                                        or give it a name";
+                            return Err(malformed(
+                                place,
+                                "a name".into(),
+                                "nothing".into(),
+                                Some(hint),
+                            ));
+                        }
                         continue;
                     }
                     found
@@ -144,9 +162,15 @@ impl Table {
                         } else {
                             format!("`{cell}`")
                         };
-                        let (expected, hint) = number
-                            .and_then(unusable)
-                            .unwrap_or(("a finite number", missing));
+                        let has_comma = cell
+                            .replacen(',', ".", 1)
+                            .parse::<f64>()
+                            .is_ok_and(|_| cell.contains(','));
+                        let otherwise = match has_comma {
+                            true => ("a number with a decimal point", "write 0.5 for 0,5"),
+                            false => ("a finite number", missing),
+                        };
+                        let (expected, hint) = number.and_then(unusable).unwrap_or(otherwise);
                         return Err(malformed(place(), expected.into(), found, Some(hint)));
                     }
                 }
@@ -247,10 +271,25 @@ impl Columns {
             _ => Ok(Self {
                 n,
                 label: by_number.or(by_name),
-                first_is_header: by_name.is_some() || 2 * n_words > n,
+                first_is_header: by_name.is_some()
+                    || 2 * n_words > n
+                    || counts_columns(first, by_number),
             }),
         }
     }
+}
+
+/// Whether a line holds 0, 1, 2, ... or 1, 2, 3, ... beside the label, as programs write that have no names.
+fn counts_columns(line: &csv::StringRecord, label: Option<usize>) -> bool {
+    /// So few numbers can be an example by chance.
+    const FEWEST: usize = 4;
+    let cells = line.iter().enumerate();
+    let cells: Vec<&str> = cells
+        .filter(|(i, _)| Some(*i) != label)
+        .map(|(_, cell)| cell)
+        .collect();
+    let counts = |from: usize| (from..).zip(&cells).all(|(n, cell)| cell.parse() == Ok(n));
+    cells.len() >= FEWEST && (counts(0) || counts(1))
 }
 
 /// The candidate that the first line holds most of.
@@ -305,6 +344,15 @@ mod tests {
         check(" 1 ; 2.5\r\n\r\n3;4\r\n", None, &[1.0, 2.5, 3.0, 4.0], None);
         check("1\t2\n3\t4", None, &[1.0, 2.0, 3.0, 4.0], None);
         check("1\n2\n", None, &[1.0, 2.0], None);
+        check("0,1,2,3\n5,6,7,8\n", None, &[5.0, 6.0, 7.0, 8.0], None);
+        check(
+            "4,1,2,3,4\n5,6,7,8,9\n",
+            Some("1"),
+            &[6.0, 7.0, 8.0, 9.0],
+            Some(&[5]),
+        );
+        // Three numbers may be an example.
+        check("1,2,3\n", None, &[1.0, 2.0, 3.0], None);
     }
 
     #[test]
@@ -353,6 +401,14 @@ mod tests {
                 "1,2\n3,-1e300\n",
                 "x.csv, line 2, column 2: expected a number of at most 3.4e38 in size, the largest that the \
                  networks compute with (f32), found `-1e300`",
+            ),
+            (
+                "1;2\n3;0,5\n",
+                "x.csv, line 2, column 2: expected a number with a decimal point, found `0,5`\n  hint: write 0.5 for 0,5",
+            ),
+            (
+                ",a,b\n0,1,2\n",
+                "x.csv, line 1, column 1: expected a name, found nothing\n  hint: a column without a name often holds",
             ),
             (
                 "1,2\n3\n",

@@ -46,7 +46,9 @@ pub fn encode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
         check_place(out, &["npz"])?;
     }
     let session = Session::load(&request.run, request.device.as_deref())?;
-    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    let feed = session
+        .feed(request.data.as_deref(), request.part, observer)?
+        .feed;
     let stream = Stream::from_seed(request.seed).child("encode", 0);
     let n = feed.len();
     let codes = {

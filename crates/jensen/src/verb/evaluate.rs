@@ -84,11 +84,18 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
         ..
     } = &session;
     if let Some(source) = &request.data {
-        let (feed, facts) = session.feed(Some(source), Default::default(), observer)?;
-        let found = battery(recipe, model, params, &feed, request.samples, observer)?;
+        let opened = session.feed(Some(source), Default::default(), observer)?;
+        let found = battery(
+            recipe,
+            model,
+            params,
+            &opened.feed,
+            request.samples,
+            observer,
+        )?;
         return Ok(Evaluated {
             run: run.root().to_path_buf(),
-            data: facts.name,
+            data: opened.facts.name,
             metrics: found.metrics,
             kl_per_dim: found.kl_per_dim,
             units: [found.active_units, found.n_units],

@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::pictures::{self, Side};
 use crate::session::{self, Part, Session};
-use jensen_data::catalogue;
 use jensen_nets::Params;
 use jensen_report::Labels;
 use jensen_rng::Stream;
@@ -86,11 +85,12 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         output::check_place_of_several(out)?;
     }
     let session = Session::load(&request.run, request.device.as_deref())?;
-    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    let opened = session.feed(request.data.as_deref(), request.part, observer)?;
+    let feed = &opened.feed;
     Session::check_indices("--from", &request.from, feed.len())?;
     Session::check_indices("--to", &request.to, feed.len())?;
     let pairs = match request.from.is_empty() {
-        true => choose_pairs(&feed, request.pairs),
+        true => choose_pairs(feed, request.pairs),
         false => (request.from.iter().copied())
             .zip(request.to.iter().copied())
             .collect(),
@@ -109,13 +109,12 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
     let extension = if is_image { "png" } else { "csv" };
     let n = pairs.len().saturating_mul(request.steps);
     output::check_size(&session, extension, n)?;
-    let source = request.data.as_ref().unwrap_or(&session.recipe.data.source);
-    let labels = labels(&pairs, &feed, names_of_classes(source).as_deref());
+    let labels = labels(&pairs, feed, opened.label_names.as_deref());
     let mut files = Vec::new();
     for &path in &request.paths {
         let (model, params) = (&session.model, &session.params);
         let steps = request.steps;
-        let values = make(model, params, &feed, &pairs, steps, path, &stream, observer)?;
+        let values = make(model, params, feed, &pairs, steps, path, &stream, observer)?;
         let stem = format!("interpolation-{}", path.name());
         let stem = output::default_name(&stem, request.data.as_deref());
         let rows = pictures::of_rows(&values, model.site())?;
@@ -144,12 +143,6 @@ pub fn interpolate(request: &Request, observer: &mut dyn Observer) -> Result<Wri
         files.push(strip);
     }
     Ok(Written::of(&session, files, pairs.len(), observer))
-}
-
-/// The classes of a named data set.
-fn names_of_classes(source: &str) -> Option<Vec<String>> {
-    let entry = catalogue().iter().find(|entry| entry.name == source)?;
-    Some(entry.label_names.iter().map(ToString::to_string).collect())
 }
 
 /// The examples of each pair beside its row, with their classes in brackets where they are known.
@@ -237,7 +230,5 @@ mod tests {
         assert_eq!(name(1), "n02085620-chi.");
         assert_eq!(name(2), "2");
         assert_eq!(class_name(7, None), "7");
-        assert_eq!(names_of_classes("digits").unwrap()[3], "3");
-        assert_eq!(names_of_classes("./digits"), None);
     }
 }

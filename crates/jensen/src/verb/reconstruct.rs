@@ -57,7 +57,9 @@ pub fn reconstruct(request: &Request, observer: &mut dyn Observer) -> Result<Wri
     let session = Session::load(&request.run, request.device.as_deref())?;
     let name = output::default_name("reconstructions", request.data.as_deref());
     let path = output::place(&session, request.out.as_deref(), &name)?;
-    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    let feed = session
+        .feed(request.data.as_deref(), request.part, observer)?
+        .feed;
     let indices = match request.indices.as_slice() {
         [] => (0..feed.len().min(request.n)).collect(),
         named => named.to_vec(),

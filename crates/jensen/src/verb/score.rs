@@ -50,7 +50,9 @@ pub fn score(request: &Request, observer: &mut dyn Observer) -> Result<Written> 
         check_place(out, &["csv"])?;
     }
     let session = Session::load(&request.run, request.device.as_deref())?;
-    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    let feed = session
+        .feed(request.data.as_deref(), request.part, observer)?
+        .feed;
     let stream = Stream::from_seed(request.seed).child("score", 0);
     let n = feed.len();
     let (model, params) = (&session.model, &session.params);

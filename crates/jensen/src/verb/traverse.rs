@@ -75,7 +75,9 @@ pub fn traverse(request: &Request, observer: &mut dyn Observer) -> Result<Writte
     let session = Session::load(&request.run, request.device.as_deref())?;
     let name = output::default_name("traversal", request.data.as_deref());
     let path = output::place(&session, request.out.as_deref(), &name)?;
-    let (feed, _) = session.feed(request.data.as_deref(), request.part, observer)?;
+    let feed = session
+        .feed(request.data.as_deref(), request.part, observer)?
+        .feed;
     let options = Options {
         latent: session.latent(request.latent.as_deref())?,
         ..request.options.clone()
@@ -95,7 +97,7 @@ pub fn traverse(request: &Request, observer: &mut dyn Observer) -> Result<Writte
         None => None,
         Some(_) => session.feed(None, Part::Test, observer).ok(),
     };
-    let usual = own.as_ref().map_or(&feed, |(own, _)| own);
+    let usual = own.as_ref().map_or(&feed, |own| &own.feed);
     let made = make(model, params, &feed, usual, &options, &stream, observer)?;
     let width = session.layout().n_values();
     output::check_finite(&made.values, width, "--range", |row| {
