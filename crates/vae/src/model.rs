@@ -5,11 +5,11 @@
 //! their moving average and a snapshot all run through the same model.
 
 use crate::bound::{self, Bound};
-use crate::decoder::{self, Decoder, DecoderSite};
+use crate::decoder::{self, Decoder, DecoderSite, Input};
 use crate::draw::{Draw, LatentDraw};
 use crate::encoder::{self, BOTTOM, Encoder};
-use crate::latent::{self, Latent, Posterior};
-use crate::ledger::Ledger;
+use crate::latent::{self, CodeBook, Latent, Posterior, Seen};
+use crate::ledger::{Ledger, Role};
 use crate::likelihood::{self, DataFacts, Likelihood};
 use crate::objective::{self, ObjectiveTerm, TermContext};
 use crate::prior::{self, Prior, PriorContext, PriorSite};
@@ -134,10 +134,13 @@ impl Model {
                 ));
             }
             if !here.is_empty() {
-                inputs.push((
-                    port.name.clone(),
-                    here.iter().map(|&i| latents[i].latent.dim()).sum(),
-                ));
+                let latents: Vec<&dyn Latent> =
+                    here.iter().map(|&i| latents[i].latent.as_ref()).collect();
+                inputs.push(Input {
+                    port: port.name.clone(),
+                    dim: latents.iter().map(|latent| latent.dim()).sum(),
+                    map: joined_map(&latents),
+                });
                 decoder_inputs.push(here);
             }
         }
@@ -212,6 +215,38 @@ impl Model {
         self.latents.iter().map(|slot| slot.latent.dim()).collect()
     }
 
+    /// The codes of every latent that is discrete.
+    pub fn code_books(&self) -> Vec<Option<&dyn CodeBook>> {
+        self.latents
+            .iter()
+            .map(|slot| slot.latent.code_book())
+            .collect()
+    }
+
+    /// Changes what no gradient trains, after a step that saw this, latent by latent.
+    pub fn adapt(&self, params: &mut Params, seen: &[Option<Seen>], stream: &Stream) {
+        for (i, (slot, seen)) in self.latents.iter().zip(seen).enumerate() {
+            if let Some(seen) = seen {
+                slot.latent
+                    .adapt(params, seen, &mut stream.child("adapt", i as u64));
+            }
+        }
+    }
+
+    /// What is worth watching beside the ledger, by name.
+    pub fn measures(&self, params: &Params, steps_per_epoch: u64) -> Vec<(String, f64)> {
+        let books = self
+            .latents
+            .iter()
+            .filter_map(|slot| Some((&slot.name, slot.latent.code_book()?)));
+        books
+            .flat_map(|(latent, book)| {
+                let measures = book.measures(params, steps_per_epoch).into_iter();
+                measures.map(move |(name, value)| (format!("{name}.{latent}"), value))
+            })
+            .collect()
+    }
+
     /// q(z|x) of every latent for x `[B, P]`.
     pub fn posteriors(&self, params: &Params, x: Tensor<2>) -> Vec<Box<dyn Posterior>> {
         let features = self.encoder.forward(params, x);
@@ -274,6 +309,7 @@ impl Model {
         let context = PriorContext {
             params,
             posterior: &posterior,
+            code_book: slot.latent.code_book(),
         };
         use_it(slot.prior.as_ref(), &context)
     }
@@ -408,8 +444,23 @@ impl Model {
             };
             term.add(&context, &self.latents[*idx].name, &mut ledger);
         }
+        for (slot, latent) in self.latents.iter().zip(&draw.latents) {
+            for penalty in latent.posterior.penalties() {
+                let name = format!("{}.{}", penalty.name, slot.name);
+                ledger.push(name, penalty.value, Role::Penalty, penalty.weight);
+            }
+        }
         (ledger, draw)
     }
+}
+
+/// The map that latents make together, if each is one and all have the same places.
+fn joined_map(latents: &[&dyn Latent]) -> Option<[usize; 3]> {
+    let maps: Option<Vec<[usize; 3]>> = latents.iter().map(|latent| latent.map()).collect();
+    let maps = maps?;
+    let [_, height, width] = *maps.first()?;
+    let fits = maps.iter().all(|map| map[1..] == [height, width]);
+    fits.then(|| [maps.iter().map(|map| map[0]).sum(), height, width])
 }
 
 fn slot(
@@ -440,13 +491,18 @@ fn slot(
                 .collect(),
         });
     };
-    let build = part::find(latent::CATALOGUE, part::kind(table), &place)?.build;
-    let width = encoder.ports()[port].width;
-    let latent = b.within(&place, |b| build(table, &place, width, b)).1?;
+    let build = part::find(latent::CATALOGUE, part::kind(table), &place)?
+        .build
+        .build;
+    let site_of_latent = &encoder.ports()[port];
+    let latent = b
+        .within(&place, |b| build(table, &place, site_of_latent, b))
+        .1?;
 
     let place = format!("prior.{name}");
     let prior_site = PriorSite {
         dim: latent.dim(),
+        is_discrete: latent.code_book().is_some(),
         n_values: site.layout.n_values(),
         data_mean: site.mean.clone(),
     };

@@ -258,8 +258,9 @@ impl Recipe {
             .collect::<Vec<_>>()
         {
             let place = format!("prior.{name}");
-            let normal = part::resolve(prior::CATALOGUE, &Table::new(), "normal", &place)?;
-            prior.insert(name, normal);
+            let usual = latent::usual_prior(&latent[&name]);
+            let resolved = part::resolve(prior::CATALOGUE, &Table::new(), usual, &place)?;
+            prior.insert(name, resolved);
         }
         let bound = resolve_one(bound::CATALOGUE, table, "bound", "elbo")?;
         let data: DataOptions = plain(section(table, "data")?, "data")?;

@@ -63,7 +63,12 @@ pub(super) fn text(metrics: &BTreeMap<String, f64>) -> String {
 fn unit(name: &str) -> &'static str {
     match name {
         "active_units" | "mse" => "",
-        name if name.starts_with("aggregate_mmd") => "",
+        name if ["aggregate_mmd", "usage_", "perplexity_"]
+            .iter()
+            .any(|start| name.starts_with(start)) =>
+        {
+            ""
+        }
         name if name.ends_with("_per_dim") => "bits",
         _ => "nats",
     }

@@ -20,6 +20,8 @@ const METRICS: [&str; 12] = [
     "validation_neg_elbo",
     "mutual_information_N",
     "aggregate_mmd_imq_N",
+    "usage_LATENT",
+    "perplexity_LATENT",
     "active_units",
 ];
 

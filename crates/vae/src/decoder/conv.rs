@@ -11,7 +11,9 @@ use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_kernels::{flatten, unflatten};
-use jensen_nets::{Activation, ConvTranspose2d, Linear, Norm, NormKind, Params, Residual};
+use jensen_nets::{
+    Activation, Conv2d, ConvShape, ConvTranspose2d, Linear, Norm, NormKind, Params, Residual,
+};
 
 struct Stage {
     residuals: Vec<Residual>,
@@ -20,8 +22,27 @@ struct Stage {
     activation: Activation,
 }
 
+/// What turns the latent into the smallest image.
+enum First {
+    /// Two fully connected layers.
+    Vector([Linear; 2]),
+    /// A convolution over a latent that has places.
+    Map {
+        /// `[channels, height, width]` of the latent.
+        map: [usize; 3],
+        conv: Conv2d,
+    },
+}
+
+/// Looks at the neighbors and keeps the size.
+const SAME: ConvShape = ConvShape {
+    kernel: 3,
+    stride: 1,
+    padding: 1,
+};
+
 struct ConvDecoder {
-    fc: [Linear; 2],
+    first: First,
     /// `[channels, height, width]` of the smallest image.
     smallest: [usize; 3],
     stages: Vec<Stage>,
@@ -34,10 +55,10 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
     build: |table, site, builder| {
         let options: Options = part::options(table, "decoder")?;
         let (activation, norm) = options.parse("decoder")?;
-        if let Some((port, _)) = site.inputs.get(1) {
+        if let Some(input) = site.inputs.get(1) {
             return Err(RecipeError::Port {
                 place: "decoder".to_owned(),
-                port: port.clone(),
+                port: input.port.clone(),
                 offered: vec![BOTTOM.to_owned()],
             });
         }
@@ -45,10 +66,31 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         let shape = options.shape();
         let smallest = sizes[sizes.len() - 1];
         let flat = smallest.iter().product();
-        let fc = [
-            Linear::new(builder, "fc1", site.inputs[0].1, options.fc, activation),
-            Linear::new(builder, "fc2", options.fc, flat, activation),
-        ];
+        let input = &site.inputs[0];
+        let first = match (options.fc, input.map) {
+            (0, Some(map)) if map[1..] == smallest[1..] => First::Map {
+                map,
+                conv: Conv2d::new(builder, "first", map[0], smallest[0], SAME, activation),
+            },
+            (0, found) => {
+                let [_, height, width] = smallest;
+                let found = match found {
+                    Some([c, h, w]) => format!("one of {c} x {h} x {w}"),
+                    None => format!("a vector of {}", input.dim),
+                };
+                return Err(RecipeError::value(
+                    "decoder",
+                    format!(
+                        "fc = 0 wants a latent with the places of the smallest image, {height} x {width}, and this is \
+                         {found}; set fc = 256, or give the encoder fc = 0 and take a latent of codes"
+                    ),
+                ));
+            }
+            (width, _) => First::Vector([
+                Linear::new(builder, "fc1", input.dim, width, activation),
+                Linear::new(builder, "fc2", width, flat, activation),
+            ]),
+        };
         sizes.reverse();
         let mut stages = Vec::new();
         for (i, pair) in sizes.windows(2).enumerate() {
@@ -84,7 +126,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             stages.push(stage);
         }
         Ok(Box::new(ConvDecoder {
-            fc,
+            first,
             smallest,
             stages,
         }))
@@ -93,12 +135,18 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 
 impl Decoder for ConvDecoder {
     fn forward(&self, params: &Params, latents: &[Tensor<2>]) -> Tensor<2> {
-        let flat = self
-            .fc
-            .iter()
-            .fold(latents[0].clone(), |h, layer| layer.forward(params, h));
-        let [channels, height, width] = self.smallest;
-        let mut h = unflatten(flat, channels, height, width);
+        let images =
+            |rows, [channels, height, width]: [usize; 3]| unflatten(rows, channels, height, width);
+        let mut h = match &self.first {
+            First::Map { map, conv } => conv.forward(params, images(latents[0].clone(), *map)),
+            First::Vector(layers) => {
+                let z = latents[0].clone();
+                images(
+                    layers.iter().fold(z, |h, layer| layer.forward(params, h)),
+                    self.smallest,
+                )
+            }
+        };
         for stage in &self.stages {
             for residual in &stage.residuals {
                 h = residual.forward(params, h);

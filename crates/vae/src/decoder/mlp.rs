@@ -30,14 +30,14 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         let n_hidden = options.hidden.len();
         let mut extra = vec![0; n_hidden + 1];
         let mut joins = Vec::new();
-        for (port, dim) in site.inputs.iter().skip(1) {
-            let layer = mirror(port, n_hidden)?;
-            extra[layer] += dim;
+        for input in site.inputs.iter().skip(1) {
+            let layer = mirror(&input.port, n_hidden)?;
+            extra[layer] += input.dim;
             joins.push(layer);
         }
-        let (_, bottom_dim) = &site.inputs[0];
-        let hidden = Mlp::new(builder, *bottom_dim, &options.hidden, &extra, activation);
-        let width = options.hidden.last().unwrap_or(bottom_dim) + extra[n_hidden];
+        let bottom_dim = site.inputs[0].dim;
+        let hidden = Mlp::new(builder, bottom_dim, &options.hidden, &extra, activation);
+        let width = options.hidden.last().unwrap_or(&bottom_dim) + extra[n_hidden];
         let n_out = site.n_params * site.layout.n_values();
         let output = Linear::new(builder, "out", width, n_out, Activation::Identity);
         Ok(Box::new(MlpDecoder {

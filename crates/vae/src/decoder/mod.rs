@@ -16,8 +16,18 @@ pub struct DecoderSite {
     pub layout: Layout,
     /// Numbers per data value that the likelihood takes.
     pub n_params: usize,
-    /// Port and total dimension of the latents, `bottom` first; ports of one name are joined.
-    pub inputs: Vec<(String, usize)>,
+    /// What enters, `bottom` first; latents at one port are joined.
+    pub inputs: Vec<Input>,
+}
+
+/// The latents that enter at a port.
+pub struct Input {
+    /// The port.
+    pub port: String,
+    /// Total dimension.
+    pub dim: usize,
+    /// `[channels, height, width]` where all of them are maps of one size; their channels are joined.
+    pub map: Option<[usize; 3]>,
 }
 
 /// A network from latents to likelihood parameters.

@@ -1,5 +1,5 @@
 //! Convolutional encoder: strided convolutions, residual blocks after each, then one fully connected
-//! layer.
+//! layer, or none: then the port is a map of features.
 //!
 //! A stage turns a side of n pixels into floor((n + 2 p - k) / s) + 1, with kernel k, stride s and padding
 //! p: about n / s. The decoder of the same name mirrors it. Sources: [dumoulin-2016], relationship 6;
@@ -25,7 +25,7 @@ pub struct Options {
     pub stride: usize,
     /// Zero padding, pixels on each side.
     pub padding: usize,
-    /// Width of the fully connected layer.
+    /// Width of the fully connected layer; 0 leaves the map of features as it is, with its places.
     pub fc: usize,
     /// Residual blocks after each convolution (before each one in the decoder).
     pub residual: usize,
@@ -72,7 +72,6 @@ impl Options {
                 "channels = []: at least one convolution; for none use kind = \"mlp\"".to_owned(),
             ));
         }
-        check_widths(place, "fc", &[self.fc])?;
         for (key, side) in [("kernel", self.kernel), ("stride", self.stride)] {
             if side == 0 {
                 return Err(RecipeError::value(
@@ -155,7 +154,7 @@ struct ConvEncoder {
     input: [usize; 3],
     stages: Vec<Stage>,
     after_conv: Activation,
-    fc: Linear,
+    fc: Option<Linear>,
     ports: [Port; 1],
 }
 
@@ -188,17 +187,28 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             stages.push(stage);
         }
         let input = sizes[0];
-        let flat = sizes[sizes.len() - 1].iter().product();
-        let fc = Linear::new(builder, "fc", flat, options.fc, activation);
+        let map = sizes[sizes.len() - 1];
+        let flat = map.iter().product();
+        let (fc, port) = match options.fc {
+            0 => (
+                None,
+                Port {
+                    name: BOTTOM.to_owned(),
+                    width: flat,
+                    map: Some(map),
+                },
+            ),
+            width => {
+                let fc = Linear::new(builder, "fc", flat, width, activation);
+                (Some(fc), Port::vector(BOTTOM, width))
+            }
+        };
         Ok(Box::new(ConvEncoder {
             input,
             stages,
             after_conv,
             fc,
-            ports: [Port {
-                name: BOTTOM.to_owned(),
-                width: options.fc,
-            }],
+            ports: [port],
         }))
     },
 };
@@ -218,6 +228,10 @@ impl Encoder for ConvEncoder {
                 h = residual.forward(params, h);
             }
         }
-        vec![self.fc.forward(params, flatten(h))]
+        let features = flatten(h);
+        vec![match &self.fc {
+            Some(fc) => fc.forward(params, features),
+            None => features,
+        }]
     }
 }

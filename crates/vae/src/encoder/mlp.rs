@@ -40,14 +40,9 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
         check_widths("encoder", "hidden", &options.hidden)?;
         let n_values = layout.n_values();
         let net = Mlp::new(builder, n_values, &options.hidden, &[], activation);
-        let bottom = Port {
-            name: BOTTOM.to_owned(),
-            width: options.hidden.last().copied().unwrap_or(n_values),
-        };
-        let layers = options.hidden.iter().enumerate().map(|(i, &width)| Port {
-            name: format!("h{}", i + 1),
-            width,
-        });
+        let bottom = Port::vector(BOTTOM, options.hidden.last().copied().unwrap_or(n_values));
+        let layers = options.hidden.iter().enumerate();
+        let layers = layers.map(|(i, &width)| Port::vector(format!("h{}", i + 1), width));
         let ports = std::iter::once(bottom).chain(layers).collect();
         Ok(Box::new(MlpEncoder { net, ports }))
     },

@@ -17,6 +17,19 @@ pub struct Port {
     pub name: String,
     /// Features per example.
     pub width: usize,
+    /// `[channels, height, width]` where the features are those of a map, in this order.
+    pub map: Option<[usize; 3]>,
+}
+
+impl Port {
+    /// Features without places.
+    pub(crate) fn vector(name: impl Into<String>, width: usize) -> Self {
+        Self {
+            name: name.into(),
+            width,
+            map: None,
+        }
+    }
 }
 
 /// A network from data `[B, P]` to the features of its ports.

@@ -3,7 +3,7 @@
 //! One linear layer gives the mean and the log variance, which is bounded smoothly. KL to N(0, I) per
 //! coordinate: (m^2 + s^2 - 1 - log s^2) / 2. Source: [kingma-2014], equation 10.
 
-use super::{LN_TAU, Latent, Posterior, bounded, check, default_bound};
+use super::{GaussianPosterior, LN_TAU, Latent, Posterior, bounded, check, default_bound};
 use crate::part::{self, Entry};
 use crate::rows;
 use burn::tensor::Tensor;
@@ -38,25 +38,28 @@ struct Gaussian {
     bound: f64,
 }
 
-pub(super) const ENTRY: Entry<super::Build> = Entry {
+pub(super) const ENTRY: Entry<super::Kind> = Entry {
     kind: "gaussian",
     about: "Gaussian with diagonal covariance",
     defaults: part::defaults::<Options>,
-    build: |table, place, n_features, builder| {
-        let options: Options = part::options(table, place)?;
-        check(place, options.dim, options.log_var_bound)?;
-        let head = Linear::new(
-            builder,
-            "head",
-            n_features,
-            2 * options.dim,
-            Activation::Identity,
-        );
-        Ok(Box::new(Gaussian {
-            head,
-            dim: options.dim,
-            bound: options.log_var_bound,
-        }))
+    build: super::Kind {
+        prior: "normal",
+        build: |table, place, port, builder| {
+            let options: Options = part::options(table, place)?;
+            check(place, options.dim, options.log_var_bound)?;
+            let head = Linear::new(
+                builder,
+                "head",
+                port.width,
+                2 * options.dim,
+                Activation::Identity,
+            );
+            Ok(Box::new(Gaussian {
+                head,
+                dim: options.dim,
+                bound: options.log_var_bound,
+            }))
+        },
     },
 };
 
@@ -85,10 +88,6 @@ impl Posterior for Diagonal {
         self.mean.clone()
     }
 
-    fn log_var(&self) -> Tensor<2> {
-        self.log_var.clone()
-    }
-
     fn sample(&self, noise: Tensor<2>) -> Tensor<2> {
         kernels::reparameterize(self.mean.clone(), self.log_var.clone(), noise)
     }
@@ -102,15 +101,25 @@ impl Posterior for Diagonal {
         ))
     }
 
-    fn kl_standard_normal(&self) -> Tensor<2> {
-        kernels::kl_standard_normal(self.mean.clone(), self.log_var.clone())
-    }
-
     fn detached(&self) -> Box<dyn Posterior> {
         Box::new(Self {
             mean: self.mean.clone().detach(),
             log_var: self.log_var.clone().detach(),
         })
+    }
+
+    fn gaussian(&self) -> Option<&dyn GaussianPosterior> {
+        Some(self)
+    }
+}
+
+impl GaussianPosterior for Diagonal {
+    fn log_var(&self) -> Tensor<2> {
+        self.log_var.clone()
+    }
+
+    fn kl_standard_normal(&self) -> Tensor<2> {
+        kernels::kl_standard_normal(self.mean.clone(), self.log_var.clone())
     }
 
     fn whitening(&self) -> Option<Tensor<3>> {

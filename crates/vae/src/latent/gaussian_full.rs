@@ -5,7 +5,7 @@
 //! Needs d (d + 1) / 2 + d network outputs, so it is for small d. Source: [kingma-2019],
 //! section 2.5.1.
 
-use super::{LN_TAU, Latent, Posterior, bounded, check, default_bound};
+use super::{GaussianPosterior, LN_TAU, Latent, Posterior, bounded, check, default_bound};
 use crate::part::{self, Entry};
 use crate::rows;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
@@ -39,26 +39,29 @@ struct GaussianFull {
     bound: f64,
 }
 
-pub(super) const ENTRY: Entry<super::Build> = Entry {
+pub(super) const ENTRY: Entry<super::Kind> = Entry {
     kind: "gaussian_full",
     about: "Gaussian with full covariance",
     defaults: part::defaults::<Options>,
-    build: |table, place, n_features, builder| {
-        let options: Options = part::options(table, place)?;
-        check(place, options.dim, options.log_var_bound)?;
-        let d = options.dim;
-        let head = Linear::new(
-            builder,
-            "head",
-            n_features,
-            2 * d + d * d,
-            Activation::Identity,
-        );
-        Ok(Box::new(GaussianFull {
-            head,
-            dim: d,
-            bound: options.log_var_bound,
-        }))
+    build: super::Kind {
+        prior: "normal",
+        build: |table, place, port, builder| {
+            let options: Options = part::options(table, place)?;
+            check(place, options.dim, options.log_var_bound)?;
+            let d = options.dim;
+            let head = Linear::new(
+                builder,
+                "head",
+                port.width,
+                2 * d + d * d,
+                Activation::Identity,
+            );
+            Ok(Box::new(GaussianFull {
+                head,
+                dim: d,
+                bound: options.log_var_bound,
+            }))
+        },
     },
 };
 
@@ -130,12 +133,6 @@ impl Posterior for Full {
         self.mean.clone()
     }
 
-    fn log_var(&self) -> Tensor<2> {
-        let [batch, d] = self.mean.dims();
-        let variance = self.lower.clone().square().sum_dim(2);
-        variance.reshape([batch, d]).log()
-    }
-
     fn sample(&self, noise: Tensor<2>) -> Tensor<2> {
         let [batch, d] = self.mean.dims();
         let k = noise.dims()[0] / batch;
@@ -161,6 +158,26 @@ impl Posterior for Full {
         log_q.reshape([batch * k])
     }
 
+    fn detached(&self) -> Box<dyn Posterior> {
+        Box::new(Self {
+            mean: self.mean.clone().detach(),
+            log_diagonal: self.log_diagonal.clone().detach(),
+            lower: self.lower.clone().detach(),
+        })
+    }
+
+    fn gaussian(&self) -> Option<&dyn GaussianPosterior> {
+        Some(self)
+    }
+}
+
+impl GaussianPosterior for Full {
+    fn log_var(&self) -> Tensor<2> {
+        let [batch, d] = self.mean.dims();
+        let variance = self.lower.clone().square().sum_dim(2);
+        variance.reshape([batch, d]).log()
+    }
+
     fn kl_standard_normal(&self) -> Tensor<2> {
         let [batch, d] = self.mean.dims();
         let frobenius = self
@@ -171,14 +188,6 @@ impl Posterior for Full {
             .sum_dim(1);
         let norm = self.mean.clone().square().sum_dim(1);
         (frobenius + norm - d as f64) * 0.5 - self.log_diagonal.clone().sum_dim(1)
-    }
-
-    fn detached(&self) -> Box<dyn Posterior> {
-        Box::new(Self {
-            mean: self.mean.clone().detach(),
-            log_diagonal: self.log_diagonal.clone().detach(),
-            lower: self.lower.clone().detach(),
-        })
     }
 
     fn whitening(&self) -> Option<Tensor<3>> {

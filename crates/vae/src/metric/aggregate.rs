@@ -3,6 +3,7 @@
 use super::{Advance, batches};
 use crate::feed::Feed;
 use crate::latent::LN_TAU;
+use crate::latent::discrete::{perplexity, to_codes};
 use crate::ledger::to_f64;
 use crate::model::Model;
 use jensen_nets::Params;
@@ -22,8 +23,12 @@ pub struct Codes {
     pub dim: usize,
     /// E[z|x], row-major `[n, d]`.
     pub mean: Vec<f64>,
-    /// log Var[z|x], row-major `[n, d]`.
+    /// log Var[z|x], row-major `[n, d]`; empty for a discrete latent.
     pub log_var: Vec<f64>,
+    /// The codes, `[n, positions]`; empty for a continuous latent.
+    pub indices: Vec<u32>,
+    /// How many positions a z has, and how many codes are at each; zeros for a continuous latent.
+    pub book: [usize; 2],
     /// One draw z ~ q(z|x), row-major `[n, d]`.
     pub sample: Vec<f64>,
     /// L^-T of the covariance L L^T of z given x, row-major `[m, d, d]`, for the first examples, as many as
@@ -42,10 +47,10 @@ pub fn encode(
     advance: &mut Advance<'_>,
 ) -> Option<Vec<Codes>> {
     let dims = model.latent_dims();
-    let mut codes: Vec<Codes> = dims
-        .iter()
-        .map(|&dim| Codes {
+    let mut codes: Vec<Codes> = (dims.into_iter().zip(model.code_books()))
+        .map(|(dim, book)| Codes {
             dim,
+            book: book.map_or([0, 0], |book| [book.n_positions(), book.n_codes()]),
             ..Codes::default()
         })
         .collect();
@@ -54,9 +59,17 @@ pub fn encode(
         let draw = model.draw(params, feed.batch(&indices, &stream), 1, &stream);
         for (codes, latent) in codes.iter_mut().zip(draw.latents) {
             codes.mean.extend(to_f64(latent.posterior.mean()));
-            codes.log_var.extend(to_f64(latent.posterior.log_var()));
-            if let Some(factors) = latent.posterior.whitening()
-                && indices[0] < N_INFORMATION
+            if let Some(gaussian) = latent.posterior.gaussian() {
+                codes.log_var.extend(to_f64(gaussian.log_var()));
+            }
+            if let Some(indices) = latent.posterior.codes() {
+                codes.indices.extend(to_codes(indices));
+            }
+            if indices[0] < N_INFORMATION
+                && let Some(factors) = latent
+                    .posterior
+                    .gaussian()
+                    .and_then(|gaussian| gaussian.whitening())
             {
                 let n = indices.len().min(N_INFORMATION - indices[0]);
                 codes.whitening.extend(to_f64(factors.narrow(0, 0, n)));
@@ -110,8 +123,43 @@ impl Codes {
             .collect()
     }
 
-    /// How many dimensions respond to x.
+    /// Whether z has codes.
+    pub fn is_discrete(&self) -> bool {
+        self.book[0] > 0
+    }
+
+    /// Share of the codes that some example uses, and how many codes their use is worth (the exponential of its
+    /// entropy), over all positions; for a discrete latent.
+    pub fn use_of_codes(&self) -> Option<[f64; 2]> {
+        let [_, n_codes] = self.book;
+        let mut counts = vec![0.0; n_codes];
+        for &code in &self.indices {
+            counts[code as usize] += 1.0;
+        }
+        let used = counts.iter().filter(|&&count| count > 0.0).count();
+        self.is_discrete()
+            .then(|| [used as f64 / n_codes as f64, perplexity(&counts)])
+    }
+
+    /// Units that can respond to x: dimensions, or positions of codes.
+    pub fn n_units(&self) -> usize {
+        match self.is_discrete() {
+            true => self.book[0],
+            false => self.dim,
+        }
+    }
+
+    /// How many dimensions respond to x, or how many positions have more than one code.
     pub fn active_units(&self) -> usize {
+        if self.is_discrete() {
+            let n = self.book[0];
+            let varies = |position: &usize| {
+                let mut column = self.indices.iter().skip(*position).step_by(n);
+                let first = column.next();
+                column.any(|code| Some(code) != first)
+            };
+            return (0..n).filter(varies).count();
+        }
         self.variance_of_means()
             .iter()
             .filter(|&&v| v > ACTIVE_VARIANCE)
@@ -130,6 +178,13 @@ struct Densities<'a> {
 
 impl<'a> Densities<'a> {
     fn new(codes: &'a Codes, n: usize) -> Self {
+        if codes.is_discrete() {
+            return Self {
+                codes,
+                precisions: Vec::new(),
+                constants: Vec::new(),
+            };
+        }
         let d = codes.dim;
         let log_var = &codes.log_var[..n * d];
         let constants = if codes.whitening.is_empty() {
@@ -151,9 +206,19 @@ impl<'a> Densities<'a> {
         }
     }
 
-    /// log q(z|x_j), nats.
-    fn ln_pdf(&self, z: &[f64], j: usize) -> f64 {
+    /// log q(z_i|x_j), nats.
+    fn ln_pdf(&self, i: usize, j: usize) -> f64 {
+        if self.codes.is_discrete() {
+            let n = self.codes.book[0];
+            let code = |example: usize| &self.codes.indices[example * n..][..n];
+            return if code(i) == code(j) {
+                0.0
+            } else {
+                f64::NEG_INFINITY
+            };
+        }
         let d = self.codes.dim;
+        let z = &self.codes.sample[i * d..(i + 1) * d];
         let at = j * d..(j + 1) * d;
         let mean = &self.codes.mean[at.clone()];
         let distance: f64 = if self.codes.whitening.is_empty() {
@@ -194,10 +259,8 @@ pub fn mutual_information(
     for i in 0..n {
         log_q.fill(0.0);
         for density in &densities {
-            let d = density.codes.dim;
-            let z = &density.codes.sample[i * d..(i + 1) * d];
             for (j, slot) in log_q.iter_mut().enumerate() {
-                *slot += density.ln_pdf(z, j);
+                *slot += density.ln_pdf(i, j);
             }
         }
         let peak = log_q.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -225,6 +288,8 @@ mod tests {
                 sample: mean.iter().map(|m| m + stream.normal()).collect(),
                 log_var: vec![0.0; n as usize],
                 whitening: Vec::new(),
+                indices: Vec::new(),
+                book: [0, 0],
                 kl_sums: vec![0.0],
                 mean,
             }

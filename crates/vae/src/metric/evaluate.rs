@@ -76,7 +76,7 @@ pub fn evaluate(
         put(&format!("test_nll_iwae_{k}"), mean);
         scores.nll = Some(nll);
     }
-    let mut active = 0;
+    let (mut active, mut n_units) = (0, 0);
     let mut kl_per_dim = Vec::new();
     let stream = stream.child("codes", 0);
     // What is quadratic in examples looks at some of all of them.
@@ -85,9 +85,10 @@ pub fn evaluate(
     let n = sample.len();
     let information = aggregate::mutual_information(&codes, n, &mut || advance(None))?;
     put(&format!("mutual_information_{n}"), information);
-    if n > 1 {
+    if n > 1 && has_numbers(model) {
         let from_prior = model.prior_sample(params, n, &stream.child("prior", 0));
         let farthest = (codes.iter().zip(from_prior))
+            .filter(|(codes, _)| !codes.is_discrete())
             .map(|(codes, y)| {
                 let z: Vec<f32> = codes.sample[..n * codes.dim]
                     .iter()
@@ -103,15 +104,20 @@ pub fn evaluate(
         true => codes,
         false => aggregate::encode(model, params, test, &stream, &mut |_| advance(None))?,
     };
-    for codes in &codes {
+    for (name, codes) in model.latent_names().zip(&codes) {
+        if let Some([usage, perplexity]) = codes.use_of_codes() {
+            put(&format!("usage_{name}"), usage);
+            put(&format!("perplexity_{name}"), perplexity);
+        }
         active += codes.active_units();
+        n_units += codes.n_units();
         kl_per_dim.extend(codes.kl_per_dim());
     }
     put("active_units", active as f64);
     found.scores = scores;
     found.kl_per_dim = kl_per_dim;
     found.active_units = active;
-    found.n_units = model.latent_dims().iter().sum();
+    found.n_units = n_units;
     Some(found)
 }
 
@@ -134,13 +140,26 @@ pub fn names(model: &Model, n_test: usize) -> Vec<String> {
             "test_neg_elbo_binarized".to_owned(),
         ),
         (has_bits_per_dim(model), "test_bits_per_dim".to_owned()),
-        (n > 1, format!("aggregate_mmd_imq_{n}")),
+        (
+            n > 1 && has_numbers(model),
+            format!("aggregate_mmd_imq_{n}"),
+        ),
     ] {
         if is_measured {
             names.push(name);
         }
     }
+    for (name, book) in model.latent_names().zip(model.code_books()) {
+        if book.is_some() {
+            names.extend(["usage", "perplexity"].map(|what| format!("{what}_{name}")));
+        }
+    }
     names
+}
+
+/// Whether some latent is continuous.
+fn has_numbers(model: &Model) -> bool {
+    model.code_books().iter().any(Option::is_none)
 }
 
 /// Whether grey values can be drawn as Bernoulli means.

@@ -8,6 +8,7 @@
 //! [zhao-2019] (InfoVAE, radial). Being unbiased, the estimate can be slightly negative.
 
 use super::{ObjectiveTerm, TermContext, spread};
+use crate::draw::LatentDraw;
 use crate::ledger::{Ledger, Role, to_f64};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
@@ -128,6 +129,16 @@ pub(crate) fn measure(z: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> f64 {
 impl ObjectiveTerm for Mmd {
     fn least_batch(&self) -> usize {
         2
+    }
+
+    fn check(&self, draw: &LatentDraw, latent: &str) -> Result<(), RecipeError> {
+        match draw.posterior.gaussian() {
+            Some(_) => Ok(()),
+            None => Err(RecipeError::value(
+                &format!("objective.mmd.{latent}"),
+                "the discrepancy moves codes of numbers towards the prior, and this latent has a book of them",
+            )),
+        }
     }
 
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {

@@ -7,6 +7,7 @@
 //! Source: [chen-2018], equations 2, 4 and appendix C.1. Cost: O(M^2 d) a step.
 
 use super::{ObjectiveTerm, TermContext};
+use crate::draw::LatentDraw;
 use crate::latent::gaussian::log_density_per_dim;
 use crate::ledger::{Ledger, Role};
 use crate::part::{self, Entry};
@@ -61,8 +62,21 @@ impl ObjectiveTerm for TotalCorrelation {
         2
     }
 
+    fn check(&self, draw: &LatentDraw, latent: &str) -> Result<(), RecipeError> {
+        match draw.posterior.gaussian() {
+            Some(_) => Ok(()),
+            None => Err(RecipeError::value(
+                &format!("objective.tc.{latent}"),
+                "the total correlation is of densities of numbers, and this latent has codes",
+            )),
+        }
+    }
+
     fn add(&self, context: &TermContext<'_>, latent: &str, ledger: &mut Ledger) {
         let posterior = &context.draw.posterior;
+        let gaussian = posterior
+            .gaussian()
+            .expect("internal error: the total correlation of codes");
         let mean = posterior.mean();
         let [batch, d] = mean.dims();
         // The first sample of each example, against the marginals of every example of the batch.
@@ -76,10 +90,10 @@ impl ObjectiveTerm for TotalCorrelation {
         let per_dim = log_density_per_dim(
             z.clone().reshape([batch, 1, d]),
             mean.reshape([1, batch, d]),
-            posterior.log_var().reshape([1, batch, d]),
+            gaussian.log_var().reshape([1, batch, d]),
         );
         let log_pairs = ((context.n_train * batch) as f64).ln();
-        let log_q = if posterior.is_factorized() {
+        let log_q = if gaussian.is_factorized() {
             per_dim.clone().sum_dim(2).reshape([batch, batch])
         } else {
             // Every posterior at every z: B groups of B rows.

@@ -7,8 +7,8 @@
 
 use super::normal::log_standard_normal;
 use super::{Prior, PriorContext};
-use crate::latent::Posterior;
 use crate::latent::gaussian::log_density_per_dim;
+use crate::latent::{GaussianPosterior, Posterior};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use crate::{noise, rows};
@@ -67,6 +67,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
     about: "mixture of Gaussians, trained with the network (fit = \"joint\") or fitted to the codes afterwards (\"post_hoc\")",
     defaults: part::defaults::<Options>,
     build: |table, place, site, builder| {
+        super::expect_numbers("mixture", place, site)?;
         let Options { components, fit } = part::options(table, place)?;
         if components == 0 {
             return Err(RecipeError::value(place, "components = 0".to_owned()));
@@ -110,7 +111,12 @@ impl Mixture {
 impl Prior for Mixture {
     fn kl(&self, context: &PriorContext<'_>, posterior: &dyn Posterior) -> Option<Tensor<2>> {
         self.is_waiting(context.params)
-            .then(|| posterior.kl_standard_normal())
+            .then(|| {
+                posterior
+                    .gaussian()
+                    .map(GaussianPosterior::kl_standard_normal)
+            })
+            .flatten()
     }
 
     fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {

@@ -2,9 +2,10 @@
 
 pub mod mixture;
 pub mod normal;
+pub mod uniform;
 pub mod vamp;
 
-use crate::latent::Posterior;
+use crate::latent::{CodeBook, Posterior};
 use crate::part::Entry;
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
@@ -18,6 +19,41 @@ pub struct PriorContext<'a> {
     pub params: &'a Params,
     /// q(z|u) of this prior's latent for inputs u `[K, P]`.
     pub posterior: &'a dyn Fn(Tensor<2>) -> Box<dyn Posterior>,
+    /// The codes of this prior's latent, where it is discrete.
+    pub code_book: Option<&'a dyn CodeBook>,
+}
+
+/// The codes of a latent that was checked to have some.
+fn code_book<'a>(context: &PriorContext<'a>) -> &'a dyn CodeBook {
+    context
+        .code_book
+        .expect("internal error: a prior over codes for a latent without any")
+}
+
+/// Refuses a prior over codes for a latent that has none.
+fn expect_codes(kind: &str, place: &str, site: &PriorSite) -> Result<(), RecipeError> {
+    match site.is_discrete {
+        true => Ok(()),
+        false => Err(RecipeError::value(
+            place,
+            format!(
+                "kind = \"{kind}\" is a prior over codes, and this latent is continuous; take kind = \"normal\""
+            ),
+        )),
+    }
+}
+
+/// Refuses a density of numbers for a latent of codes.
+fn expect_numbers(kind: &str, place: &str, site: &PriorSite) -> Result<(), RecipeError> {
+    match site.is_discrete {
+        false => Ok(()),
+        true => Err(RecipeError::value(
+            place,
+            format!(
+                "kind = \"{kind}\" is a density of numbers, and this latent has codes; take kind = \"uniform\""
+            ),
+        )),
+    }
 }
 
 /// A normalized density on latents of dimension d.
@@ -50,6 +86,8 @@ pub trait Prior: Send + Sync {
 pub struct PriorSite {
     /// Dimension of the latent.
     pub dim: usize,
+    /// Whether the latent has codes.
+    pub is_discrete: bool,
     /// Number of data values P, for priors made of pseudo-inputs.
     pub n_values: usize,
     /// Mean of the training data, `[P]`, where pseudo-inputs start.
@@ -60,4 +98,5 @@ pub struct PriorSite {
 pub type Build = fn(&Table, &str, &PriorSite, &mut Builder) -> Result<Box<dyn Prior>, RecipeError>;
 
 /// The known priors.
-pub const CATALOGUE: &[Entry<Build>] = &[mixture::ENTRY, normal::ENTRY, vamp::ENTRY];
+pub const CATALOGUE: &[Entry<Build>] =
+    &[mixture::ENTRY, normal::ENTRY, uniform::ENTRY, vamp::ENTRY];

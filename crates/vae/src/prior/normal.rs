@@ -21,7 +21,10 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "normal",
     about: "standard normal",
     defaults: part::defaults::<Options>,
-    build: |_, _, site, _| Ok(Box::new(Normal { dim: site.dim })),
+    build: |_, place, site, _| {
+        super::expect_numbers("normal", place, site)?;
+        Ok(Box::new(Normal { dim: site.dim }))
+    },
 };
 
 /// log N(z; 0, I) `[R]`.
@@ -32,7 +35,7 @@ pub(super) fn log_standard_normal(z: Tensor<2>) -> Tensor<1> {
 
 impl Prior for Normal {
     fn kl(&self, _: &PriorContext<'_>, posterior: &dyn Posterior) -> Option<Tensor<2>> {
-        Some(posterior.kl_standard_normal())
+        Some(posterior.gaussian()?.kl_standard_normal())
     }
 
     fn log_prob(&self, _: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {

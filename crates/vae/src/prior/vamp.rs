@@ -40,6 +40,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
     about: "mixture of the posteriors of learned pseudo-inputs",
     defaults: part::defaults::<Options>,
     build: |table, place, site, builder| {
+        super::expect_numbers("vamp", place, site)?;
         let options: Options = part::options(table, place)?;
         if options.components == 0 {
             return Err(RecipeError::value(place, "components = 0".to_owned()));
@@ -68,9 +69,12 @@ impl Prior for Vamp {
         let components = self.components(context);
         let [n_rows, d] = z.dims();
         let k = self.n_components;
-        let log_q = if components.is_factorized() {
+        let factorized = components
+            .gaussian()
+            .filter(|gaussian| gaussian.is_factorized());
+        let log_q = if let Some(gaussian) = factorized {
             let mean = components.mean().reshape([1, k, d]);
-            let log_var = components.log_var().reshape([1, k, d]);
+            let log_var = gaussian.log_var().reshape([1, k, d]);
             let per_dim = log_density_per_dim(z.reshape([n_rows, 1, d]), mean, log_var);
             per_dim.sum_dim(2).reshape([n_rows, k])
         } else {

@@ -390,6 +390,11 @@ impl<'a> Trainer<'a> {
             return Err(Cause::of(state.step, &read, &tracing));
         }
         let mut grads = ledger.loss().backward();
+        let seen: Vec<_> = draw
+            .latents
+            .iter()
+            .map(|latent| latent.posterior.seen())
+            .collect();
         // The graph's handles go first, so that the optimizer finds the parameters unshared.
         drop((ledger, draw));
         let gradients: Vec<Option<Gradient>> = (0..tracked.entries().len())
@@ -407,6 +412,7 @@ impl<'a> Trainer<'a> {
         }
         drop((tracked, grads));
         state.apply(gradients, &self.task.recipe.train);
+        model.adapt(&mut state.params, &seen, &stream);
         state.window.add(&read, n_examples);
         state.step += 1;
         self.examples_since_progress += n_examples;
@@ -465,6 +471,12 @@ impl<'a> Trainer<'a> {
         if self.task.recipe.train.skip > 0.0 {
             metrics.push(("skipped_steps".to_owned(), self.state.n_skipped as f64));
         }
+        let steps_per_epoch = self.state.batches.n_batches() as u64;
+        metrics.extend(
+            self.task
+                .model
+                .measures(&self.state.params, steps_per_epoch),
+        );
         self.record(Split::Train, metrics)
     }
 

@@ -3,6 +3,7 @@
 mod baseline;
 mod bounds;
 mod common;
+mod discrete;
 mod estimators;
 mod images;
 mod latents;

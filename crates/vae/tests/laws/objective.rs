@@ -44,7 +44,7 @@ fn pass(objective: &str, progress: f64) -> Pass {
         read: ledger.read(),
         kl: to_f64(latent.rate_per_dim.clone()),
         mean: to_f64(latent.posterior.mean()),
-        log_var: to_f64(latent.posterior.log_var()),
+        log_var: to_f64(latent.posterior.gaussian().unwrap().log_var()),
         z: to_f64(latent.z.clone()),
     }
 }
