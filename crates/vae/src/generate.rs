@@ -3,11 +3,12 @@
 //! Results are means of the likelihood unless a draw is asked for, row-major on the host, in the units
 //! of the data.
 
+use crate::latent::discrete::to_codes;
 use crate::ledger::to_f32;
 use crate::metric::Advance;
 use crate::model::Model;
 use crate::noise;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 
@@ -155,9 +156,9 @@ fn point(from: &[f32], to: &[f32], t: f64, path: Path) -> Vec<f32> {
     from.iter().zip(to).map(mix).collect()
 }
 
-/// Images while one coordinate at a time of one latent runs over `values`, the others staying at the
-/// code of x `[1, P]`, or at zero if there is no x; row-major `[dims, values, P]`. `None` once `advance`
-/// asks for a stop.
+/// Images while one unit at a time of one latent runs over `values`, the others staying at the code of x `[1, P]`, or
+/// at zero if there is no x; row-major `[dims, values, P]`. Units are coordinates, or positions, whose values are
+/// numbers of codes. `None` once `advance` asks for a stop.
 pub fn traverse(
     model: &Model,
     params: &Params,
@@ -176,21 +177,39 @@ pub fn traverse(
             model.latent_dims().iter().map(zero).collect()
         }
     };
+    let books = model.code_books();
     let z: Vec<Vec<f32>> = centers
         .into_iter()
         .enumerate()
-        .map(|(i, center)| {
-            let d = center.dims()[1];
-            let mut codes = to_f32(center).repeat(n_rows);
-            if i == latent {
-                for (row, code) in codes.chunks_exact_mut(d).enumerate() {
-                    code[dims[row / values.len()]] = values[row % values.len()] as f32;
-                }
+        .map(|(i, center)| match (i == latent, books[i]) {
+            (false, _) => to_f32(center).repeat(n_rows),
+            (true, None) => moved(&to_f32(center), dims, values, |value| value as f32),
+            (true, Some(book)) => {
+                let code = to_codes(book.codes(params, center));
+                let codes = moved(&code, dims, values, |value| value.round() as u32);
+                let codes: Vec<i64> = codes.into_iter().map(i64::from).collect();
+                let shape = [n_rows, book.n_positions()];
+                to_f32(book.embed(
+                    params,
+                    Tensor::from_data(TensorData::new(codes, shape), device),
+                ))
             }
-            codes
         })
         .collect();
     decode_in_passes(model, params, &z, n_rows, advance)
+}
+
+/// A row for each of `dims` and `values`: `center` with this entry replaced; row-major.
+fn moved<T: Copy>(center: &[T], dims: &[usize], values: &[f64], of: impl Fn(f64) -> T) -> Vec<T> {
+    let rows = dims
+        .iter()
+        .flat_map(|&dim| values.iter().map(move |&value| (dim, value)));
+    rows.flat_map(|(dim, value)| {
+        let mut row = center.to_vec();
+        row[dim] = of(value);
+        row
+    })
+    .collect()
 }
 
 #[cfg(test)]

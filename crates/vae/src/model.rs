@@ -215,6 +215,16 @@ impl Model {
         self.latents.iter().map(|slot| slot.latent.dim()).collect()
     }
 
+    /// What can be moved in each latent: dimensions, or positions of codes.
+    pub fn n_units(&self) -> Vec<usize> {
+        let units = |slot: &Slot| {
+            slot.latent
+                .code_book()
+                .map_or(slot.latent.dim(), CodeBook::n_positions)
+        };
+        self.latents.iter().map(units).collect()
+    }
+
     /// The codes of every latent that is discrete.
     pub fn code_books(&self) -> Vec<Option<&dyn CodeBook>> {
         self.latents

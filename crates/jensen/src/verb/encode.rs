@@ -63,9 +63,20 @@ pub fn encode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
             ("log_var", &codes.log_var),
             ("sample", &codes.sample),
         ] {
+            // Codes have no variance.
+            if values.is_empty() {
+                continue;
+            }
             let values = values.iter().map(|&x| x as f32).collect();
             let array = Array::new(vec![n, codes.dim], Numbers::F32(values));
             arrays.push((format!("{name}_{what}"), array));
+        }
+    }
+    for (name, codes) in session.model.latent_names().zip(&codes) {
+        if codes.is_discrete() {
+            let indices = codes.indices.iter().map(|&code| i64::from(code)).collect();
+            let array = Array::new(vec![n, codes.n_units()], Numbers::I64(indices));
+            arrays.push((format!("{name}_codes"), array));
         }
     }
     if let Some(labels) = &feed.examples().labels {

@@ -87,7 +87,7 @@ pub fn traverse(request: &Request, observer: &mut dyn Observer) -> Result<Writte
     let rows = match options.dims.len() {
         0 => Side::of(
             "--rows",
-            (options.n_dims.unwrap_or(N_ROWS)).min(model.latent_dims()[options.latent]),
+            (options.n_dims.unwrap_or(N_ROWS)).min(model.n_units()[options.latent]),
         ),
         n => Side::of("--dims", n),
     };
@@ -108,9 +108,10 @@ pub fn traverse(request: &Request, observer: &mut dyn Observer) -> Result<Writte
     let of_rows = |key: &dyn Fn(usize) -> f32| -> Vec<f32> {
         (0..made.dims.len() * options.steps).map(key).collect()
     };
+    let values = options.values(model);
     let keys = [
         ("dim", of_rows(&|row| made.dims[each(row).0] as f32)),
-        ("value", of_rows(&|row| options.value(each(row).1) as f32)),
+        ("value", of_rows(&|row| values[each(row).1] as f32)),
     ];
     output::write(&session, &path, &keys, &[("x", &made.values)], |rows| {
         pictures::labelled(&rows[0], options.steps, &labels)
@@ -128,9 +129,14 @@ pub(super) struct Traversal {
 }
 
 impl Options {
-    /// The value of the dimension in a picture of a row.
-    fn value(&self, step: usize) -> f64 {
-        self.range * (2.0 * step as f64 / (self.steps - 1) as f64 - 1.0)
+    /// The values of a unit in the pictures of a row: even steps over the range, or over all codes.
+    fn values(&self, model: &Model) -> Vec<f64> {
+        let share = |step: usize| step as f64 / (self.steps - 1) as f64;
+        let value = |step| match model.code_books()[self.latent] {
+            Some(book) => (share(step) * (book.n_codes() - 1) as f64).round(),
+            None => self.range * (2.0 * share(step) - 1.0),
+        };
+        (0..self.steps).map(value).collect()
     }
 }
 
@@ -142,10 +148,9 @@ impl Traversal {
             true => format!("{latent}{dim}"),
             false => format!("{latent}{dim}\nunused"),
         };
-        let values: Vec<f64> = (0..options.steps).map(|step| options.value(step)).collect();
         Labels {
             rows: self.dims.iter().zip(&self.in_use).map(row).collect(),
-            columns: short(&values),
+            columns: short(&options.values(model)),
         }
     }
 }
@@ -190,7 +195,7 @@ pub(super) fn make(
     stream: &Stream,
     observer: &mut dyn Observer,
 ) -> Result<Traversal> {
-    let dim = model.latent_dims()[options.latent];
+    let dim = model.n_units()[options.latent];
     Session::check_indices("--dims", &options.dims, dim)?;
     let example: Vec<usize> = options.example.into_iter().collect();
     Session::check_indices("--example", &example, feed.len())?;
@@ -209,7 +214,7 @@ pub(super) fn make(
         let stream = stream.child("dims", 0);
         let advance = &mut session::advancing(observer, "encode", few.len(), "examples");
         let codes = aggregate::encode(model, params, &few, &stream, advance);
-        codes.ok_or(Error::Stopped)?[options.latent].variance_of_means()
+        codes.ok_or(Error::Stopped)?[options.latent].spread_of_units()
     };
     let in_use = |dim: usize| variances[dim] > ACTIVE_VARIANCE;
     let dims = match options.dims.is_empty() {
@@ -222,7 +227,7 @@ pub(super) fn make(
         n,
         model.site().layout.n_values(),
     )?;
-    let values: Vec<f64> = (0..options.steps).map(|step| options.value(step)).collect();
+    let values = options.values(model);
     let x = (!example.is_empty()).then(|| feed.batch(&example, &stream.child("traverse", 0)));
     let advance = &mut session::advancing(observer, "traverse", n, "pictures");
     let made = generate::traverse(model, params, x, options.latent, &dims, &values, advance);

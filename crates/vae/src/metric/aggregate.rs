@@ -123,6 +123,23 @@ impl Codes {
             .collect()
     }
 
+    /// How much each unit responds to x: the variance of the mean of a dimension, or by how much the use of codes at a
+    /// position is worth more than one.
+    pub fn spread_of_units(&self) -> Vec<f64> {
+        let [n, n_codes] = self.book;
+        if !self.is_discrete() {
+            return self.variance_of_means();
+        }
+        let spread = |position: usize| {
+            let mut counts = vec![0.0; n_codes];
+            for &code in self.indices.iter().skip(position).step_by(n) {
+                counts[code as usize] += 1.0;
+            }
+            perplexity(&counts) - 1.0
+        };
+        (0..n).map(spread).collect()
+    }
+
     /// Whether z has codes.
     pub fn is_discrete(&self) -> bool {
         self.book[0] > 0
@@ -149,18 +166,9 @@ impl Codes {
         }
     }
 
-    /// How many dimensions respond to x, or how many positions have more than one code.
+    /// How many units respond to x.
     pub fn active_units(&self) -> usize {
-        if self.is_discrete() {
-            let n = self.book[0];
-            let varies = |position: &usize| {
-                let mut column = self.indices.iter().skip(*position).step_by(n);
-                let first = column.next();
-                column.any(|code| Some(code) != first)
-            };
-            return (0..n).filter(varies).count();
-        }
-        self.variance_of_means()
+        self.spread_of_units()
             .iter()
             .filter(|&&v| v > ACTIVE_VARIANCE)
             .count()
