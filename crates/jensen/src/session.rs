@@ -38,6 +38,8 @@ pub struct Opened {
     pub facts: DatasetFacts,
     /// Names of the classes, where they are known.
     pub label_names: Option<Vec<String>>,
+    /// Whether these stand in for the run's own data, which have changed since it was trained.
+    pub has_changed: bool,
 }
 
 /// Opens the data of a recipe and splits the validation part off.
@@ -217,9 +219,7 @@ impl Session {
             observer,
         )?;
         let facts = DatasetFacts::of(&dataset);
-        if source.is_none() {
-            self.warn_of_change(&facts, observer)?;
-        }
+        let has_changed = source.is_none() && self.warn_of_change(&facts, observer)?;
         let examples = match part {
             Part::Train => dataset.train,
             Part::Test => dataset.test,
@@ -271,13 +271,16 @@ impl Session {
             feed,
             facts,
             label_names: dataset.label_names,
+            has_changed,
         })
     }
 
-    /// Says so if the run's data are not those it was trained on.
-    fn warn_of_change(&self, found: &DatasetFacts, observer: &mut dyn Observer) -> Result<()> {
+    /// Says so if the run's data are not those it was trained on, and whether it did.
+    fn warn_of_change(&self, found: &DatasetFacts, observer: &mut dyn Observer) -> Result<bool> {
         let (_, begun) = config::read(&self.run, &[])?;
-        if let Some(expected) = begun.filter(|begun| begun.sha256 != found.sha256) {
+        let changed = begun.filter(|begun| begun.sha256 != found.sha256);
+        let has_changed = changed.is_some();
+        if let Some(expected) = changed {
             let text = Error::DataChanged {
                 source_name: self.recipe.data.source.clone(),
                 expected: expected.sha256,
@@ -286,7 +289,7 @@ impl Session {
             let text = format!("{text}; the results are not those of the data it was trained on");
             observer.on(&Event::Warning { text: &text });
         }
-        Ok(())
+        Ok(has_changed)
     }
 
     /// What one example is.

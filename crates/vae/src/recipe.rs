@@ -236,6 +236,13 @@ impl Recipe {
 
     /// Fills in all defaults.
     pub fn resolve(table: &Table) -> Result<Self, RecipeError> {
+        Self::fill_in(table).map_err(|error| match Self::fill_in(&Table::new()) {
+            Ok(usual) => words::point_to(error, &usual.to_table()),
+            Err(_) => error,
+        })
+    }
+
+    fn fill_in(table: &Table) -> Result<Self, RecipeError> {
         let known: Vec<String> = SECTIONS.iter().map(|&s| s.to_owned()).collect();
         if let Some(key) = table.keys().find(|key| !known.contains(key)) {
             return Err(RecipeError::unknown_key("recipe", key, known.iter()));
@@ -375,9 +382,20 @@ fn plain<T: Default + Serialize + serde::de::DeserializeOwned>(
 }
 
 /// A group with its defaults; the prefix has none.
+/// A word is short for the kind of an optimizer, as it is for other parts.
+fn name_optimizer(table: &mut Table, place: &str) -> Result<(), RecipeError> {
+    if table.contains_key("optimizer") {
+        let optimizer = section(table, "optimizer").map_err(|error| error.within(place))?;
+        table.insert("optimizer".to_owned(), Value::Table(optimizer));
+    }
+    Ok(())
+}
+
 fn resolve_group(user: &Table, place: &str) -> Result<Value, RecipeError> {
     let mut resolved = part::defaults::<GroupOptions>();
-    part::overlay(&mut resolved, user, place)?;
+    let mut user = user.clone();
+    name_optimizer(&mut user, place)?;
+    part::overlay(&mut resolved, &user, place)?;
     if !user.contains_key("prefix") {
         let example = "expected the beginning of names of parameters, such as prefix = \"prior.\"";
         return Err(RecipeError::value(place, example));
@@ -394,11 +412,7 @@ fn resolve_train(mut user: Table) -> Result<TrainOptions, RecipeError> {
             }
         }
     }
-    // A word is short for the kind of an optimizer, as it is for other parts.
-    if user.contains_key("optimizer") {
-        let optimizer = section(&user, "optimizer").map_err(|error| error.within("train"))?;
-        user.insert("optimizer".to_owned(), Value::Table(optimizer));
-    }
+    name_optimizer(&mut user, "train")?;
     let mut train: TrainOptions = plain(user, "train")?;
     let complete = |table: &Table, place: &str| -> Result<Table, RecipeError> {
         let complete = part::resolve(optimizer::CATALOGUE, table, "adam", place)?;

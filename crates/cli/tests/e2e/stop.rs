@@ -175,8 +175,24 @@ fn a_complete_run_can_only_be_extended() {
             .expect(2)
             .says(&[&format!("`{section}` cannot change"), "train.epochs"]);
     }
+    // What trains nothing must not get into the record.
+    let config = || std::fs::read_to_string(folder.join("short/config.toml")).unwrap();
+    let record = config();
+    for set in ["train.optimizer.lr=0.5", "train.clip=3", "train.epochs=15"] {
+        let call = jensen(folder, &["resume", "short", "--set", set]);
+        match set {
+            "train.epochs=15" => call.expect(0).says(&["nothing to do"]),
+            _ => call
+                .expect(2)
+                .says(&["add steps", "train.epochs=30", "(before: "]),
+        };
+        assert_eq!(config(), record);
+    }
     assert_eq!(before, weights(&folder.join("short")));
     jensen(folder, &["resume", "short", "--set", "train.epochs=20"]).expect(0);
+    let log = std::fs::read_to_string(folder.join("short/log.txt")).unwrap();
+    assert!(log.contains("; train.epochs = 20 (before: 15)"), "{log}");
+    assert!(config().contains("[[changed]]"), "{}", config());
     assert_eq!(
         weights(&folder.join("short")),
         weights(&folder.join("long"))
@@ -215,4 +231,11 @@ fn a_run_does_not_go_on_with_other_data() {
     jensen(folder, &["reconstruct", "run"])
         .expect(0)
         .says(&["warning: ", "have changed"]);
+    // Numbers of other data do not replace those of the run.
+    let stored = || fs::read_to_string(folder.join("run/evaluation.json")).unwrap();
+    let of_the_run = stored();
+    let call = jensen(folder, &["evaluate", "run", "--samples", "5", "--json"]).expect(0);
+    assert!(call.json()["metrics"]["test_nll_iwae_5"].is_number());
+    call.says(&["warning: ", "have changed"]);
+    assert_eq!(stored(), of_the_run);
 }
