@@ -7,6 +7,7 @@ mod errors;
 mod fit;
 mod outcomes;
 mod reproduce;
+mod small;
 mod stop;
 mod verbs;
 mod verdict;

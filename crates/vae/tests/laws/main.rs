@@ -4,6 +4,7 @@ mod baseline;
 mod bounds;
 mod common;
 mod estimators;
+mod groups;
 mod images;
 mod latents;
 mod likelihoods;
