@@ -1,6 +1,8 @@
 //! Judges Markov chains: there must be some to compare, they must have mixed, be long enough, not have been broken
-//! off, estimate moments that exist, and not all have missed a mode (file `missed`).
+//! off, estimate moments that exist, not all have missed a mode (file `missed`), and not have run away or stayed on a
+//! small scale (file `beyond`).
 
+use super::beyond::beyond;
 use super::blame::blamed;
 use super::{Check, Moments, Report, Sense, drift::moments, missed::missed, tail_shape};
 use crate::InferError;
@@ -32,8 +34,8 @@ const NO_MEAN: f64 = 1.0;
 /// A coordinate that is this many standard deviations off on average where trajectories diverge is named.
 const BLAMED: f64 = 1.0;
 
-/// Judges the draws after warmup, on the scale of the values; also the gradients that the search for missed modes
-/// used.
+/// Judges the draws after warmup, on the scale of the values; also the gradients that the search for what
+/// they missed used.
 ///
 /// # Errors
 /// [`PosteriorError`] for draws that are too few or not finite.
@@ -92,7 +94,10 @@ pub fn judge_chains(
     };
     let (far, n_gradients) = missed(target, &sampled.draws, &of_values, stream);
     checks.extend(far);
-    Ok((Report::of(checks), n_gradients))
+    let rows: Vec<&[f64]> = sampled.draws.rows().collect();
+    let (far, n_beyond) = beyond(target, &rows);
+    checks.extend(far);
+    Ok((Report::of(checks), n_gradients + n_beyond))
 }
 
 /// [`judge_chains`] of a method's chains under an observer.

@@ -8,6 +8,7 @@
 //! later ones share the modes that both restarts found, so that they disagree only by what their draws and
 //! weights do not carry.
 
+use super::beyond::beyond;
 use super::blame::blamed;
 use super::compare::in_units;
 use super::{Check, Report, Sense, drift, stein, tail_shape};
@@ -91,7 +92,7 @@ pub(crate) fn values_of(target: &dyn LogDensity, sample: &Sample) -> Vec<f64> {
     values
 }
 
-/// Judges two independent samples with their values; also the gradients that the drift test used.
+/// Judges two independent samples with their values; also the gradients that this took.
 pub fn judge_importance(
     target: &dyn LogDensity,
     samples: [&Sample; 2],
@@ -190,22 +191,23 @@ pub fn judge_importance(
         STEIN,
         1.0,
     ));
-    let chosen = resample::with_replacement(
-        &samples[0].psis.ln_weights,
-        N_DRIFT,
-        &mut stream.child("drift", 0),
-    );
-    // Weights that cannot be drawn from have moved by any amount.
-    let (moved, n_gradients) = match chosen {
-        Ok(chosen) => {
-            let rows: Vec<&[f64]> = samples[0].rows().collect();
-            let picked: Vec<&[f64]> = chosen.iter().map(|&i| rows[i]).collect();
-            drift(target, &picked, &stream.child("drift", 1))
-        }
-        Err(_) => (vec![f64::INFINITY; width], 0),
+    // Weights that cannot be drawn from leave nothing.
+    let picked = [0, 1].map(|i| -> Vec<&[f64]> {
+        let mut draws = stream.child("drift", 2 * i as u64);
+        let ln_weights = &samples[i].psis.ln_weights;
+        let chosen = resample::with_replacement(ln_weights, N_DRIFT, &mut draws);
+        let rows: Vec<&[f64]> = samples[i].rows().collect();
+        let chosen = chosen.unwrap_or_default().into_iter();
+        chosen.map(|k| rows[k]).collect()
+    });
+    let (moved, n_drift) = match picked[0].is_empty() {
+        false => drift(target, &picked[0], &stream.child("drift", 1)),
+        true => (vec![f64::INFINITY; width], 0),
     };
     checks.push(Check::each("drift", &moved, &names, most, DRIFT, 1.0));
-    (Report::of(checks), n_gradients)
+    let (far, n_beyond) = beyond(target, &picked.concat());
+    checks.extend(far);
+    (Report::of(checks), n_drift + n_beyond)
 }
 
 #[cfg(test)]

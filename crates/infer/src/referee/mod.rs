@@ -42,6 +42,7 @@
 //! ```
 
 mod approximation;
+mod beyond;
 mod blame;
 mod chains;
 pub(crate) mod compare;

@@ -10,3 +10,4 @@ mod resume;
 mod resume_fit;
 mod threads;
 mod vi;
+mod wrong_answers;

@@ -1,0 +1,106 @@
+//! Answers that must not be called good: means that do not exist, densities that are none, mass on another scale.
+
+use super::ladder::climb;
+use jensen_density::{Layout, LogDensity, Reject, Variable, from_fn};
+
+/// Means that do not exist, and densities that are none, are never good.
+#[test]
+fn what_has_no_answer_is_not_good() {
+    let x = || Layout::new(vec![Variable::real("x")]);
+    let cauchy = from_fn(x(), |x, grad| {
+        grad[0] = -2.0 * x[0] / (1.0 + x[0] * x[0]);
+        -(x[0] * x[0]).ln_1p()
+    });
+    let flat = from_fn(x(), |_, grad| {
+        grad[0] = 0.0;
+        0.0
+    });
+    let rising = from_fn(x(), |x, grad| {
+        grad[0] = 1.0;
+        x[0]
+    });
+    // Proper on one side only: exp(x) below zero, flat above.
+    let half = from_fn(x(), |x, grad| {
+        grad[0] = if x[0] < 0.0 { 1.0 } else { 0.0 };
+        x[0].min(0.0)
+    });
+    // p(tau) = 1 / tau and y ~ N(0, 1 + tau^2): ln tau is flat on the left, some nats below a proper hill.
+    let scale = |ys: &'static [f64]| {
+        from_fn(x(), move |x, grad| {
+            let variance = 1.0 + (2.0 * x[0]).exp();
+            let slope = 2.0 * (variance - 1.0);
+            grad[0] = 0.0;
+            let each = ys.iter().map(|y| {
+                grad[0] += slope * (0.5 * y * y / variance - 0.5) / variance;
+                -0.5 * variance.ln() - 0.5 * y * y / variance
+            });
+            each.sum::<f64>()
+        })
+    };
+    let weak = scale(&[5.0, -4.0, 6.0]);
+    let strong = scale(&[5.0, -4.0, 6.0, 3.0, -7.0, 2.0, 9.0, -5.0, 4.0, -8.0]);
+    let targets: [(&str, &dyn LogDensity); 6] = [
+        ("cauchy", &cauchy),
+        ("flat", &flat),
+        ("rising", &rising),
+        ("half", &half),
+        ("scale by three data", &weak),
+        ("scale by ten data", &strong),
+    ];
+    for (name, target) in targets {
+        for seed in 1..=5 {
+            // An error is an honest answer too.
+            if let Ok(answer) = climb(target, seed) {
+                assert!(!answer.is_good(), "{name}, seed {seed}: {}", answer.report);
+            }
+        }
+    }
+}
+
+/// exp(coordinate) is the value: a law of Pareto's tail, p(x) ~ x^-(a + 1), smooth at its beginning.
+struct Pareto {
+    layout: Layout,
+    exponent: f64,
+}
+
+impl LogDensity for Pareto {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn log_density_and_grad(
+        &self,
+        z: &[f64],
+        grad: &mut [f64],
+        _: &mut [f64],
+    ) -> Result<f64, Reject> {
+        // x^3 before the corner and x^-a behind it, with a corner of width 1/4.
+        let soft = z[0].max(0.0) + (-4.0 * z[0].abs()).exp().ln_1p() / 4.0;
+        grad[0] = 3.0 - (3.0 + self.exponent) / (1.0 + (-4.0 * z[0]).exp());
+        Ok(3.0 * z[0] - (3.0 + self.exponent) * soft)
+    }
+
+    fn constrain(&self, z: &[f64], x: &mut [f64]) {
+        x[0] = z[0].exp();
+    }
+}
+
+/// Chains that are tried again must not wait for a draw of luck: what is wrong with such tails is no matter of draws.
+#[test]
+fn tails_without_moments_are_told_by_their_order() {
+    let layout = || Layout::new(vec![Variable::constrained("x", &[], 1, "lower=0")]);
+    for (exponent, is_good) in [(0.9, false), (1.05, false), (1.5, false), (5.0, true)] {
+        let target = Pareto {
+            layout: layout(),
+            exponent,
+        };
+        for seed in 1..=5 {
+            let answer = climb(&target, seed).unwrap();
+            let said = format!("{exponent}, seed {seed}: {}", answer.report);
+            assert_eq!(answer.is_good(), is_good, "{said}");
+            let order = answer.report.checks.iter().find(|c| c.name == "moments");
+            let order = order.expect("every answer has it");
+            assert!((order.value - exponent).abs() < 0.05, "{said}");
+        }
+    }
+}
