@@ -6,9 +6,9 @@ use super::beyond::beyond;
 use super::blame::blamed;
 use super::{Check, Moments, Report, Sense, drift::moments, missed::missed, tail_shape};
 use crate::InferError;
-use crate::mcmc::{SAMPLER_COLUMNS, Sampled};
+use crate::mcmc::{Diverged, SAMPLER_COLUMNS, Sampled};
 use crate::watch::watched;
-use jensen_density::LogDensity;
+use jensen_density::{Cause, LogDensity};
 use jensen_posterior::{Draws, PosteriorError, ess, rhat};
 use jensen_rng::Stream;
 use jensen_run::Observer;
@@ -21,7 +21,8 @@ const R_HAT: f64 = 1.01;
 const R_HAT_FAR: f64 = 1.2;
 /// Bulk and tail need this many effective draws ([vehtari-2021]: 100 for each of four chains).
 const LEAST_DRAWS: f64 = 400.0;
-/// A divergence is a place that the chains could not enter: none goes unmentioned.
+/// A divergence is a place that the chains could not enter: none goes unmentioned. Where the density is zero beyond a
+/// wall it is no fault of the step size, and has a check of its own (`outside_support`).
 const DIVERGENT: f64 = 0.0;
 const DIVERGENT_FAR: f64 = 0.1;
 /// Bayesian fraction of missing information below which momenta do not reach all energies
@@ -68,7 +69,13 @@ pub fn judge_chains(
             ess::mean(&chains) / n_draws as f64,
         ));
     }
-    let divergent = sampled.divergences.len() as f64 / n_draws as f64;
+    let is_outside = |diverged: &&Diverged| {
+        let refused = diverged.divergence.refused.as_ref();
+        refused.is_some_and(|said| said.contains(&Cause::OutsideSupport.to_string()))
+    };
+    let (outside, diverged): (Vec<&Diverged>, Vec<&Diverged>) =
+        sampled.divergences.iter().partition(is_outside);
+    let [outside_share, divergent] = [&outside, &diverged].map(|d| d.len() as f64 / n_draws as f64);
     let (least, most) = (Sense::AtLeast, Sense::AtMost);
     let n_chains = draws.n_chains() as f64;
     let mut checks = vec![
@@ -76,7 +83,15 @@ pub fn judge_chains(
         Check::each("r_hat", &r_hats, names, most, R_HAT, R_HAT_FAR),
         Check::each("ess", &sizes, names, least, LEAST_DRAWS, 0.1 * LEAST_DRAWS),
         Check::whole("divergent", divergent, most, DIVERGENT, DIVERGENT_FAR)
-            .blaming(|| where_divergent(sampled)),
+            .blaming(|| where_divergent(sampled, &diverged)),
+        Check::whole(
+            "outside_support",
+            outside_share,
+            most,
+            DIVERGENT,
+            DIVERGENT_FAR,
+        )
+        .blaming(|| where_divergent(sampled, &outside)),
         Check::each("moment_k_hat", &tails, names, most, NO_VARIANCE, NO_MEAN),
     ];
     let fraction = e_bfmi(&sampled.sampler);
@@ -152,11 +167,11 @@ fn column(wanted: &str) -> usize {
 }
 
 /// The coordinates that are farthest from their means where trajectories diverged, the farthest first.
-fn where_divergent(sampled: &Sampled) -> Vec<String> {
+fn where_divergent(sampled: &Sampled, divergences: &[&Diverged]) -> Vec<String> {
     let draws = &sampled.draws;
     let d = draws.dim();
     let (mean, sd) = moments(draws.rows(), d, draws.rows().len() as f64);
-    let places: Vec<&[f64]> = (sampled.divergences.iter())
+    let places: Vec<&[f64]> = (divergences.iter())
         .map(|diverged| diverged.divergence.position.as_slice())
         .filter(|position| position.len() == d)
         .collect();

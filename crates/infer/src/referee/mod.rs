@@ -234,10 +234,33 @@ impl fmt::Display for Report {
                 }
                 write!(f, ")")?;
             }
+            if let Some((_, hint)) = HINTS.iter().find(|(name, _)| *name == check.name) {
+                write!(f, ", {hint}")?;
+            }
         }
         Ok(())
     }
 }
+
+/// What to do about checks of which more draws are no cure.
+const HINTS: [(&str, &str); 4] = [
+    (
+        "outside_support",
+        "the density is zero beyond a wall: declare the bounds of its variables",
+    ),
+    (
+        "tail",
+        "the density does not fall far out: give its variables a proper prior",
+    ),
+    (
+        "moments",
+        "mean or standard deviation does not exist: read quantiles",
+    ),
+    (
+        "max_gradients",
+        "raise `max_gradients`, or check the gradient of the density",
+    ),
+];
 
 /// Three decimals, or two digits of what they would round to nothing.
 fn number(x: f64) -> String {
