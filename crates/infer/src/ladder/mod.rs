@@ -140,7 +140,10 @@ pub fn fit(
     let fitted = climb(target, options, stream, keep, &budget, &mut payer);
     match fitted {
         // A stop that nobody but the budget asked for.
-        Err(InferError::Stopped) if payer.is_broke() => Err(budget.error("ladder")),
+        // Whatever failed for want of gradients.
+        Err(error) if payer.is_broke() && !matches!(error, InferError::Run(_)) => {
+            Err(budget.error("ladder"))
+        }
         other => other,
     }
 }
@@ -188,7 +191,7 @@ fn climb(
                     Err(error) => (Err(error), 0),
                 };
                 match budget.is_spent() {
-                    true => (outcome.and(Err(InferError::Stopped)), used),
+                    true => (Err(InferError::Stopped), used),
                     false => (outcome, used),
                 }
             }
@@ -198,7 +201,7 @@ fn climb(
         let n_gradients = n_gradients.min(budget.most().saturating_sub(spent_before));
         let answer = match outcome {
             Ok(answer) => Ok(answer),
-            Err(InferError::Stopped) if observer.is_broke() => {
+            Err(error) if observer.is_broke() && !matches!(error, InferError::Run(_)) => {
                 Err(format!("the {} gradients are spent", budget.most()))
             }
             Err(error) if error.is_of_the_run() => return Err(error),

@@ -32,6 +32,7 @@ use crate::dense;
 use faer::Mat;
 use jensen_density::{Cause, Evaluator, LogDensity};
 use rayon::prelude::*;
+use std::f64::consts::{LN_2, TAU};
 
 /// Radii of rays, in standard deviations: the first, and how often it is doubled.
 const FIRST_RADIUS: f64 = 4.0;
@@ -212,9 +213,9 @@ impl Ray {
             let gaps: Vec<f64> = (values_at(&position).iter().zip(&origin))
                 .map(|(x, o)| (x - o).abs().ln())
                 .collect();
-            // Trapezoids: from a radius to the next the integrand changes by a factor, but its sum is told well enough.
-            let width = if k == 0 { 0.5 } else { 0.75 } * radius;
-            spread += radius * radius * (-drop).exp() * width / (2.0 * std::f64::consts::PI).sqrt();
+            // Trapezoids over ln r, in which r^3 p is even where p is a power of r.
+            let width = if k == 0 { 0.5 } else { 1.0 } * LN_2;
+            spread += radius.powi(3) * (-drop).exp() * width / TAU.sqrt();
             seen.push((drop, gaps));
             if drop > DEEP {
                 is_gone = seen.len() < 3;
@@ -231,7 +232,7 @@ impl Ray {
             return ray;
         };
         if !is_gone {
-            let slope = |near: f64, far: f64| (far - near) / std::f64::consts::LN_2;
+            let slope = |near: f64, far: f64| (far - near) / LN_2;
             let growth = |near: &[f64], far: &[f64]| {
                 let pairs = near.iter().zip(far);
                 pairs.map(|(near, far)| slope(*near, *far)).collect()

@@ -34,29 +34,34 @@ pub(super) const ERRORS: f64 = 2.0;
 pub(crate) const DRIFT: f64 = 0.15;
 pub(crate) const STEIN: f64 = 0.2;
 
-/// Weighted means and standard deviations of values `[n, v]`.
+/// Weighted means and standard deviations of values `[n, v]`; sums are of distances to the first value with a weight, so
+/// that values far from zero lose no digits, and weights need not sum to one to rounding.
 pub(crate) fn weighted_moments(
     sample: &Sample,
     values: &[f64],
     width: usize,
 ) -> (Vec<f64>, Vec<f64>) {
     let weights = sample.weights();
+    // Values of refused positions mean nothing.
+    let rows = || {
+        let rows = values.chunks_exact(width).zip(&weights);
+        rows.filter(|(_, w)| **w > 0.0)
+    };
+    let total: f64 = weights.iter().sum();
+    let first = rows()
+        .next()
+        .map_or(vec![0.0; width], |(row, _)| row.to_vec());
     let mut mean = vec![0.0; width];
     let mut sd = vec![0.0; width];
-    for (row, w) in values
-        .chunks_exact(width)
-        .zip(&weights)
-        .filter(|(_, w)| **w > 0.0)
-    {
-        mean.iter_mut().zip(row).for_each(|(m, x)| *m += w * x);
+    for (row, w) in rows() {
+        for (m, (x, o)) in mean.iter_mut().zip(row.iter().zip(&first)) {
+            *m += w / total * (x - o);
+        }
     }
-    for (row, w) in values
-        .chunks_exact(width)
-        .zip(&weights)
-        .filter(|(_, w)| **w > 0.0)
-    {
+    mean.iter_mut().zip(&first).for_each(|(m, o)| *m += o);
+    for (row, w) in rows() {
         for j in 0..width {
-            sd[j] += w * (row[j] - mean[j]).powi(2);
+            sd[j] += w / total * (row[j] - mean[j]).powi(2);
         }
     }
     sd.iter_mut().for_each(|v| *v = v.sqrt());
@@ -261,5 +266,19 @@ mod tests {
             assert_eq!(error.verdict(), verdict, "{error:?}");
             assert_eq!(ess.verdict(), Verdict::Good, "{ess:?}");
         }
+    }
+
+    #[test]
+    fn weighted_values_far_from_zero_keep_their_digits() {
+        const FAR: f64 = 1e8;
+        let mut stream = Stream::from_seed(1);
+        let near: Vec<f64> = (0..4000).map(|_| stream.normal()).collect();
+        let weights: Vec<f64> = (0..4000).map(|_| stream.uniform()).collect();
+        let far: Vec<f64> = near.iter().map(|x| x + FAR).collect();
+        let of = |values: &[f64]| weighted_moments(&sample(values.to_vec(), &weights), values, 1);
+        let ((mean, sd), (far_mean, far_sd)) = (of(&near), of(&far));
+        // Two units in the last place of the mean.
+        assert!((far_mean[0] - FAR - mean[0]).abs() < 3e-8, "{far_mean:?}");
+        assert!((far_sd[0] / sd[0] - 1.0).abs() < 1e-8, "{far_sd:?}");
     }
 }

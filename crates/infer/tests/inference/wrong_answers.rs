@@ -104,3 +104,55 @@ fn tails_without_moments_are_told_by_their_order() {
         }
     }
 }
+
+/// A mixture of independent normal laws: shares, means of the first coordinate, standard deviations of all.
+fn mixture(d: usize, parts: [(f64, f64, f64); 2]) -> impl LogDensity {
+    from_fn(
+        Layout::new(vec![Variable::new("x", &[d])]),
+        move |x, grad| {
+            let centered = |i: usize, m: f64| if i == 0 { x[i] - m } else { x[i] };
+            let terms = parts.map(|(share, m, sd)| {
+                let square: f64 = (0..d).map(|i| centered(i, m).powi(2)).sum();
+                share.ln() - d as f64 * sd.ln() - 0.5 * square / (sd * sd)
+            });
+            let top = terms[0].max(terms[1]);
+            let each = terms.map(|term| (term - top).exp());
+            let sum = each[0] + each[1];
+            for (i, g) in grad.iter_mut().enumerate() {
+                let pull = |k: usize| {
+                    let (_, m, sd) = parts[k];
+                    -each[k] / sum * centered(i, m) / (sd * sd)
+                };
+                *g = pull(0) + pull(1);
+            }
+            top + sum.ln()
+        },
+    )
+}
+
+/// Half of the mass on another scale at the same place, or in a mode that no start in many coordinates leads to: the
+/// mean or the standard deviation of the first coordinate is right where the answer is called good.
+#[test]
+fn mass_on_another_scale_is_found_or_doubted() {
+    let cases = [
+        (2, [(0.5, 0.0, 0.01), (0.5, 0.0, 1.0)]),
+        (5, [(0.5, 0.0, 0.01), (0.5, 0.0, 1.0)]),
+        (10, [(0.5, 0.0, 0.01), (0.5, 0.0, 1.0)]),
+        (20, [(0.5, 0.0, 1.0), (0.5, 8.0, 0.7)]),
+        (50, [(0.5, 0.0, 1.0), (0.5, 10.0, 0.9)]),
+    ];
+    for (d, parts) in cases {
+        let target = mixture(d, parts);
+        let mean: f64 = parts.iter().map(|(share, m, _)| share * m).sum();
+        let second = (parts.iter()).map(|(share, m, sd)| share * (sd * sd + (m - mean).powi(2)));
+        let sd = second.sum::<f64>().sqrt();
+        for seed in 1..=3 {
+            let answer = climb(&target, seed).unwrap();
+            let off = (answer.mean[0] - mean).abs() / sd;
+            let spread = (answer.sd[0] / sd).ln().abs();
+            let is_right = off < 0.25 && spread < 1.5f64.ln();
+            let said = format!("{d}, seed {seed}: off {off}, spread {spread}");
+            assert!(!answer.is_good() || is_right, "{said}: {}", answer.report);
+        }
+    }
+}
