@@ -12,7 +12,7 @@
 //!   could be told, below 1 no mean. Of a value in one of several coordinates it is that of the conditional law, whose
 //!   tail is at least as light.
 //! - **beyond_spread**: ln of the factor by which a standard deviation grows with what was not drawn. Along the
-//!   coordinates it is the integral of r^2 p beyond four standard deviations, over that of p if the draw were the top
+//!   coordinates it is the integral of r^2 p beyond eight standard deviations, over that of p if the draw were the top
 //!   of a Gaussian. In all coordinates together draws z are stretched from their mean m: with z from p
 //!
 //! ```text
@@ -32,11 +32,15 @@ use crate::dense;
 use faer::Mat;
 use jensen_density::{Cause, Evaluator, LogDensity};
 use rayon::prelude::*;
+use std::cmp::Ordering;
 use std::f64::consts::{LN_2, TAU};
 
 /// Radii of rays, in standard deviations: the first, and how often it is doubled.
 const FIRST_RADIUS: f64 = 4.0;
 const N_RADII: i32 = 8;
+/// Standard deviations from which on mass counts as beyond the draws: along one line of hundreds a skewed density may
+/// have some at the half.
+const FAR: f64 = 8.0;
 /// Nats below the draw at which a ray ends: less is nothing in double precision.
 const DEEP: f64 = 700.0;
 /// Slopes of ln p by ln r up to this one belong to no proper density, rounding included.
@@ -214,7 +218,11 @@ impl Ray {
                 .map(|(x, o)| (x - o).abs().ln())
                 .collect();
             // Trapezoids over ln r, in which r^3 p is even where p is a power of r.
-            let width = if k == 0 { 0.5 } else { 1.0 } * LN_2;
+            let width = match radius.total_cmp(&FAR) {
+                Ordering::Less => 0.0,
+                Ordering::Equal => 0.5 * LN_2,
+                Ordering::Greater => LN_2,
+            };
             spread += radius.powi(3) * (-drop).exp() * width / TAU.sqrt();
             seen.push((drop, gaps));
             if drop > DEEP {
@@ -276,7 +284,7 @@ fn stretched(
     let mut evaluator = Evaluator::new(target);
     let mut most: f64 = 0.0;
     for k in 0..N_RADII {
-        let factor = FIRST_RADIUS * 2f64.powi(k);
+        let factor = FAR * 2f64.powi(k);
         let mut added = 0.0;
         for (row, ln_p) in chosen {
             let position: Vec<f64> = (row.iter().zip(mean))
@@ -287,7 +295,7 @@ fn stretched(
                 .sum::<f64>()
                 / d;
             // What lies near the mean is no news, how ever far it came.
-            if square > FIRST_RADIUS * FIRST_RADIUS {
+            if square > FAR * FAR {
                 let ln_w = evaluator.log_density(&position) + d * factor.ln() - ln_p;
                 added += square * ln_w.exp() / chosen.len() as f64;
             }

@@ -4,7 +4,8 @@
 
 use super::beyond::beyond;
 use super::blame::blamed;
-use super::{Check, Moments, Report, Sense, drift::moments, missed::missed, tail_shape};
+use super::{Check, Moments, Report, Sense, drift::moments, missed::missed};
+use super::{sd_check, squares, tail_shape};
 use crate::InferError;
 use crate::mcmc::{Diverged, SAMPLER_COLUMNS, Sampled};
 use crate::watch::watched;
@@ -48,7 +49,8 @@ pub fn judge_chains(
     let draws = sampled.constrained(target);
     let names = draws.names();
     let n_draws = draws.n_chains() * draws.n_draws();
-    let (mut r_hats, mut sizes, mut tails) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut r_hats, mut sizes) = (Vec::new(), Vec::new());
+    let (mut tails, mut square_tails) = (Vec::new(), Vec::new());
     for j in 0..draws.dim() {
         let chains = draws.quantity(j)?;
         let first = chains.values()[0][0];
@@ -57,17 +59,17 @@ pub fn judge_chains(
             r_hats.push(1.0);
             sizes.push(n_draws as f64);
             tails.push(0.0);
+            square_tails.push(0.0);
             continue;
         }
         r_hats.push(rhat::rank(&chains));
         sizes.push(ess::bulk(&chains).min(ess::tail(&chains)));
         let values: Vec<f64> = chains.values().iter().flatten().copied().collect();
         let equal = vec![0.0; values.len()];
-        tails.push(tail_shape(
-            &equal,
-            &values,
-            ess::mean(&chains) / n_draws as f64,
-        ));
+        let efficiency = ess::mean(&chains) / n_draws as f64;
+        tails.push(tail_shape(&equal, &values, efficiency));
+        let squares = squares(&values, chains.mean());
+        square_tails.push(tail_shape(&equal, &squares, efficiency));
     }
     let is_outside = |diverged: &&Diverged| {
         let refused = diverged.divergence.refused.as_ref();
@@ -93,6 +95,7 @@ pub fn judge_chains(
         )
         .blaming(|| where_divergent(sampled, &outside)),
         Check::each("moment_k_hat", &tails, names, most, NO_VARIANCE, NO_MEAN),
+        sd_check(&square_tails, names),
     ];
     let fraction = e_bfmi(&sampled.sampler);
     if fraction.is_finite() {

@@ -11,7 +11,7 @@
 use super::beyond::beyond;
 use super::blame::blamed;
 use super::compare::in_units;
-use super::{Check, Report, Sense, drift, stein, tail_shape};
+use super::{Check, Report, Sense, drift, sd_check, squares, stein, tail_shape};
 use crate::importance::Sample;
 use jensen_density::LogDensity;
 use jensen_posterior::{psis::threshold, resample};
@@ -113,15 +113,17 @@ pub fn judge_importance(
         .fold(f64::INFINITY, f64::min);
     // The weights may have a good tail where the quantity times the weight has none: its mean is then not
     // to be had from these draws.
-    let tails: Vec<f64> = (0..width)
+    let moments = [0, 1].map(|i| weighted_moments(samples[i], values[i], width));
+    let (tails, square_tails): (Vec<f64>, Vec<f64>) = (0..width)
         .map(|j| {
             let shapes = [0, 1].map(|i| {
                 let column: Vec<f64> = values[i].iter().skip(j).step_by(width).copied().collect();
-                tail_shape(&samples[i].psis.ln_weights, &column, 1.0)
+                let of = |values: &[f64]| tail_shape(&samples[i].psis.ln_weights, values, 1.0);
+                (of(&column), of(&squares(&column, moments[i].0[j])))
             });
-            shapes[0].max(shapes[1])
+            (shapes[0].0.max(shapes[1].0), shapes[0].1.max(shapes[1].1))
         })
-        .collect();
+        .unzip();
     let of_moments = Check::each("moment_k_hat", &tails, &names, most, limit, 1.0);
     // With its uncertainty, so that a lucky tail is not taken for a good one.
     let shapes = samples.map(|s| s.psis.k_hat + s.psis.k_hat_sd);
@@ -146,7 +148,6 @@ pub fn judge_importance(
         )
         .blaming(|| behind(usize::from(worth[1] < worth[0]))),
     ];
-    let moments = [0, 1].map(|i| weighted_moments(samples[i], values[i], width));
     let gaps: Vec<f64> = (0..width)
         .map(|j| {
             let sd = (0.5 * (moments[0].1[j].powi(2) + moments[1].1[j].powi(2))).sqrt();
@@ -181,6 +182,7 @@ pub fn judge_importance(
         1.0,
     ));
     checks.push(of_moments);
+    checks.push(sd_check(&square_tails, &names));
     let coordinates: Vec<String> = (0..target.dim())
         .map(|i| target.layout().coordinate(i))
         .collect();

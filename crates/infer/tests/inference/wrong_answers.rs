@@ -2,6 +2,7 @@
 
 use super::ladder::climb;
 use jensen_density::{Layout, LogDensity, Reject, Variable, from_fn};
+use jensen_infer::referee::{Check, Report, Sense, Verdict};
 
 /// Means that do not exist, and densities that are none, are never good.
 #[test]
@@ -154,5 +155,42 @@ fn mass_on_another_scale_is_found_or_doubted() {
             let said = format!("{d}, seed {seed}: off {off}, spread {spread}");
             assert!(!answer.is_good() || is_right, "{said}: {}", answer.report);
         }
+    }
+}
+
+/// The standard deviation of a heavy tail is told with a remark that is no part of the verdict.
+#[test]
+fn standard_deviations_that_draws_do_not_carry_are_qualified() {
+    let names = ["x".to_owned(), "y".to_owned()];
+    let limit = |values: &[f64]| {
+        Check::each("sd_k_hat", values, &names, Sense::AtMost, 1.0, 1.0).qualifying()
+    };
+    let heavy = limit(&[0.3, 1.4]);
+    assert_eq!(
+        (heavy.verdict(), &heavy.failing[..]),
+        (Verdict::Good, &names[1..])
+    );
+    let report = Report::of(vec![heavy]);
+    assert_eq!(report.verdict, Verdict::Good);
+    assert_eq!(report.failing(), ["y"]);
+    let said = report.to_string();
+    assert!(
+        said.starts_with("good: sd_k_hat 1.400 above 1.000 (y), "),
+        "{said}"
+    );
+    assert!(said.ends_with("read quantiles"), "{said}");
+    assert_eq!(Report::of(vec![limit(&[0.3, 0.5])]).to_string(), "good");
+    // By draws: an exponent of 1.5 has no variance, one of 5 has.
+    for (exponent, is_told) in [(1.5, true), (5.0, false)] {
+        let target = Pareto {
+            layout: Layout::new(vec![Variable::constrained("x", &[], 1, "lower=0")]),
+            exponent,
+        };
+        let n_told = (1..=3).filter(|seed| {
+            let answer = climb(&target, *seed).unwrap();
+            let check = answer.report.checks.iter().find(|c| c.name == "sd_k_hat");
+            !check.expect("every answer has it").failing.is_empty()
+        });
+        assert_eq!(n_told.count() >= 2, is_told, "{exponent}");
     }
 }
