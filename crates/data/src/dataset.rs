@@ -27,6 +27,8 @@ pub struct Dataset {
     pub discrete: Option<u32>,
     /// SHA-256 over layout, values and labels of both parts, 64 hexadecimal digits.
     pub fingerprint: String,
+    /// What a user should know about what was read and what was not, a sentence each, without a full stop.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {
@@ -80,6 +82,7 @@ impl Dataset {
             discrete: train.n_levels(),
             fingerprint: fingerprint(&[&train, &test]),
             label_names: parts.label_names,
+            notes: parts.notes,
             train,
             test,
         })
@@ -132,11 +135,7 @@ mod tests {
     }
 
     fn dataset(train: Examples, test: Option<Examples>) -> Result<Dataset, DataError> {
-        let parts = Parts {
-            train,
-            test,
-            label_names: None,
-        };
+        let parts = Parts::new(train, test);
         Dataset::from_parts("x".into(), "x.npz", parts, &OpenOptions::default())
     }
 
@@ -165,11 +164,7 @@ mod tests {
 
     #[test]
     fn a_source_without_test_part_can_be_kept_whole() {
-        let parts = Parts {
-            train: examples(&[5, 1, 4, 2], 255),
-            test: None,
-            label_names: None,
-        };
+        let parts = Parts::new(examples(&[5, 1, 4, 2], 255), None);
         let options = OpenOptions {
             whole: true,
             ..OpenOptions::default()

@@ -22,6 +22,8 @@ pub struct Parts {
     pub facts: DatasetFacts,
     /// Names of the classes, where they are known.
     pub label_names: Option<Vec<String>>,
+    /// What a user should know about what was read and what was not.
+    pub notes: Vec<String>,
     /// Trained on.
     pub train: Feed,
     /// Held out to choose and to stop, if the recipe wants it.
@@ -76,15 +78,24 @@ pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer)
         train = rest;
         validation = Some(held_out);
     }
+    pass_on(&dataset.notes, observer);
     warn_of_repeated(&train, &dataset.test, observer);
     let feed = |examples: Examples| Feed::new(examples, &recipe.data, device);
     Ok(Parts {
         facts,
         label_names: dataset.label_names,
+        notes: dataset.notes,
         train: feed(train)?,
         validation: validation.map(feed).transpose()?,
         test: feed(dataset.test)?,
     })
+}
+
+/// Tells what the reader of the data has to tell.
+fn pass_on(notes: &[String], observer: &mut dyn Observer) {
+    for text in notes {
+        observer.on(&Event::Warning { text });
+    }
 }
 
 /// Says so if many of the test examples are training examples too.
@@ -217,8 +228,10 @@ impl Session {
             observer,
         )?;
         let facts = DatasetFacts::of(&dataset);
-        if source.is_none() {
-            self.warn_of_change(&facts, observer)?;
+        match source {
+            // What there is to know about the run's own data was told when it was made.
+            None => self.warn_of_change(&facts, observer)?,
+            Some(_) => pass_on(&dataset.notes, observer),
         }
         let examples = match part {
             Part::Train => dataset.train,

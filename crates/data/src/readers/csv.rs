@@ -59,9 +59,8 @@ fn join(train: Table, test: Option<Table>) -> Parts {
         )
     };
     Parts {
-        train: examples(&train),
-        test: test.as_ref().map(examples),
-        label_names: names,
+        label_names: names.clone(),
+        ..Parts::new(examples(&train), test.as_ref().map(examples))
     }
 }
 

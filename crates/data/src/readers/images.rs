@@ -37,9 +37,8 @@ pub(crate) fn read(folder: &Path, options: &OpenOptions) -> Result<Parts, DataEr
         .collect::<Result<Vec<_>, _>>()?;
     let test = (examples.len() == 2).then(|| examples.remove(1));
     Ok(Parts {
-        train: examples.remove(0),
-        test,
         label_names: (!names.is_empty()).then_some(names),
+        ..Parts::new(examples.remove(0), test)
     })
 }
 

@@ -15,6 +15,20 @@ pub(crate) struct Parts {
     pub(crate) train: Examples,
     pub(crate) test: Option<Examples>,
     pub(crate) label_names: Option<Vec<String>>,
+    /// What a user should know, a sentence each.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Parts {
+    /// Parts of which no more is known.
+    pub(crate) fn new(train: Examples, test: Option<Examples>) -> Self {
+        Self {
+            train,
+            test,
+            label_names: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Endings of files that hold tables or arrays, with the reader of each.

@@ -22,6 +22,8 @@ pub struct Plan {
     pub model: String,
     /// The data.
     pub data: DatasetFacts,
+    /// What a user should know about what was read and what was not; warnings tell the same.
+    pub notes: Vec<String>,
     /// Examples trained on, held out for validation, and for the test.
     pub n_examples: [usize; 3],
     /// The parts by their place in the recipe.
@@ -65,6 +67,7 @@ pub fn check(request: &RecipeRequest, observer: &mut dyn Observer) -> Result<Pla
     jensen_vae::train::check_options(&recipe.train, &params).map_err(Error::from)?;
     let Parts {
         facts,
+        notes,
         train,
         validation,
         test,
@@ -95,6 +98,7 @@ pub fn check(request: &RecipeRequest, observer: &mut dyn Observer) -> Result<Pla
         flop_per_step: PASSES * calls.iter().map(|(_, flop)| flop).sum::<f64>(),
         model: recipe.name,
         data: facts.clone(),
+        notes: notes.clone(),
     })
 }
 
