@@ -4,6 +4,7 @@ mod arrays;
 pub(crate) mod csv;
 pub(crate) mod idx;
 mod images;
+mod unread;
 
 use crate::files::{Loaded, hex_start, list_folder};
 use crate::{DataError, Examples, Malformed, OpenOptions, Place, Values};
@@ -58,7 +59,9 @@ pub(crate) fn read(path: &Path, options: &OpenOptions) -> Result<Parts, DataErro
 }
 
 fn read_folder(folder: &Path, options: &OpenOptions) -> Result<Parts, DataError> {
-    if let Some(parts) = idx::read_folder(folder)? {
+    if let Some(mut parts) = idx::read_folder(folder)? {
+        let notes = unread::beside_tables(folder, "files in MNIST's naming are", &[]);
+        parts.notes.extend(notes);
         return Ok(parts);
     }
     for (ending, _) in FORMATS {
@@ -69,7 +72,13 @@ fn read_folder(folder: &Path, options: &OpenOptions) -> Result<Parts, DataError>
                 .find(|path| path.is_file())
         };
         if let Some(train) = find("train") {
-            return read_files(&train, find("test").as_deref(), options);
+            let test = find("test");
+            let mut parts = read_files(&train, test.as_deref(), options)?;
+            let name = train.file_name().unwrap_or_default().to_string_lossy();
+            let read: Vec<&Path> = std::iter::once(&*train).chain(test.as_deref()).collect();
+            let notes = unread::beside_tables(folder, &format!("`{name}` is"), &read);
+            parts.notes.extend(notes);
+            return Ok(parts);
         }
     }
     images::read(folder, options)
