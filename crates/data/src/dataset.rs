@@ -23,6 +23,8 @@ pub struct Dataset {
     pub test: Examples,
     /// Names of the classes, where they are known; `labels` count into it.
     pub label_names: Option<Vec<String>>,
+    /// Names of the columns of a table without the label, in the order of the values; none where it has no names.
+    pub column_names: Option<Vec<String>>,
     /// Number of grey levels, if the values are levels: 256, or 17 for the embedded digits.
     pub discrete: Option<u32>,
     /// SHA-256 over layout, values and labels of both parts, 64 hexadecimal digits.
@@ -82,6 +84,7 @@ impl Dataset {
             discrete: train.n_levels(),
             fingerprint: fingerprint(&[&train, &test]),
             label_names: parts.label_names,
+            column_names: parts.column_names,
             notes: parts.notes,
             train,
             test,

@@ -19,6 +19,8 @@ pub struct OpenOptions {
     /// The label column of a table: its name, or its number counted from 1.
     /// Otherwise a column called `label`, `class` or `target` is the label.
     pub label: Option<String>,
+    /// The columns, without the label, that a table must have if it has names; they are put in this order.
+    pub columns: Option<Vec<String>>,
     /// The part of the examples that becomes the test part where the source has none; between 0 and 1, by default 0.2.
     pub test_fraction: f64,
     /// Whether a source without a test part is kept whole: all examples, in the order of the file, are the
@@ -41,6 +43,7 @@ impl Default for OpenOptions {
             shape: None,
             max_value: None,
             label: None,
+            columns: None,
             test_fraction: 0.2,
             whole: false,
             memory: None,

@@ -16,6 +16,7 @@ pub(crate) struct Parts {
     pub(crate) train: Examples,
     pub(crate) test: Option<Examples>,
     pub(crate) label_names: Option<Vec<String>>,
+    pub(crate) column_names: Option<Vec<String>>,
     /// What a user should know, a sentence each.
     pub(crate) notes: Vec<String>,
 }
@@ -27,6 +28,7 @@ impl Parts {
             train,
             test,
             label_names: None,
+            column_names: None,
             notes: Vec::new(),
         }
     }
@@ -92,7 +94,10 @@ fn read_files(
     match format_of(train)? {
         Format::Npz => arrays::read_npz(train),
         Format::Npy => arrays::read_npy(train, test),
-        Format::Csv => csv::read(train, test, options.label.as_deref()),
+        Format::Csv => {
+            let (label, columns) = (options.label.as_deref(), options.columns.as_deref());
+            csv::read(train, test, label, columns)
+        }
         Format::Idx => idx::read_file(train),
     }
 }
