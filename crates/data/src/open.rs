@@ -108,7 +108,8 @@ pub fn open_with_progress(
 ) -> Result<Dataset, DataError> {
     options.check()?;
     if let Some(entry) = catalogue::find(source) {
-        let parts = entry.load(options, progress)?;
+        let mut parts = entry.load(options, progress)?;
+        parts.notes.extend(readers::note_on_label(options));
         return Dataset::from_parts(entry.name.into(), source, parts, options);
     }
     let path = Path::new(source);
@@ -225,7 +226,20 @@ mod tests {
         };
         let digits = open("digits", &options).unwrap();
         assert_eq!(digits.layout().n_values(), 16);
+        assert!(digits.notes.is_empty());
         assert_eq!(digits.discrete, Some(17));
+    }
+
+    #[test]
+    fn a_label_column_of_what_is_no_table_is_told() {
+        let options = OpenOptions {
+            label: Some("kind".into()),
+            ..OpenOptions::default()
+        };
+        let told = [
+            "the option `label` names the column `kind`, and these data are no table: it is not used",
+        ];
+        assert_eq!(open("digits", &options).unwrap().notes, told);
     }
 
     #[test]

@@ -34,6 +34,14 @@ impl Parts {
     }
 }
 
+/// That the options name a label column where there are no columns.
+pub(crate) fn note_on_label(options: &OpenOptions) -> Option<String> {
+    let label = options.label.as_ref()?;
+    Some(format!(
+        "the option `label` names the column `{label}`, and these data are no table: it is not used"
+    ))
+}
+
 /// Endings of files that hold tables or arrays, with the reader of each.
 const FORMATS: [(&str, Format); 5] = [
     (".npz", Format::Npz),
@@ -63,7 +71,9 @@ pub(crate) fn read(path: &Path, options: &OpenOptions) -> Result<Parts, DataErro
 fn read_folder(folder: &Path, options: &OpenOptions) -> Result<Parts, DataError> {
     if let Some(mut parts) = idx::read_folder(folder)? {
         let notes = unread::beside_tables(folder, "files in MNIST's naming are", &[]);
-        parts.notes.extend(notes);
+        parts
+            .notes
+            .extend(notes.into_iter().chain(note_on_label(options)));
         return Ok(parts);
     }
     for (ending, _) in FORMATS {
@@ -83,7 +93,9 @@ fn read_folder(folder: &Path, options: &OpenOptions) -> Result<Parts, DataError>
             return Ok(parts);
         }
     }
-    images::read(folder, options)
+    let mut parts = images::read(folder, options)?;
+    parts.notes.extend(note_on_label(options));
+    Ok(parts)
 }
 
 fn read_files(
@@ -91,15 +103,17 @@ fn read_files(
     test: Option<&Path>,
     options: &OpenOptions,
 ) -> Result<Parts, DataError> {
-    match format_of(train)? {
-        Format::Npz => arrays::read_npz(train),
-        Format::Npy => arrays::read_npy(train, test),
+    let mut parts = match format_of(train)? {
         Format::Csv => {
             let (label, columns) = (options.label.as_deref(), options.columns.as_deref());
-            csv::read(train, test, label, columns)
+            return csv::read(train, test, label, columns);
         }
-        Format::Idx => idx::read_file(train),
-    }
+        Format::Npz => arrays::read_npz(train)?,
+        Format::Npy => arrays::read_npy(train, test)?,
+        Format::Idx => idx::read_file(train)?,
+    };
+    parts.notes.extend(note_on_label(options));
+    Ok(parts)
 }
 
 /// The format of a file, by its ending, else by its first bytes.
