@@ -31,6 +31,9 @@ pub struct DatasetFacts {
     pub n_test: usize,
     /// SHA-256 over all values and labels, hexadecimal.
     pub sha256: String,
+    /// Names of the columns of a table without the label, in the order of the values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column_names: Option<Vec<String>>,
 }
 
 impl DatasetFacts {
@@ -42,6 +45,7 @@ impl DatasetFacts {
             n_train: dataset.train.len(),
             n_test: dataset.test.len(),
             sha256: dataset.fingerprint.clone(),
+            column_names: dataset.column_names.clone(),
         }
     }
 }
@@ -181,6 +185,7 @@ mod tests {
             n_train: 1437,
             n_test: 360,
             sha256: "ab".repeat(32),
+            column_names: Some(vec!["width, cm".to_owned(), "\"tall\"".to_owned()]),
         };
         for builtin in BUILTIN {
             let run = RunFolder::create(dir.path().join(builtin.name)).unwrap();
@@ -207,6 +212,13 @@ mod tests {
             write(&run, &recipe, &facts, &[]).unwrap();
             let text = run.read_text(file::CONFIG).unwrap();
             assert!(!text.contains("unknown"), "{text}");
+            // Runs from before columns were kept.
+            let begin = text.find("column_names = ").unwrap();
+            let end = begin + text[begin..].find("\n[").unwrap();
+            let old = format!("{}{}", &text[..begin], &text[end..]);
+            run.write(file::CONFIG, old.as_bytes()).unwrap();
+            let (_, old) = read(&run, &[]).unwrap();
+            assert_eq!(old.unwrap().column_names, None);
         }
     }
 }

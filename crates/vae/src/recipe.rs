@@ -3,11 +3,13 @@
 //! A recipe is read strictly: an unknown key is refused with the nearest valid one. Resolution fills in
 //! every default, so the `config.toml` of a run says all there is to say.
 
+mod data;
 mod error;
 mod limits;
 mod overrides;
 pub(crate) mod words;
 
+pub use data::{Binarize, DataOptions, Range};
 pub use error::{RecipeError, nearest};
 
 use crate::objective::TermTable;
@@ -43,64 +45,6 @@ pub struct Recipe {
     pub train: TrainOptions,
     /// What `reproduce` checks: the allowed range of each metric.
     pub expect: BTreeMap<String, Expectation>,
-}
-
-/// Options of the data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DataOptions {
-    /// A known name, a file or a folder.
-    pub source: String,
-    /// Examples per step.
-    pub batch: usize,
-    /// `"none"`, `"dynamic"` (each value drawn anew as Bernoulli) or `"threshold"` (at one half).
-    pub binarize: Binarize,
-    /// `"unit"` for [0, 1] or `"symmetric"` for [-1, 1]; real-valued data are left as they are.
-    pub range: Range,
-    /// Fraction of the training part held out for validation, in [0, 1).
-    pub validation: f64,
-    /// Side to which image folders are resized, pixels; 0 keeps the size.
-    pub resize: usize,
-    /// Whether images of folders are read as grey.
-    pub grey: bool,
-    /// Use only the first n training examples; 0 for all.
-    pub limit: usize,
-}
-
-/// How grey values become binary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Binarize {
-    /// Grey values as they are.
-    None,
-    /// A new Bernoulli draw with the grey value as mean each time an example is used.
-    Dynamic,
-    /// One if above one half.
-    Threshold,
-}
-
-/// The range to which stored levels are mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Range {
-    /// [0, 1]
-    Unit,
-    /// [-1, 1]
-    Symmetric,
-}
-
-impl Default for DataOptions {
-    fn default() -> Self {
-        Self {
-            source: "digits".to_owned(),
-            batch: 128,
-            binarize: Binarize::None,
-            range: Range::Unit,
-            validation: 0.05,
-            resize: 0,
-            grey: false,
-            limit: 0,
-        }
-    }
 }
 
 /// Options of training.

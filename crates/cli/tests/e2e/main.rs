@@ -3,6 +3,7 @@
 //! Models are tiny and train for a second; what they learn is tested elsewhere.
 
 mod damage;
+mod data;
 mod errors;
 mod fit;
 mod outcomes;

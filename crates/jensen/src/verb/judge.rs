@@ -76,6 +76,7 @@ pub(super) fn facts(
     let facts = Facts {
         active_units: found.active_units,
         n_units: found.n_units,
+        n_train: parts.train.len(),
         is_constant: parts.train.examples().is_constant(),
         train: Mean::of(&train.neg_elbo),
         validation: validation.map(|scores| Mean::of(&scores.neg_elbo)),

@@ -65,7 +65,9 @@ pub(super) struct Facts {
     pub(super) active_units: usize,
     /// Latent dimensions.
     pub(super) n_units: usize,
-    /// Whether all training examples are the same.
+    /// Training examples.
+    pub(super) n_train: usize,
+    /// Whether all of them are the same.
     pub(super) is_constant: bool,
     /// -ELBO of training examples.
     pub(super) train: Mean,
@@ -131,11 +133,13 @@ impl Verdict {
         let collapsed = is_collapse && !facts.is_constant;
         let mut doubts = Vec::new();
         if facts.is_constant {
-            doubts.push(
-                "the training examples are all the same to single precision, so there is nothing to encode and \
-                 nothing to judge"
-                    .to_owned(),
-            );
+            let what = match facts.n_train {
+                1 => "there is one training example",
+                _ => "the training examples are all the same to single precision",
+            };
+            doubts.push(format!(
+                "{what}, so there is nothing to encode and nothing to judge"
+            ));
         } else {
             if collapsed {
                 doubts.push(format!(
@@ -353,6 +357,7 @@ mod tests {
         Facts {
             active_units: 10,
             n_units: 20,
+            n_train: 1000,
             is_constant: false,
             train: mean(20.0, 0.1, 1000),
             validation: Some(mean(20.5, 1.0, 29)),
@@ -485,6 +490,12 @@ mod tests {
             "nothing to encode",
         );
         assert!(!constant.collapsed && !constant.reason.contains("collapsed"));
+        assert!(constant.reason.contains("all the same to single precision"));
+        let one = doubtful(
+            |f| (f.n_train, f.is_constant, f.active_units) = (1, true, 0),
+            "there is one training example, so there is nothing to encode",
+        );
+        assert!(!one.reason.contains("all the same"));
     }
 
     #[test]
