@@ -23,10 +23,14 @@ pub struct Dataset {
     pub test: Examples,
     /// Names of the classes, where they are known; `labels` count into it.
     pub label_names: Option<Vec<String>>,
+    /// Names of the columns of a table without the label, in the order of the values; none where it has no names.
+    pub column_names: Option<Vec<String>>,
     /// Number of grey levels, if the values are levels: 256, or 17 for the embedded digits.
     pub discrete: Option<u32>,
     /// SHA-256 over layout, values and labels of both parts, 64 hexadecimal digits.
     pub fingerprint: String,
+    /// What a user should know about what was read and what was not, a sentence each, without a full stop.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {
@@ -80,6 +84,8 @@ impl Dataset {
             discrete: train.n_levels(),
             fingerprint: fingerprint(&[&train, &test]),
             label_names: parts.label_names,
+            column_names: parts.column_names,
+            notes: parts.notes,
             train,
             test,
         })
@@ -132,11 +138,7 @@ mod tests {
     }
 
     fn dataset(train: Examples, test: Option<Examples>) -> Result<Dataset, DataError> {
-        let parts = Parts {
-            train,
-            test,
-            label_names: None,
-        };
+        let parts = Parts::new(train, test);
         Dataset::from_parts("x".into(), "x.npz", parts, &OpenOptions::default())
     }
 
@@ -165,11 +167,7 @@ mod tests {
 
     #[test]
     fn a_source_without_test_part_can_be_kept_whole() {
-        let parts = Parts {
-            train: examples(&[5, 1, 4, 2], 255),
-            test: None,
-            label_names: None,
-        };
+        let parts = Parts::new(examples(&[5, 1, 4, 2], 255), None);
         let options = OpenOptions {
             whole: true,
             ..OpenOptions::default()

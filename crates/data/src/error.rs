@@ -3,6 +3,7 @@
 //! Every variant carries its facts as fields, so that tests and front ends can read them.
 
 use crate::Layout;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -102,6 +103,19 @@ pub enum DataError {
         train: Layout,
         /// Layout of the test part.
         test: Layout,
+    },
+
+    /// A table has other columns than the training table.
+    #[error("{}: expected {} as in training, found {}\n  hint: columns may stand in any order; rename, add or leave out what differs",
+        file.display(), Columns { these: expected, others: found, word: "the columns ", words: " columns" },
+        Columns { these: found, others: expected, word: "", words: "" })]
+    ColumnsDiffer {
+        /// The table.
+        file: PathBuf,
+        /// Names of the columns in training, without the label.
+        expected: Vec<String>,
+        /// Names of the columns of the table, without the label.
+        found: Vec<String>,
     },
 
     /// An option does not fit the data.
@@ -315,5 +329,33 @@ impl fmt::Display for List<'_> {
             write!(f, "\n  {}: {}", attempt.url, attempt.failure)?;
         }
         Ok(())
+    }
+}
+
+/// Names of columns; of many only those that the other table does not have.
+struct Columns<'a> {
+    these: &'a [String],
+    others: &'a [String],
+    /// Before the names.
+    word: &'static str,
+    /// Behind the number of names.
+    words: &'static str,
+}
+
+impl fmt::Display for Columns<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// As many names are read at a glance.
+        const MANY: usize = 12;
+        if self.these.len().max(self.others.len()) <= MANY {
+            return write!(f, "{}{}", self.word, self.these.join(", "));
+        }
+        write!(f, "{}{}", self.these.len(), self.words)?;
+        let others: BTreeSet<&String> = self.others.iter().collect();
+        let only = self.these.iter().filter(|name| !others.contains(name));
+        let only: Vec<String> = only.take(MANY).map(|name| format!("`{name}`")).collect();
+        match only.is_empty() {
+            true => Ok(()),
+            false => write!(f, " ({} among them)", only.join(", ")),
+        }
     }
 }

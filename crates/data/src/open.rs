@@ -19,6 +19,8 @@ pub struct OpenOptions {
     /// The label column of a table: its name, or its number counted from 1.
     /// Otherwise a column called `label`, `class` or `target` is the label.
     pub label: Option<String>,
+    /// The columns, without the label, that a table must have if it has names; they are put in this order.
+    pub columns: Option<Vec<String>>,
     /// The part of the examples that becomes the test part where the source has none; between 0 and 1, by default 0.2.
     pub test_fraction: f64,
     /// Whether a source without a test part is kept whole: all examples, in the order of the file, are the
@@ -41,6 +43,7 @@ impl Default for OpenOptions {
             shape: None,
             max_value: None,
             label: None,
+            columns: None,
             test_fraction: 0.2,
             whole: false,
             memory: None,
@@ -105,7 +108,8 @@ pub fn open_with_progress(
 ) -> Result<Dataset, DataError> {
     options.check()?;
     if let Some(entry) = catalogue::find(source) {
-        let parts = entry.load(options, progress)?;
+        let mut parts = entry.load(options, progress)?;
+        parts.notes.extend(readers::note_on_label(options));
         return Dataset::from_parts(entry.name.into(), source, parts, options);
     }
     let path = Path::new(source);
@@ -222,7 +226,20 @@ mod tests {
         };
         let digits = open("digits", &options).unwrap();
         assert_eq!(digits.layout().n_values(), 16);
+        assert!(digits.notes.is_empty());
         assert_eq!(digits.discrete, Some(17));
+    }
+
+    #[test]
+    fn a_label_column_of_what_is_no_table_is_told() {
+        let options = OpenOptions {
+            label: Some("kind".into()),
+            ..OpenOptions::default()
+        };
+        let told = [
+            "the option `label` names the column `kind`, and these data are no table: it is not used",
+        ];
+        assert_eq!(open("digits", &options).unwrap().notes, told);
     }
 
     #[test]

@@ -85,7 +85,10 @@ pub enum InferError {
     #[error("the density refuses the starting position: {0}")]
     StartRefused(Reject),
     /// No position was found where the density is positive.
-    #[error("the density refused all {tried} starting positions; the last: {last}")]
+    #[error(
+        "starting positions: expected one of {tried} that the density accepts, found none; the last was refused: {last}; \
+         give a start where it is positive, or declare the bounds of variables, so that it is positive everywhere"
+    )]
     RefusedEverywhere {
         /// Positions tried.
         tried: usize,
@@ -152,6 +155,17 @@ pub enum InferError {
         wanted: usize,
         /// What the system says.
         reason: String,
+    },
+    /// The gradients that it may use are spent, and there is nothing to show.
+    #[error(
+        "{method}: expected an answer within {max_gradients} gradients, found none; raise `max_gradients` if the density \
+         is costly to know, and check its gradient if it jumps, is flat or has no normalizer"
+    )]
+    Budget {
+        /// The method.
+        method: &'static str,
+        /// Gradients that it may use.
+        max_gradients: u64,
     },
     /// It was asked to stop.
     #[error("stopped on request")]

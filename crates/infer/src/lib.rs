@@ -15,6 +15,7 @@
 //! Signs: `elbo` rises, `loss` falls, `kl` is at least zero; everything is in nats.
 
 mod algorithm;
+mod budget;
 mod check;
 pub mod dadvi;
 mod dense;

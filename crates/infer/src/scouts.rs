@@ -43,6 +43,8 @@ pub(crate) struct Explored {
     pub(crate) n_gradients: u64,
     /// Whether the last round of scouts found no mode that matters.
     pub(crate) is_settled: bool,
+    /// Why the first path gave no Gaussian, where none did.
+    pub(crate) failed: Option<InferError>,
 }
 
 /// Paths from random starts, and those to modes far from the best of them.
@@ -60,12 +62,14 @@ pub(crate) fn explore(
         paths: begun.found,
         n_gradients: begun.n_gradients,
         is_settled: false,
+        failed: None,
     };
     if explored.paths.is_empty() {
-        return match begun.failed.into_iter().next() {
-            Some(error) if !matches!(error, InferError::Failed { .. }) => Err(error),
-            _ => Ok(explored),
+        explored.failed = match begun.failed.into_iter().next() {
+            Some(error) if !matches!(error, InferError::Failed { .. }) => return Err(error),
+            failed => failed,
         };
+        return Ok(explored);
     }
     explored.scout_on(target, &[], stream);
     Ok(explored)

@@ -9,10 +9,14 @@ use jensen_data::Dataset;
 use jensen_run::{RunFolder, file};
 use jensen_vae::recipe::Recipe;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use toml::{Table, Value};
 
 /// The sections beside the recipe.
-const BESIDE: [&str; 2] = ["dataset", "versions"];
+const BESIDE: [&str; 3] = ["dataset", "versions", CHANGED];
+/// The section of [`Change`]s.
+const CHANGED: &str = "changed";
 
 /// The data of a run as they were when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,9 @@ pub struct DatasetFacts {
     pub n_test: usize,
     /// SHA-256 over all values and labels, hexadecimal.
     pub sha256: String,
+    /// Names of the columns of a table without the label, in the order of the values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column_names: Option<Vec<String>>,
 }
 
 impl DatasetFacts {
@@ -38,8 +45,64 @@ impl DatasetFacts {
             n_train: dataset.train.len(),
             n_test: dataset.test.len(),
             sha256: dataset.fingerprint.clone(),
+            column_names: dataset.column_names.clone(),
         }
     }
+}
+
+/// An option of training that was another one before a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Steps that were done with the old value.
+    pub after_step: u64,
+    /// The option, such as `train.optimizer.lr`.
+    pub key: String,
+    /// Its value before.
+    pub from: String,
+    /// Its value since.
+    pub to: String,
+}
+
+impl Change {
+    /// What differs between two recipes, key by key.
+    pub fn between(before: &Recipe, after: &Recipe, after_step: u64) -> Vec<Self> {
+        let (before, after) = (flat(before), flat(after));
+        let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        let text = |value: Option<&Value>| value.map_or("nothing".to_owned(), ToString::to_string);
+        keys.into_iter()
+            .filter(|key| before.get(*key) != after.get(*key))
+            .map(|key| Self {
+                after_step,
+                key: key.clone(),
+                from: text(before.get(key)),
+                to: text(after.get(key)),
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {} (before: {})", self.key, self.to, self.from)
+    }
+}
+
+/// Every value of a recipe under its dotted key.
+fn flat(recipe: &Recipe) -> BTreeMap<String, Value> {
+    fn collect(prefix: &str, table: &Table, into: &mut BTreeMap<String, Value>) {
+        for (key, value) in table {
+            let key = format!("{prefix}{key}");
+            match value {
+                Value::Table(inner) => collect(&format!("{key}."), inner, into),
+                other => {
+                    into.insert(key, other.clone());
+                }
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    collect("", &recipe.to_table(), &mut all);
+    all
 }
 
 #[derive(Serialize)]
@@ -53,10 +116,17 @@ struct Versions {
 struct Beside<'a> {
     dataset: &'a DatasetFacts,
     versions: Versions,
+    #[serde(skip_serializing_if = "<[Change]>::is_empty")]
+    changed: &'a [Change],
 }
 
-/// Writes the configuration of a run.
-pub fn write(run: &RunFolder, recipe: &Recipe, dataset: &DatasetFacts) -> Result<()> {
+/// Writes the configuration of a run; `changed` are options that were others before.
+pub fn write(
+    run: &RunFolder,
+    recipe: &Recipe,
+    dataset: &DatasetFacts,
+    changed: &[Change],
+) -> Result<()> {
     let beside = Beside {
         dataset,
         versions: Versions {
@@ -64,6 +134,7 @@ pub fn write(run: &RunFolder, recipe: &Recipe, dataset: &DatasetFacts) -> Result
             burn: env!("JENSEN_BURN"),
             rust: env!("JENSEN_RUST"),
         },
+        changed,
     };
     let beside = toml::to_string(&beside).expect("internal error: facts do not serialize");
     let text = format!(
@@ -85,9 +156,18 @@ pub fn read(run: &RunFolder, overrides: &[String]) -> Result<(Recipe, Option<Dat
     Ok((resolve_all(&table)?, facts))
 }
 
+/// The options of a run that were others before, oldest first.
+pub fn changes(run: &RunFolder) -> Result<Vec<Change>> {
+    let mut table: Table = run.read_toml(file::CONFIG)?;
+    let changed = table.remove(CHANGED);
+    Ok(changed
+        .and_then(|changed: Value| changed.try_into().ok())
+        .unwrap_or_default())
+}
+
 /// Removes what stands beside the recipe, and gives the facts of the data.
 pub fn strip(table: &mut Table) -> Option<DatasetFacts> {
-    let [facts, _] = BESIDE.map(|section| table.remove(section));
+    let [facts, ..] = BESIDE.map(|section| table.remove(section));
     facts.and_then(|facts: Value| facts.try_into().ok())
 }
 
@@ -105,11 +185,12 @@ mod tests {
             n_train: 1437,
             n_test: 360,
             sha256: "ab".repeat(32),
+            column_names: Some(vec!["width, cm".to_owned(), "\"tall\"".to_owned()]),
         };
         for builtin in BUILTIN {
             let run = RunFolder::create(dir.path().join(builtin.name)).unwrap();
             let recipe = RecipeRequest::of(builtin.name).resolve().unwrap();
-            write(&run, &recipe, &facts).unwrap();
+            write(&run, &recipe, &facts, &[]).unwrap();
             assert_eq!(
                 read(&run, &[]).unwrap(),
                 (recipe.clone(), Some(facts.clone()))
@@ -119,8 +200,25 @@ mod tests {
             assert_eq!(RecipeRequest::of(&path).resolve().unwrap(), recipe);
             let (longer, _) = read(&run, &["train.epochs=99".to_owned()]).unwrap();
             assert_eq!(longer.train.epochs_over(1), 99);
+            let changed = Change::between(&recipe, &longer, 7);
+            assert!(
+                changed
+                    .iter()
+                    .any(|change| change.key == "train.epochs" && change.to == "99")
+            );
+            write(&run, &longer, &facts, &changed).unwrap();
+            assert_eq!(changes(&run).unwrap(), changed);
+            assert_eq!(read(&run, &[]).unwrap(), (longer, Some(facts.clone())));
+            write(&run, &recipe, &facts, &[]).unwrap();
             let text = run.read_text(file::CONFIG).unwrap();
             assert!(!text.contains("unknown"), "{text}");
+            // Runs from before columns were kept.
+            let begin = text.find("column_names = ").unwrap();
+            let end = begin + text[begin..].find("\n[").unwrap();
+            let old = format!("{}{}", &text[..begin], &text[end..]);
+            run.write(file::CONFIG, old.as_bytes()).unwrap();
+            let (_, old) = read(&run, &[]).unwrap();
+            assert_eq!(old.unwrap().column_names, None);
         }
     }
 }

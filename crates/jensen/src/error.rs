@@ -1,5 +1,6 @@
 //! What can go wrong in a verb, whose fault it is, and what helps.
 
+use crate::recipes::BUILTIN;
 use jensen_data::{DataError, Layout};
 use jensen_report::ReportError;
 use jensen_run::{RunError, Writer, file, is_wrong_place, shell_word};
@@ -229,6 +230,14 @@ impl Error {
 
     /// What to do about it, where that is not said in the message.
     pub fn hint(&self) -> Option<String> {
+        if let Self::RecipeFile { path, source } = self
+            && source.kind() == std::io::ErrorKind::NotFound
+            && let Some(name) = builtin_of(path)
+        {
+            return Some(format!(
+                "the built-in recipe is called `{name}`, without .toml"
+            ));
+        }
         if let Some(hint) = self
             .system()
             .and_then(|(action, source)| way_out(action, source))
@@ -237,7 +246,10 @@ impl Error {
         }
         let hint = match self {
             Self::Recipe(errors) => match errors.as_slice() {
-                [RecipeError::Syntax { .. }] => "strings need quotes: kind = \"conv\"",
+                [RecipeError::Syntax { message, .. }] if message.contains("must be quoted") => {
+                    "strings need quotes: kind = \"conv\""
+                }
+                [RecipeError::Syntax { .. }] => return None,
                 errors => return lists_for(errors),
             },
             Self::Train(TrainError::Recipe(error)) => return lists_for(slice::from_ref(error)),
@@ -273,7 +285,7 @@ impl Error {
                 ));
             }
             Self::TooLarge { .. } => {
-                "take smaller numbers: of dimensions, widths, channels, components, samples, or examples a step (data.batch)"
+                "take smaller numbers: of dimensions, widths, channels, components, samples (-n, --samples), or examples a step (data.batch)"
             }
             Self::OutOfSupport { .. } => {
                 "bring the values in the file to that range, as those were that the model was trained on"
@@ -317,6 +329,13 @@ impl Error {
         };
         Some(hint.to_owned())
     }
+}
+
+/// The built-in recipe that a path is named after.
+fn builtin_of(path: &Path) -> Option<&'static str> {
+    let stem = path.file_stem()?;
+    let named = BUILTIN.iter().find(|builtin| stem == builtin.name);
+    named.map(|builtin| builtin.name)
 }
 
 /// Where the parts at fault are listed; options of data and training are parts of no list.

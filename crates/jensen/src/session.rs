@@ -22,6 +22,8 @@ pub struct Parts {
     pub facts: DatasetFacts,
     /// Names of the classes, where they are known.
     pub label_names: Option<Vec<String>>,
+    /// What a user should know about what was read and what was not.
+    pub notes: Vec<String>,
     /// Trained on.
     pub train: Feed,
     /// Held out to choose and to stop, if the recipe wants it.
@@ -38,11 +40,13 @@ pub struct Opened {
     pub facts: DatasetFacts,
     /// Names of the classes, where they are known.
     pub label_names: Option<Vec<String>>,
+    /// Whether these stand in for the run's own data, which have changed since it was trained.
+    pub has_changed: bool,
 }
 
 /// Opens the data of a recipe and splits the validation part off.
 pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer) -> Result<Parts> {
-    let dataset = open_data(&recipe.data, &recipe.data.source, false, observer)?;
+    let dataset = open_data(&recipe.data, Source::Own, observer)?;
     let facts = DatasetFacts::of(&dataset);
     let mut train = dataset.train;
     let limit = recipe.data.limit;
@@ -76,15 +80,24 @@ pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer)
         train = rest;
         validation = Some(held_out);
     }
+    pass_on(&dataset.notes, observer);
     warn_of_repeated(&train, &dataset.test, observer);
     let feed = |examples: Examples| Feed::new(examples, &recipe.data, device);
     Ok(Parts {
         facts,
         label_names: dataset.label_names,
+        notes: dataset.notes,
         train: feed(train)?,
         validation: validation.map(feed).transpose()?,
         test: feed(dataset.test)?,
     })
+}
+
+/// Tells what the reader of the data has to tell.
+fn pass_on(notes: &[String], observer: &mut dyn Observer) {
+    for text in notes {
+        observer.on(&Event::Warning { text });
+    }
 }
 
 /// Says so if many of the test examples are training examples too.
@@ -101,16 +114,31 @@ fn warn_of_repeated(train: &Examples, test: &Examples, observer: &mut dyn Observ
     }
 }
 
-/// Opens a source with the options of a recipe; `whole` keeps a source without a test part in one.
+/// What is opened with the options of a recipe.
+enum Source<'a> {
+    /// The recipe's own data.
+    Own,
+    /// Other data: all of them where they have no test part, with these columns if both have names.
+    Other(&'a str, Option<&'a [String]>),
+}
+
+/// Opens a source with the options of a recipe.
 fn open_data(
     options: &DataOptions,
-    source: &str,
-    whole: bool,
+    source: Source<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Dataset> {
+    let (source, columns, whole) = match source {
+        Source::Own => (options.source.as_str(), None, false),
+        Source::Other(source, columns) => (source, columns, true),
+    };
     let open = OpenOptions {
         resize: (options.resize > 0).then_some((options.resize, options.resize)),
         grey: options.grey,
+        shape: options.image(),
+        max_value: (options.max_value > 0.0).then_some(options.max_value as f32),
+        label: (!options.label.is_empty()).then(|| options.label.clone()),
+        columns: columns.map(<[String]>::to_vec),
         whole,
         memory: Some(memory::available()),
         ..OpenOptions::default()
@@ -129,7 +157,28 @@ fn open_data(
     });
     match dataset {
         Err(DataError::Stopped { .. }) if observer.stop_requested() => Err(Error::Stopped),
+        Err(DataError::Option {
+            option,
+            expected,
+            found,
+        }) => Err(Error::Option {
+            name: key_of(option),
+            expected,
+            found,
+        }),
         other => Ok(other?),
+    }
+}
+
+/// The key of a recipe that sets an option of the reader.
+fn key_of(option: &'static str) -> &'static str {
+    match option {
+        "resize" => "data.resize",
+        "grey" => "data.grey",
+        "shape" => "data.shape",
+        "max_value" => "data.max_value",
+        "label" => "data.label",
+        other => other,
     }
 }
 
@@ -158,6 +207,8 @@ pub struct Session {
     pub model: Model,
     /// Its parameters.
     pub params: Params,
+    /// Names of the columns that it was trained on, where they have names.
+    pub column_names: Option<Vec<String>>,
     device: Device,
 }
 
@@ -177,7 +228,7 @@ impl Session {
     /// Loads the model of a run; `device` in place of the one it was trained on.
     pub fn load(run: &Path, device: Option<&str>) -> Result<Self> {
         let run = RunFolder::open(run_path(run))?;
-        let (mut recipe, _) = config::read(&run, &[])?;
+        let (mut recipe, facts) = config::read(&run, &[])?;
         if !run.has(store::CONFIG) {
             return Err(Error::NoModel {
                 writer: run.writer(),
@@ -198,6 +249,7 @@ impl Session {
             recipe,
             model,
             params,
+            column_names: facts.and_then(|facts| facts.column_names),
             device,
         })
     }
@@ -209,17 +261,20 @@ impl Session {
         part: Part,
         observer: &mut dyn Observer,
     ) -> Result<Opened> {
-        let own = &self.recipe.data.source;
-        let dataset = open_data(
-            &self.recipe.data,
-            source.unwrap_or(own),
-            source.is_some(),
-            observer,
-        )?;
+        let opened = match source {
+            None => Source::Own,
+            Some(source) => Source::Other(source, self.column_names.as_deref()),
+        };
+        let dataset = open_data(&self.recipe.data, opened, observer)?;
         let facts = DatasetFacts::of(&dataset);
-        if source.is_none() {
-            self.warn_of_change(&facts, observer)?;
-        }
+        let has_changed = match source {
+            // What there is to know about the run's own data was told when it was made.
+            None => self.warn_of_change(&facts, observer)?,
+            Some(_) => {
+                pass_on(&dataset.notes, observer);
+                false
+            }
+        };
         let examples = match part {
             Part::Train => dataset.train,
             Part::Test => dataset.test,
@@ -271,13 +326,16 @@ impl Session {
             feed,
             facts,
             label_names: dataset.label_names,
+            has_changed,
         })
     }
 
-    /// Says so if the run's data are not those it was trained on.
-    fn warn_of_change(&self, found: &DatasetFacts, observer: &mut dyn Observer) -> Result<()> {
+    /// Says so if the run's data are not those it was trained on, and whether it did.
+    fn warn_of_change(&self, found: &DatasetFacts, observer: &mut dyn Observer) -> Result<bool> {
         let (_, begun) = config::read(&self.run, &[])?;
-        if let Some(expected) = begun.filter(|begun| begun.sha256 != found.sha256) {
+        let changed = begun.filter(|begun| begun.sha256 != found.sha256);
+        let has_changed = changed.is_some();
+        if let Some(expected) = changed {
             let text = Error::DataChanged {
                 source_name: self.recipe.data.source.clone(),
                 expected: expected.sha256,
@@ -286,7 +344,7 @@ impl Session {
             let text = format!("{text}; the results are not those of the data it was trained on");
             observer.on(&Event::Warning { text: &text });
         }
-        Ok(())
+        Ok(has_changed)
     }
 
     /// What one example is.

@@ -258,9 +258,15 @@ mod tests {
         weight_decay: 0.1,
     };
 
-    /// The update written out in f64.
     #[test]
-    fn agrees_with_the_formula_in_double_precision() {
+    fn agrees_with_the_formula_in_double_precision_at_every_level() {
+        for level in simd::available_levels() {
+            simd::at(level, against_the_formula);
+        }
+    }
+
+    /// The update written out in f64.
+    fn against_the_formula() {
         let n = 40_001;
         let mut w: Vec<f64> = normals(n, 0).iter().map(|&w| f64::from(w)).collect();
         let (mut m, mut v) = (vec![0f64; n], vec![0f64; n]);
@@ -288,7 +294,13 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_the_plain_composition() {
+    fn agrees_with_the_plain_composition_at_every_level() {
+        for level in simd::available_levels() {
+            simd::at(level, against_the_composition);
+        }
+    }
+
+    fn against_the_composition() {
         let n = 1000;
         let (mut own, mut plain) = (vector(&normals(n, 0)), vector(&normals(n, 0)));
         let mut own_state = None;
@@ -314,7 +326,7 @@ mod tests {
     fn the_number_of_threads_does_not_change_a_bit() {
         let n = 4 * TASK + 1003;
         let threads = Threads::alone();
-        let results = [1, 2, 3].map(|n_threads| {
+        let steps = |n_threads| {
             threads.set(n_threads);
             let (mut w, mut state) = (vector(&normals(n, 0)), None);
             for time in 1..=3 {
@@ -322,8 +334,14 @@ mod tests {
             }
             let state = state.unwrap();
             [&w, &state.moment_1, &state.moment_2].map(values)
-        });
-        assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
+        };
+        for level in simd::available_levels() {
+            let results = [1, 2, 3].map(|n_threads| simd::at(level, || steps(n_threads)));
+            assert!(
+                results.windows(2).all(|pair| pair[0] == pair[1]),
+                "{level:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,13 +1,18 @@
-//! For tests: an operation against its plain composition and against finite differences, for shapes
-//! drawn at random too, and the number of threads, which only one test at a time may set.
+//! For tests: an operation against its plain composition and against finite differences, at every level of
+//! instructions and for shapes drawn at random too, and the number of threads, which only one test at a
+//! time may set.
 
 use crate::pool::{set_threads, threads};
+use crate::simd::{self, available_levels};
 use burn::tensor::{Device, Tensor};
 use jensen_rng::Stream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Relative L2 error of values and gradients in f32 against another order of the same sums.
 const SAME: f64 = 3e-6;
+/// Relative L2 difference of the results of two levels: a fused multiply-add drops one rounding, so this is
+/// a few units in the last place, and less than the error against another order.
+const LEVELS: f64 = 5e-7;
 /// Relative L2 error of a central difference of step 1e-2 over f32 values: rounding over step.
 const DIFFERENCE: f64 = 5e-3;
 
@@ -119,7 +124,8 @@ impl Drop for Threads {
     }
 }
 
-/// Checks values and gradients of `own` against `plain`, and that threads do not change a bit.
+/// Checks values and gradients of `own` against `plain`, and that threads do not change a bit, at every
+/// level that this processor has.
 #[track_caller]
 pub(crate) fn against_plain(
     what: &str,
@@ -128,32 +134,66 @@ pub(crate) fn against_plain(
     plain: Function<'_>,
 ) {
     let expected = evaluate(inputs, plain, true);
-    let found = evaluate(inputs, own, true);
-    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+    let best = evaluate(inputs, own, true);
+    for level in available_levels() {
+        let what = format!("{what}, {level:?}");
+        simd::at(level, || {
+            let found = evaluate(inputs, own, true);
+            compare(&what, &found, &expected, SAME);
+            compare(&format!("{what} and the best level"), &found, &best, LEVELS);
+            assert_eq!(
+                evaluate(inputs, own, false)[0],
+                found[0],
+                "{what}: value without a graph"
+            );
+            let threads = Threads::alone();
+            for n_threads in [1, 2, 3] {
+                threads.set(n_threads);
+                assert!(
+                    evaluate(inputs, own, true) == found,
+                    "{what}: other bits on {n_threads} threads"
+                );
+            }
+        });
+    }
+}
+
+#[track_caller]
+fn compare(what: &str, found: &[Vec<f32>], expected: &[Vec<f32>], tolerance: f64) {
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = relative_error(found, expected);
         assert!(
-            error < SAME,
+            error < tolerance,
             "{what}: relative error {error} of result {index} (0 is the value)"
         );
     }
-    assert_eq!(
-        evaluate(inputs, own, false)[0],
-        found[0],
-        "{what}: value without a graph"
-    );
-    let threads = Threads::alone();
-    for n_threads in [1, 2, 3] {
-        threads.set(n_threads);
-        assert!(
-            evaluate(inputs, own, true) == found,
-            "{what}: other bits on {n_threads} threads"
-        );
+}
+
+/// Checks that an operation without a fused multiply-add of its own has the same bits at every level.
+#[track_caller]
+pub(crate) fn same_bits_at_every_level(what: &str, inputs: &[Vec<f32>], own: Function<'_>) {
+    let best = evaluate(inputs, own, true);
+    for level in available_levels() {
+        let found = simd::at(level, || evaluate(inputs, own, true));
+        assert!(found == best, "{what}: other bits at the level {level:?}");
     }
 }
 
 /// Checks the gradients of `own` against central differences; for few, moderate inputs.
 #[track_caller]
 pub(crate) fn against_differences(what: &str, inputs: &[Vec<f32>], own: Function<'_>) {
+    gradients_against_differences_of(what, inputs, own, own);
+}
+
+/// Checks the gradients of `own` against central differences of another function, for an operation whose
+/// gradient is not that of its value.
+#[track_caller]
+pub(crate) fn gradients_against_differences_of(
+    what: &str,
+    inputs: &[Vec<f32>],
+    own: Function<'_>,
+    value: Function<'_>,
+) {
     let found = evaluate(inputs, own, true);
     let upstream = upstream(found[0].len());
     for (index, gradient) in found[1..].iter().enumerate() {
@@ -163,7 +203,7 @@ pub(crate) fn against_differences(what: &str, inputs: &[Vec<f32>], own: Function
         let loss = |x: &[f64]| {
             let mut inputs = inputs.to_vec();
             inputs[index] = x.iter().map(|&x| x as f32).collect();
-            let y = &evaluate(&inputs, own, false)[0];
+            let y = &evaluate(&inputs, value, false)[0];
             y.iter()
                 .zip(&upstream)
                 .map(|(&y, &u)| f64::from(y) * f64::from(u))

@@ -44,6 +44,11 @@ pub fn threads() -> usize {
 
 /// Runs `task(0)`, ..., `task(n_tasks - 1)`, each once, in any order and on any thread of the pool.
 pub(crate) fn run(n_tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    // Tests choose the level of a thread, and the workers follow it.
+    #[cfg(test)]
+    let level = crate::simd::level();
+    #[cfg(test)]
+    let task: &(dyn Fn(usize) + Sync) = &|index| crate::simd::at(level, || task(index));
     let n_threads = threads();
     if n_tasks > 1
         && n_threads > 1
@@ -199,6 +204,7 @@ fn work(index: usize) {
 mod tests {
     use super::*;
     use crate::check::Threads;
+    use crate::simd;
 
     /// Tests run in threads of their own, so jobs also meet busy pools here.
     #[test]
@@ -217,6 +223,29 @@ mod tests {
                         .all(|count| count.load(Ordering::Relaxed) == 1)
                 );
             }
+        }
+    }
+
+    /// Without this the tests of kernels at every level would run some tasks at the best one.
+    #[test]
+    fn tasks_run_at_the_level_that_a_test_asks_for() {
+        let threads = Threads::alone();
+        threads.set(3);
+        let caller = thread::current().id();
+        for level in simd::available_levels() {
+            let (n_others, n_by_workers) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let task = |_| {
+                let is_other = simd::level() != level;
+                n_others.fetch_add(usize::from(is_other), Ordering::Relaxed);
+                let by_worker = thread::current().id() != caller;
+                n_by_workers.fetch_add(usize::from(by_worker), Ordering::Relaxed);
+                thread::yield_now();
+            };
+            // The pool may be busy with another test's job, or its workers late.
+            while n_by_workers.load(Ordering::Relaxed) == 0 {
+                simd::at(level, || run(100, &task));
+            }
+            assert_eq!(n_others.load(Ordering::Relaxed), 0, "{level:?}");
         }
     }
 

@@ -15,8 +15,16 @@ pub(crate) enum Level {
     Avx512,
 }
 
-/// The best level of this processor.
+/// The best level of this processor; in tests, inside [`at`], the one asked for.
 pub(crate) fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = ASKED.get() {
+        return level;
+    }
+    best()
+}
+
+fn best() -> Level {
     static LEVEL: LazyLock<Level> = LazyLock::new(|| {
         #[cfg(target_arch = "x86_64")]
         {
@@ -154,7 +162,27 @@ pub(crate) fn sum_block(values: &[f32]) -> f64 {
 pub(crate) fn available_levels() -> impl Iterator<Item = Level> {
     [Level::Portable, Level::Avx2, Level::Avx512]
         .into_iter()
-        .filter(|&it| it <= level())
+        .filter(|&it| it <= best())
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The level that tests ask for, of this thread: others go on as they are.
+    static ASKED: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs `f` at a level; the tasks that it gives to the pool follow.
+#[cfg(test)]
+pub(crate) fn at<T>(level: Level, f: impl FnOnce() -> T) -> T {
+    /// Puts the level from before back, after a failure too.
+    struct Before(Option<Level>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            ASKED.set(self.0);
+        }
+    }
+    let _before = Before(ASKED.replace(Some(level)));
+    f()
 }
 
 #[cfg(test)]

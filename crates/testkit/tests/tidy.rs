@@ -133,6 +133,73 @@ fn every_part_file_stands_in_its_catalogue() {
     }
 }
 
+/// Folders with one member of a family a file: the file that lists them, the trait that makes a member, and where the
+/// list stands: `pub use` lines, or a catalogue of values.
+#[test]
+fn every_member_of_a_family_stands_in_its_catalogue() {
+    let families: [(&str, &str, &str, bool); 8] = [
+        ("dist/src/univariate", "mod.rs", "Univariate", true),
+        ("dist/src/multivariate", "mod.rs", "Multivariate", true),
+        ("bijector/src", "lib.rs", "Bijector", false),
+        ("bijector/src", "lib.rs", "Fixed", false),
+        ("infer/src/family", "mod.rs", "Family", false),
+        ("infer/src/mcmc", "mod.rs", "Kernel", false),
+        ("infer/src/optimize", "mod.rs", "Algorithm", false),
+        ("infer/src/vi", "mod.rs", "Algorithm", false),
+    ];
+    for (folder, catalogue, of, has_values) in families {
+        let list = read(format!("crates/{folder}/{catalogue}"));
+        let start = list.find("CATALOGUE: &[").unwrap_or(list.len());
+        let end = list[start..].find("];").map_or(list.len(), |at| start + at);
+        let mut n_members = 0;
+        for file in files(&format!("crates/{folder}"), "rs") {
+            let parent = root().join("crates").join(folder);
+            let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+            let is_list = file.file_name().is_some_and(|name| name == catalogue);
+            if is_list || file.parent() != Some(&parent) {
+                continue;
+            }
+            let is_module = |line: &str| line.trim_end().ends_with(&format!("mod {name};"));
+            assert!(
+                list.lines().any(is_module),
+                "{folder}/{name}.rs is no module"
+            );
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for part in code.split(&format!("impl {of} for ")).skip(1) {
+                let is_name = |c: char| c.is_ascii_alphanumeric();
+                let member: String = part.chars().take_while(|c| is_name(*c)).collect();
+                n_members += 1;
+                let shown = list.lines().any(|line| {
+                    line.starts_with("pub mod ") && line.contains(&format!(" {name};"))
+                        || line.starts_with("pub use ")
+                            && line.contains(&format!("{name}::"))
+                            && line.split(|c| !is_name(c)).any(|word| word == member)
+                });
+                assert!(shown, "{folder}/{name}.rs: {member} is not shown");
+                let listed = list[start..end].contains(&format!("&{member},"));
+                assert!(listed || !has_values, "{folder}/{name}.rs: {member}");
+            }
+        }
+        assert!(n_members > 1, "{folder}: {n_members} members of {of}");
+    }
+    // Methods by name stand in a list of their own.
+    let methods = read("crates/infer/src/method/catalogue.rs");
+    for (folder, of) in [("infer/src/mcmc", "Kernel"), ("infer/src/vi", "Algorithm")] {
+        for file in files(&format!("crates/{folder}"), "rs") {
+            let text = fs::read_to_string(&file).unwrap();
+            for part in text.split(&format!("impl {of} for ")).skip(1) {
+                let is_name = |c: &char| c.is_ascii_alphanumeric();
+                let member: String = part.chars().take_while(is_name).collect();
+                // Blocks of conditionals are of a model, and have no defaults.
+                if member != "Blocks" {
+                    assert!(methods.contains(&format!("Method::{member}(")), "{member}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn every_file_opens_with_a_head_comment() {
     for (name, text) in sources() {

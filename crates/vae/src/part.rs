@@ -62,7 +62,13 @@ pub fn resolve<B>(
     let entry = find(catalogue, &kind, place)?;
     let mut resolved = (entry.defaults)();
     resolved.insert("kind".to_owned(), Value::String(kind));
-    overlay(&mut resolved, user, place)?;
+    let of_kinds = |key: &str| {
+        let having = catalogue
+            .iter()
+            .filter(|entry| (entry.defaults)().contains_key(key));
+        having.map(|entry| format!("\"{}\"", entry.kind)).collect()
+    };
+    overlay(&mut resolved, user, place).map_err(|error| error.with_kinds(of_kinds))?;
     Ok(resolved)
 }
 

@@ -3,11 +3,13 @@
 //! A recipe is read strictly: an unknown key is refused with the nearest valid one. Resolution fills in
 //! every default, so the `config.toml` of a run says all there is to say.
 
+mod data;
 mod error;
 mod limits;
 mod overrides;
 pub(crate) mod words;
 
+pub use data::{Binarize, DataOptions, Range};
 pub use error::{RecipeError, nearest};
 
 use crate::objective::TermTable;
@@ -43,64 +45,6 @@ pub struct Recipe {
     pub train: TrainOptions,
     /// What `reproduce` checks: the allowed range of each metric.
     pub expect: BTreeMap<String, Expectation>,
-}
-
-/// Options of the data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DataOptions {
-    /// A known name, a file or a folder.
-    pub source: String,
-    /// Examples per step.
-    pub batch: usize,
-    /// `"none"`, `"dynamic"` (each value drawn anew as Bernoulli) or `"threshold"` (at one half).
-    pub binarize: Binarize,
-    /// `"unit"` for [0, 1] or `"symmetric"` for [-1, 1]; real-valued data are left as they are.
-    pub range: Range,
-    /// Fraction of the training part held out for validation, in [0, 1).
-    pub validation: f64,
-    /// Side to which image folders are resized, pixels; 0 keeps the size.
-    pub resize: usize,
-    /// Whether images of folders are read as grey.
-    pub grey: bool,
-    /// Use only the first n training examples; 0 for all.
-    pub limit: usize,
-}
-
-/// How grey values become binary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Binarize {
-    /// Grey values as they are.
-    None,
-    /// A new Bernoulli draw with the grey value as mean each time an example is used.
-    Dynamic,
-    /// One if above one half.
-    Threshold,
-}
-
-/// The range to which stored levels are mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Range {
-    /// [0, 1]
-    Unit,
-    /// [-1, 1]
-    Symmetric,
-}
-
-impl Default for DataOptions {
-    fn default() -> Self {
-        Self {
-            source: "digits".to_owned(),
-            batch: 128,
-            binarize: Binarize::None,
-            range: Range::Unit,
-            validation: 0.05,
-            resize: 0,
-            grey: false,
-            limit: 0,
-        }
-    }
 }
 
 /// Options of training.
@@ -236,6 +180,13 @@ impl Recipe {
 
     /// Fills in all defaults.
     pub fn resolve(table: &Table) -> Result<Self, RecipeError> {
+        Self::fill_in(table).map_err(|error| match Self::fill_in(&Table::new()) {
+            Ok(usual) => words::point_to(error, &usual.to_table()),
+            Err(_) => error,
+        })
+    }
+
+    fn fill_in(table: &Table) -> Result<Self, RecipeError> {
         let known: Vec<String> = SECTIONS.iter().map(|&s| s.to_owned()).collect();
         if let Some(key) = table.keys().find(|key| !known.contains(key)) {
             return Err(RecipeError::unknown_key("recipe", key, known.iter()));
@@ -376,9 +327,20 @@ fn plain<T: Default + Serialize + serde::de::DeserializeOwned>(
 }
 
 /// A group with its defaults; the prefix has none.
+/// A word is short for the kind of an optimizer, as it is for other parts.
+fn name_optimizer(table: &mut Table, place: &str) -> Result<(), RecipeError> {
+    if table.contains_key("optimizer") {
+        let optimizer = section(table, "optimizer").map_err(|error| error.within(place))?;
+        table.insert("optimizer".to_owned(), Value::Table(optimizer));
+    }
+    Ok(())
+}
+
 fn resolve_group(user: &Table, place: &str) -> Result<Value, RecipeError> {
     let mut resolved = part::defaults::<GroupOptions>();
-    part::overlay(&mut resolved, user, place)?;
+    let mut user = user.clone();
+    name_optimizer(&mut user, place)?;
+    part::overlay(&mut resolved, &user, place)?;
     if !user.contains_key("prefix") {
         let example = "expected the beginning of names of parameters, such as prefix = \"prior.\"";
         return Err(RecipeError::value(place, example));
@@ -395,11 +357,7 @@ fn resolve_train(mut user: Table) -> Result<TrainOptions, RecipeError> {
             }
         }
     }
-    // A word is short for the kind of an optimizer, as it is for other parts.
-    if user.contains_key("optimizer") {
-        let optimizer = section(&user, "optimizer").map_err(|error| error.within("train"))?;
-        user.insert("optimizer".to_owned(), Value::Table(optimizer));
-    }
+    name_optimizer(&mut user, "train")?;
     let mut train: TrainOptions = plain(user, "train")?;
     let complete = |table: &Table, place: &str| -> Result<Table, RecipeError> {
         let complete = part::resolve(optimizer::CATALOGUE, table, "adam", place)?;

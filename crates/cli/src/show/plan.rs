@@ -22,6 +22,16 @@ fn text(plan: &Plan) -> String {
         plan.data.name, plan.data.layout
     );
     facts.row(&[&dim("data"), &data]);
+    if let Some(names) = &plan.classes {
+        let shown = names[..names.len().min(MOST_CLASSES)].join(", ");
+        let more = if names.len() > MOST_CLASSES {
+            ", ..."
+        } else {
+            ""
+        };
+        let classes = format!("{} classes: {shown}{more}", names.len());
+        facts.row(&[&dim("labels"), &classes]);
+    }
     for (place, part) in &plan.parts {
         facts.row(&[&dim(place), part]);
     }
@@ -51,6 +61,9 @@ fn text(plan: &Plan) -> String {
     let title = bold(&plan.model);
     format!("{title}\n{}\n{}", facts.text(), layers.text())
 }
+
+/// More names fill the line and tell no more.
+const MOST_CLASSES: usize = 12;
 
 /// A number of floating-point operations in words.
 fn flop(x: f64) -> String {

@@ -161,7 +161,7 @@ fn vectors_have_tables_instead_of_pictures() {
     assert!(!call.out.contains("bits/dim"));
     let call = jensen(dir.path(), &["sample", "run", "-n", "3"]).expect(0);
     let sampled = fs::read_to_string(dir.path().join(call.out.trim())).unwrap();
-    assert!(sampled.starts_with("x_0,x_1,x_2\n"));
+    assert!(sampled.starts_with("a,b,c\n"));
     assert_eq!(sampled.lines().count(), 4);
     jensen(dir.path(), &["sample", "run", "--out", "x.png"])
         .expect(2)

@@ -3,10 +3,12 @@
 //! Models are tiny and train for a second; what they learn is tested elsewhere.
 
 mod damage;
+mod data;
 mod errors;
 mod fit;
 mod outcomes;
 mod reproduce;
+mod small;
 mod stop;
 mod verbs;
 mod verdict;

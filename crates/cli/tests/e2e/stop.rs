@@ -1,6 +1,7 @@
 //! Stopping, being killed, going on: the same bits as if nothing had happened.
 
 use super::{command, jensen};
+use jensen::rng::Stream;
 use std::fs;
 use std::path::Path;
 use std::process::Child;
@@ -46,13 +47,23 @@ impl Drop for Fit {
     }
 }
 
+/// Begins a verb whose words go to a file beside the run.
+fn spawn(folder: &Path, run: &str, args: &[&str]) -> Fit {
+    let said = fs::File::create(folder.join(format!("{run}.out"))).unwrap();
+    let mut command = command(folder, args);
+    command.stderr(said.try_clone().unwrap()).stdout(said);
+    Fit(command.spawn().unwrap())
+}
+
 /// Begins a fit and waits until it has a checkpoint, if asked, or has begun to train.
 fn begin(folder: &Path, run: &str, until_checkpoint: bool) -> Fit {
-    let args = [&["fit", "vae", "--out", run], LONG].concat();
-    let said = fs::File::create(folder.join(format!("{run}.out"))).unwrap();
-    let mut command = command(folder, &args);
-    command.stderr(said.try_clone().unwrap()).stdout(said);
-    let fit = Fit(command.spawn().unwrap());
+    let fit = spawn(folder, run, &[&["fit", "vae", "--out", run], LONG].concat());
+    wait_for(folder, run, until_checkpoint);
+    fit
+}
+
+/// Waits until a run has a checkpoint, if asked, or has begun to train.
+fn wait_for(folder: &Path, run: &str, until_checkpoint: bool) {
     let started = Instant::now();
     loop {
         let run = folder.join(run);
@@ -60,7 +71,7 @@ fn begin(folder: &Path, run: &str, until_checkpoint: bool) -> Fit {
         let has_checkpoint = fs::read_dir(run.join("checkpoints"))
             .is_ok_and(|files| files.flatten().any(|file| is_checkpoint(&file.path())));
         if has_metrics && (has_checkpoint || !until_checkpoint) {
-            return fit;
+            return;
         }
         assert!(
             started.elapsed() < Duration::from_secs(60),
@@ -127,6 +138,69 @@ fn stopped_and_killed_runs_end_with_the_bits_of_an_unbroken_one() {
     }
 }
 
+/// Everything that has a state: a moving average, momentum of two optimizers, a schedule, random data.
+#[cfg(unix)]
+const RICH: &str = "
+    name = 'rich'
+    latent.z.dim = 4
+    encoder.hidden = [32]
+    decoder.hidden = [32]
+    objective.rate.z.weight = { kind = 'linear', from = 0.0, to = 1.0, until = 0.6 }
+    data = { source = 'digits', limit = 512, batch = 64, binarize = 'dynamic', validation = 0.1 }
+    [train]
+    epochs = 500
+    ema = 0.99
+    log_every = 10
+    checkpoint_seconds = 0.1
+    optimizer = { kind = 'adam', lr = 2e-3 }
+    [train.groups.decoder]
+    prefix = 'decoder.'
+    optimizer = { kind = 'sgd', lr = 3e-3, momentum = 0.9 }
+";
+/// Runs that are killed twice each, once in the fit and once in the resumption.
+#[cfg(unix)]
+const N_KILLED: u64 = 4;
+/// Kills that must meet a process at work; the others come late where the machine is faster than it was.
+#[cfg(unix)]
+const N_HITS: usize = 4;
+
+#[cfg(unix)]
+#[test]
+fn kills_at_random_moments_leave_no_trace_in_a_run_with_every_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    fs::write(folder.join("rich.toml"), RICH).unwrap();
+    let started = Instant::now();
+    // Its verdict on so short a training is no matter here.
+    let unbroken = jensen(folder, &["fit", "rich.toml", "--out", "unbroken"]);
+    assert!(matches!(unbroken.code, Some(0 | 3)), "{}", unbroken.err);
+    let whole_time = started.elapsed();
+    let (expected_weights, expected_metrics) = (
+        weights(&folder.join("unbroken")),
+        metrics(&folder.join("unbroken")),
+    );
+
+    let mut n_hits = 0;
+    for idx in 0..N_KILLED {
+        let mut stream = Stream::from_seed(31).child("kill", idx);
+        let mut kill = |mut process: Fit| {
+            std::thread::sleep(whole_time.mul_f64(0.45 * stream.uniform()));
+            n_hits += usize::from(process.0.try_wait().unwrap().is_none());
+        };
+        let name = format!("killed-{idx}");
+        let process = spawn(folder, &name, &["fit", "rich.toml", "--out", &name]);
+        wait_for(folder, &name, false);
+        kill(process);
+        kill(spawn(folder, &name, &["resume", &name]));
+        let last = jensen(folder, &["resume", &name]);
+        assert!(matches!(last.code, Some(0 | 3)), "{name}: {}", last.err);
+        let run = folder.join(&name);
+        assert!(weights(&run) == expected_weights, "{name}: other weights");
+        assert_eq!(metrics(&run), expected_metrics, "{name}");
+    }
+    assert!(n_hits >= N_HITS, "{n_hits} kills met a process at work");
+}
+
 #[test]
 fn a_run_is_written_by_one_process() {
     let dir = tempfile::tempdir().unwrap();
@@ -175,8 +249,24 @@ fn a_complete_run_can_only_be_extended() {
             .expect(2)
             .says(&[&format!("`{section}` cannot change"), "train.epochs"]);
     }
+    // What trains nothing must not get into the record.
+    let config = || std::fs::read_to_string(folder.join("short/config.toml")).unwrap();
+    let record = config();
+    for set in ["train.optimizer.lr=0.5", "train.clip=3", "train.epochs=15"] {
+        let call = jensen(folder, &["resume", "short", "--set", set]);
+        match set {
+            "train.epochs=15" => call.expect(0).says(&["nothing to do"]),
+            _ => call
+                .expect(2)
+                .says(&["add steps", "train.epochs=30", "(before: "]),
+        };
+        assert_eq!(config(), record);
+    }
     assert_eq!(before, weights(&folder.join("short")));
     jensen(folder, &["resume", "short", "--set", "train.epochs=20"]).expect(0);
+    let log = std::fs::read_to_string(folder.join("short/log.txt")).unwrap();
+    assert!(log.contains("; train.epochs = 20 (before: 15)"), "{log}");
+    assert!(config().contains("[[changed]]"), "{}", config());
     assert_eq!(
         weights(&folder.join("short")),
         weights(&folder.join("long"))
@@ -215,4 +305,11 @@ fn a_run_does_not_go_on_with_other_data() {
     jensen(folder, &["reconstruct", "run"])
         .expect(0)
         .says(&["warning: ", "have changed"]);
+    // Numbers of other data do not replace those of the run.
+    let stored = || fs::read_to_string(folder.join("run/evaluation.json")).unwrap();
+    let of_the_run = stored();
+    let call = jensen(folder, &["evaluate", "run", "--samples", "5", "--json"]).expect(0);
+    assert!(call.json()["metrics"]["test_nll_iwae_5"].is_number());
+    call.says(&["warning: ", "have changed"]);
+    assert_eq!(stored(), of_the_run);
 }

@@ -39,11 +39,7 @@ fn read() -> Result<Parts, DataError> {
     all.values = transform::rescale(&all.values, MAX_LEVEL)?;
     let indices: Vec<usize> = (0..all.len()).collect();
     let (train, test) = indices.split_at(N_TRAIN);
-    Ok(Parts {
-        train: all.select(train),
-        test: Some(all.select(test)),
-        label_names: None,
-    })
+    Ok(Parts::new(all.select(train), Some(all.select(test))))
 }
 
 #[cfg(test)]

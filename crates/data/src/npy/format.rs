@@ -77,10 +77,19 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Array, Problem> {
     })?;
     let values = &bytes[begin + header_len..];
     let Some(width) = header.width() else {
-        let hint = header
+        let hint = match header
             .kind
-            .contains('O')
-            .then_some("pickled objects are not read; save plain numbers");
+            .trim_start_matches(['<', '>', '|', '='])
+            .chars()
+            .next()
+        {
+            Some('O') => Some("pickled objects are not read; save plain numbers"),
+            Some('U' | 'S') => Some(
+                "text is not read; save labels as whole numbers from 0, as numpy.unique(labels, \
+                 return_inverse=True)[1] gives them",
+            ),
+            _ => None,
+        };
         return Err(problem(
             begin,
             "a type of numbers (b1, u1 to u8, i1 to i8, f2 to f8)",

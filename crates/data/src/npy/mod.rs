@@ -20,11 +20,11 @@ mod late;
 mod tests;
 mod values;
 
-use crate::files::{Loaded, io_error, write_atomic};
+use crate::files::{Loaded, hex_start, io_error, write_atomic};
 use crate::{DataError, Malformed, Place};
 use format::{decode, encode};
 use late::Late;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::Path;
 use zip::result::ZipError;
@@ -144,6 +144,27 @@ pub fn read_npy(path: &Path) -> Result<Array, DataError> {
     })
 }
 
+/// What a file is that is no archive; none if it has the beginning and the end of one. The list of an archive's
+/// members stands at its end, so that nothing can be read of one that was cut.
+fn no_archive(bytes: &[u8]) -> Option<String> {
+    const END: &[u8] = b"PK\x05\x06";
+    match (
+        bytes.starts_with(b"PK"),
+        bytes.windows(END.len()).rev().any(|w| w == END),
+    ) {
+        (true, true) => None,
+        (true, false) => Some(format!(
+            "{} bytes of one, without the end of the archive",
+            bytes.len()
+        )),
+        (false, _) => Some(format!(
+            "{} bytes that begin otherwise: {}",
+            bytes.len(),
+            hex_start(bytes, 4)
+        )),
+    }
+}
+
 /// Reads all arrays of an archive, in its order.
 pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
     check_is_file(path)?;
@@ -160,12 +181,13 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
     const AGAIN: Option<&str> = Some("the file is incomplete or damaged; copy or write it again");
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| match error {
         ZipError::Io(e) => io_error(path, "read", e),
-        other => malformed(
-            Place::Whole,
-            "a zip archive of .npy files",
-            other.to_string(),
-            AGAIN,
-        ),
+        other => {
+            let found = fs::read(path).map_or_else(
+                |_| other.to_string(),
+                |bytes| no_archive(&bytes).unwrap_or_else(|| other.to_string()),
+            );
+            malformed(Place::Whole, "a zip archive of .npy files", found, AGAIN)
+        }
     })?;
     let mut arrays = Vec::with_capacity(archive.len());
     for index in 0..archive.len() {

@@ -147,8 +147,23 @@ fn damaged_archives_name_the_array() {
     );
     std::fs::write(&path, &good[..good.len() / 2]).unwrap();
     let error = read_npz(&path).unwrap_err();
-    assert!(
-        error.to_string().contains("expected a zip archive"),
-        "{error}"
+    let cut = format!(
+        "a.npz: expected a zip archive of .npy files, found {} bytes of one, without the end of the archive\n  hint: ",
+        good.len() / 2
     );
+    assert!(error.to_string().contains(&cut), "{error}");
+    std::fs::write(&path, b"<html>").unwrap();
+    let error = read_npz(&path).unwrap_err().to_string();
+    let other = "found 6 bytes that begin otherwise: bytes 3c 68 74 6d";
+    assert!(error.contains(other), "{error}");
+}
+
+#[test]
+fn labels_in_words_are_refused_with_the_way_to_number_them() {
+    let header = "{'descr': '<U3', 'fortran_order': False, 'shape': (1,), }";
+    let problem = decode(&file(header, b"a\0\0\0b\0\0\0c\0\0\0"))
+        .err()
+        .unwrap();
+    assert_eq!(problem.found, "`<U3`");
+    assert!(problem.hint.unwrap().contains("numpy.unique"));
 }

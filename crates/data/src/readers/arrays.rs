@@ -19,11 +19,7 @@ const TEST_LABELS: [&str; 2] = ["y_test", "test_labels"];
 /// Reads one array, or one for training and one for testing; no labels.
 pub(crate) fn read_npy(train: &Path, test: Option<&Path>) -> Result<Parts, DataError> {
     let read = |path: &Path| examples(path, "", &npy::read_npy(path)?, None);
-    Ok(Parts {
-        train: read(train)?,
-        test: test.map(read).transpose()?,
-        label_names: None,
-    })
+    Ok(Parts::new(read(train)?, test.map(read).transpose()?))
 }
 
 /// Reads an archive.
@@ -52,13 +48,11 @@ pub(crate) fn read_npz(path: &Path) -> Result<Parts, DataError> {
         }
     };
     let part = |(name, array): &(String, Array), labels| examples(path, name, array, labels);
-    Ok(Parts {
-        train: part(train, find(&TRAIN_LABELS))?,
-        test: find(&TEST)
-            .map(|test| part(test, find(&TEST_LABELS)))
-            .transpose()?,
-        label_names: None,
-    })
+    let test = find(&TEST).map(|test| part(test, find(&TEST_LABELS)));
+    Ok(Parts::new(
+        part(train, find(&TRAIN_LABELS))?,
+        test.transpose()?,
+    ))
 }
 
 /// One part; `name` is empty where the file is one array.

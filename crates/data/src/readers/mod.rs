@@ -4,6 +4,7 @@ mod arrays;
 pub(crate) mod csv;
 pub(crate) mod idx;
 mod images;
+mod unread;
 
 use crate::files::{Loaded, hex_start, list_folder};
 use crate::{DataError, Examples, Malformed, OpenOptions, Place, Values};
@@ -15,6 +16,30 @@ pub(crate) struct Parts {
     pub(crate) train: Examples,
     pub(crate) test: Option<Examples>,
     pub(crate) label_names: Option<Vec<String>>,
+    pub(crate) column_names: Option<Vec<String>>,
+    /// What a user should know, a sentence each.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Parts {
+    /// Parts of which no more is known.
+    pub(crate) fn new(train: Examples, test: Option<Examples>) -> Self {
+        Self {
+            train,
+            test,
+            label_names: None,
+            column_names: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// That the options name a label column where there are no columns.
+pub(crate) fn note_on_label(options: &OpenOptions) -> Option<String> {
+    let label = options.label.as_ref()?;
+    Some(format!(
+        "the option `label` names the column `{label}`, and these data are no table: it is not used"
+    ))
 }
 
 /// Endings of files that hold tables or arrays, with the reader of each.
@@ -44,7 +69,11 @@ pub(crate) fn read(path: &Path, options: &OpenOptions) -> Result<Parts, DataErro
 }
 
 fn read_folder(folder: &Path, options: &OpenOptions) -> Result<Parts, DataError> {
-    if let Some(parts) = idx::read_folder(folder)? {
+    if let Some(mut parts) = idx::read_folder(folder)? {
+        let notes = unread::beside_tables(folder, "files in MNIST's naming are", &[]);
+        parts
+            .notes
+            .extend(notes.into_iter().chain(note_on_label(options)));
         return Ok(parts);
     }
     for (ending, _) in FORMATS {
@@ -55,10 +84,18 @@ fn read_folder(folder: &Path, options: &OpenOptions) -> Result<Parts, DataError>
                 .find(|path| path.is_file())
         };
         if let Some(train) = find("train") {
-            return read_files(&train, find("test").as_deref(), options);
+            let test = find("test");
+            let mut parts = read_files(&train, test.as_deref(), options)?;
+            let name = train.file_name().unwrap_or_default().to_string_lossy();
+            let read: Vec<&Path> = std::iter::once(&*train).chain(test.as_deref()).collect();
+            let notes = unread::beside_tables(folder, &format!("`{name}` is"), &read);
+            parts.notes.extend(notes);
+            return Ok(parts);
         }
     }
-    images::read(folder, options)
+    let mut parts = images::read(folder, options)?;
+    parts.notes.extend(note_on_label(options));
+    Ok(parts)
 }
 
 fn read_files(
@@ -66,12 +103,17 @@ fn read_files(
     test: Option<&Path>,
     options: &OpenOptions,
 ) -> Result<Parts, DataError> {
-    match format_of(train)? {
-        Format::Npz => arrays::read_npz(train),
-        Format::Npy => arrays::read_npy(train, test),
-        Format::Csv => csv::read(train, test, options.label.as_deref()),
-        Format::Idx => idx::read_file(train),
-    }
+    let mut parts = match format_of(train)? {
+        Format::Csv => {
+            let (label, columns) = (options.label.as_deref(), options.columns.as_deref());
+            return csv::read(train, test, label, columns);
+        }
+        Format::Npz => arrays::read_npz(train)?,
+        Format::Npy => arrays::read_npy(train, test)?,
+        Format::Idx => idx::read_file(train)?,
+    };
+    parts.notes.extend(note_on_label(options));
+    Ok(parts)
 }
 
 /// The format of a file, by its ending, else by its first bytes.

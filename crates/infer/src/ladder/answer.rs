@@ -67,7 +67,7 @@ impl Answer {
         let share = worth.map(|w| w / (worth[0] + worth[1]));
         let moments = [0, 1].map(|i| weighted_moments(samples[i], &values[i], width));
         let mean: Vec<f64> = (0..width)
-            .map(|j| share[0] * moments[0].0[j] + share[1] * moments[1].0[j])
+            .map(|j| moments[0].0[j] + share[1] * (moments[1].0[j] - moments[0].0[j]))
             .collect();
         let sd = (0..width)
             .map(|j| {

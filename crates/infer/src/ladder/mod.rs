@@ -24,25 +24,21 @@
 //! same streams, so that the answer has the bits of an unbroken fit.
 
 mod answer;
+mod chains;
+mod restarts;
 
 pub use crate::scouts::REACH;
 pub use answer::Answer;
 
+use crate::InferError;
+use crate::budget::{Budget, Paid, Payer};
 use crate::drive::Keep;
-use crate::importance::{
-    AdaptiveImportance, Sample, adaptive_importance, heavier, pool, squared_distance,
-};
-use crate::mcmc::{ChainOptions, Metric, Nuts, Sampled, Starts, nuts};
-use crate::optimize::{maximize, newton::Newton};
-use crate::pathfinder::Path;
-use crate::referee::{Check, Report, Sense, Verdict, judge_watched};
-use crate::scouts::{Explored, HOPELESS, explore, same_mode};
+use crate::referee::{Check, Report, Sense};
 use crate::watch::watched;
-use crate::{InferError, laplace};
-use jensen_density::{Evaluator, LogDensity};
-use jensen_posterior::{Approximation, StudentT, resample};
+use jensen_density::LogDensity;
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer};
+use restarts::Restarts;
 use serde::Serialize;
 
 /// Options of the ladder; none is a step size.
@@ -56,6 +52,10 @@ pub struct Ladder {
     pub n_draws: usize,
     /// Chains of the last rung, at least 2.
     pub n_chains: usize,
+    /// Most gradients, those of judgements included, at least 1; none is no bound. Default 20 million, beyond what any
+    /// of 46 posteriors of posteriordb took. Once they are spent the answer is that of the rungs and chains that
+    /// were done by then, and is not called good.
+    pub max_gradients: Option<u64>,
 }
 
 impl Default for Ladder {
@@ -65,6 +65,7 @@ impl Default for Ladder {
             n_paths: 3,
             n_draws: 1000,
             n_chains: 4,
+            max_gradients: Some(20_000_000),
         }
     }
 }
@@ -108,22 +109,8 @@ pub struct Climbed {
     pub failed: Option<String>,
 }
 
-/// Newton steps that polish a mode.
-const MAX_POLISH: u64 = 30;
-/// An end of a path that lies nearer to a polished mode than this, in standard deviations, is that mode.
-const POLISHED: f64 = 0.5;
-/// How often restarts that know different modes go on scouting from what both know.
-const MOST_MEETINGS: u64 = 4;
-/// Draws and warmup of a chain at first, and how often both are doubled.
-const N_CHAIN_DRAWS: usize = 1000;
-const N_WARMUP: u64 = 600;
-const MAX_TRIES: u64 = 3;
-/// Positions drawn from a restart for chains to start from.
-const N_STARTS: usize = 100;
 /// A mixture is fitted in at most this many coordinates: beyond, its covariances cost more draws than chains do.
 const WIDEST_MIXTURE: usize = 100;
-/// Acceptance targets, nearer to 1 where chains diverge or are stuck.
-const TARGET_ACCEPT: [f64; 3] = [0.9, 0.98, 0.995];
 
 /// What a rung gave: an answer or why there is none, and the gradients used.
 type Outcome = (Result<Answer, InferError>, u64);
@@ -132,7 +119,7 @@ type Outcome = (Result<Answer, InferError>, u64);
 ///
 /// # Errors
 /// [`InferError`] for options that do not fit, a density without coordinates, one that refuses every start,
-/// a request to stop, or a file that cannot be read or written.
+/// gradients that are spent before the first rung is done, a request to stop, or a file that cannot be read or written.
 pub fn fit(
     target: &dyn LogDensity,
     options: &Ladder,
@@ -141,11 +128,43 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Answer, InferError> {
     options.check()?;
+    let budget = Budget::new(options.max_gradients);
+    let target = &Paid {
+        target,
+        budget: &budget,
+    } as &dyn LogDensity;
+    let mut payer = Payer {
+        observer,
+        budget: &budget,
+    };
+    let fitted = climb(target, options, stream, keep, &budget, &mut payer);
+    match fitted {
+        // A stop that nobody but the budget asked for.
+        // Whatever failed for want of gradients.
+        Err(error) if payer.is_broke() && !matches!(error, InferError::Run(_)) => {
+            Err(budget.error("ladder"))
+        }
+        other => other,
+    }
+}
+
+/// Climbs until a rung is good, the last one is done, or the budget is spent.
+fn climb(
+    target: &dyn LogDensity,
+    options: &Ladder,
+    stream: &Stream,
+    keep: Option<&Keep>,
+    budget: &Budget,
+    observer: &mut Payer<'_>,
+) -> Result<Answer, InferError> {
     let mut climbed: Vec<Climbed> = Vec::new();
     let mut best: Option<Answer> = None;
     let mut restarts = watched(target, observer, |target| {
         Restarts::begin(target, options, stream)
     })??;
+    if budget.is_spent() {
+        return Err(InferError::Stopped);
+    }
     for rung in [Rung::Paths, Rung::Refined, Rung::Mixture, Rung::Nuts] {
         if rung > options.top || best.as_ref().is_some_and(Answer::is_good) {
             break;
@@ -155,13 +174,36 @@ pub fn fit(
         }
         let stream = stream.child(rung.name(), 0);
         let (outcome, n_gradients): Outcome = match rung {
-            Rung::Nuts => chains(target, options, &restarts, &stream, keep, observer),
-            rung => watched(target, observer, |target| {
-                restarts.climb(target, rung, options, &stream)
-            })?,
+            Rung::Nuts => chains::chains(
+                target,
+                options,
+                &restarts.starts,
+                &stream,
+                keep,
+                budget,
+                observer,
+            ),
+            rung => {
+                let climb =
+                    |target: &dyn LogDensity| restarts.climb(target, rung, options, &stream);
+                let (outcome, used) = match watched(target, observer, climb) {
+                    Ok(outcome) => outcome,
+                    Err(error) => (Err(error), 0),
+                };
+                match budget.is_spent() {
+                    true => (Err(InferError::Stopped), used),
+                    false => (outcome, used),
+                }
+            }
         };
+        let spent_before: u64 = climbed.iter().map(|c| c.n_gradients).sum();
+        // Of a rung that was broken off threads have counted in any order.
+        let n_gradients = n_gradients.min(budget.most().saturating_sub(spent_before));
         let answer = match outcome {
             Ok(answer) => Ok(answer),
+            Err(error) if observer.is_broke() && !matches!(error, InferError::Run(_)) => {
+                Err(format!("the {} gradients are spent", budget.most()))
+            }
             Err(error) if error.is_of_the_run() => return Err(error),
             // A rung that fails takes nothing from those below.
             Err(error) => Err(error.to_string()),
@@ -180,11 +222,35 @@ pub fn fit(
         if let Ok(answer) = answer {
             best = Some(better(best, answer));
         }
+        if budget.is_spent() {
+            break;
+        }
+    }
+    if let Some(answer) = best.as_mut().filter(|_| budget.is_spent()) {
+        let mut checks = std::mem::take(&mut answer.report.checks);
+        let most = budget.most() as f64;
+        checks.push(Check::whole(
+            "max_gradients",
+            most + 1.0,
+            Sense::AtMost,
+            most,
+            f64::INFINITY,
+        ));
+        answer.report = Report::of(checks);
     }
     let Some(mut answer) = best else {
-        let reasons: Vec<String> = (climbed.into_iter())
-            .filter_map(|c| Some(format!("{}: {}", c.rung.name(), c.failed?)))
-            .collect();
+        if budget.is_spent() {
+            return Err(budget.error("ladder"));
+        }
+        let mut reasons: Vec<String> = climbed.into_iter().filter_map(|c| c.failed).collect();
+        // Rungs that fail for want of the same tell it once.
+        let mut told = Vec::new();
+        reasons.retain(|reason| {
+            let (_, what) = reason.split_once(": ").unwrap_or(("", reason));
+            let is_new = !told.contains(&what.to_owned());
+            told.push(what.to_owned());
+            is_new
+        });
         return Err(InferError::Failed {
             method: "ladder",
             reason: format!("no rung gave an answer ({})", reasons.join("; ")),
@@ -224,304 +290,17 @@ impl Ladder {
                 self.n_chains,
             );
         }
+        if self.max_gradients == Some(0) {
+            return refuse("max_gradients", "at least 1 gradient", 0);
+        }
         Ok(())
-    }
-}
-
-/// The two restarts and what they have found so far.
-struct Restarts {
-    found: [Vec<Path>; 2],
-    /// Whether their scouts had come to find nothing new.
-    is_settled: bool,
-    /// One for each mode that a restart knows.
-    refined: [Vec<StudentT>; 2],
-    /// Positions for chains to start from, by weight.
-    starts: [Vec<Vec<f64>>; 2],
-    /// Gradients of the paths, charged to the first rung.
-    n_gradients: u64,
-}
-
-impl Restarts {
-    fn begin(
-        target: &dyn LogDensity,
-        options: &Ladder,
-        stream: &Stream,
-    ) -> Result<Self, InferError> {
-        let run = |index: u64| explore(target, options.n_paths, &stream.child("restart", index));
-        let mut explored: [Explored; 2] = [run(0)?, run(1)?];
-        let mut is_new = false;
-        for meeting in 0..MOST_MEETINGS {
-            // What one of them missed says that both may have missed more.
-            is_new = misses(&explored[0], &explored[1]) || misses(&explored[1], &explored[0]);
-            if !is_new {
-                break;
-            }
-            let stream = stream.child("meeting", meeting);
-            let [a, b] = &mut explored;
-            let found = [
-                a.scout_on(target, &b.paths, &stream.child("restart", 0)),
-                b.scout_on(target, &a.paths, &stream.child("restart", 1)),
-            ];
-            is_new = found.contains(&true);
-            if !is_new {
-                break;
-            }
-        }
-        let is_settled = !is_new && explored.iter().all(|restart| restart.is_settled);
-        let n_gradients = explored.iter().map(|restart| restart.n_gradients).sum();
-        Ok(Self {
-            found: explored.map(|restart| restart.paths),
-            is_settled,
-            refined: [Vec::new(), Vec::new()],
-            starts: [Vec::new(), Vec::new()],
-            n_gradients,
-        })
-    }
-
-    /// The paths of a restart that matter, and those of the other that end on modes it has not found.
-    fn shared(&self, index: usize) -> Vec<&Path> {
-        let mut shared = hopeful(&self.found[index], self.best_elbo());
-        for path in hopeful(&self.found[1 - index], self.best_elbo()) {
-            let end = &path.optimum.place.position;
-            if !shared.iter().any(|known| same_mode(known, end)) {
-                shared.push(path);
-            }
-        }
-        shared
-    }
-
-    /// The check that fails where scouts still found modes: how many there are, at most none of them too many.
-    fn modes_check(&self, target: &dyn LogDensity) -> Check {
-        let modes: Vec<&Path> = (0..2)
-            .flat_map(|index| hopeful(&self.found[index], self.best_elbo()))
-            .collect();
-        let n_modes = modes.len() as f64;
-        let check = Check::whole("unknown_modes", n_modes, Sense::AtMost, 0.0, f64::INFINITY);
-        check.blaming(|| {
-            let spread = |i: usize| -> f64 {
-                let places = modes.iter().map(|path| path.optimum.place.position[i]);
-                let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| {
-                    (l.min(x), h.max(x))
-                });
-                let sd = modes.iter().map(|path| path.sd[i]).fold(0.0, f64::max);
-                (high - low) / sd
-            };
-            let spreads: Vec<f64> = (0..target.dim()).map(spread).collect();
-            let most = spreads.iter().copied().fold(0.0, f64::max);
-            (0..target.dim())
-                .filter(|&i| spreads[i] >= 0.5 * most)
-                .map(|i| target.layout().coordinate(i))
-                .collect()
-        })
-    }
-
-    /// The best bound of both restarts, nats.
-    fn best_elbo(&self) -> f64 {
-        best_elbo(self.found.iter().flatten())
-    }
-
-    /// Climbs one of the first three rungs.
-    fn climb(
-        &mut self,
-        target: &dyn LogDensity,
-        rung: Rung,
-        options: &Ladder,
-        stream: &Stream,
-    ) -> Outcome {
-        let mut n_gradients = std::mem::take(&mut self.n_gradients);
-        if rung == Rung::Refined {
-            self.refined = [0, 1].map(|index| {
-                let (refined, used) = refine(target, &self.shared(index));
-                n_gradients += used;
-                refined
-            });
-        }
-        let sample = |index: usize| -> Result<Sample, InferError> {
-            let mut first: Vec<&dyn Approximation> = Vec::new();
-            let known = match rung {
-                Rung::Paths => {
-                    let own = &self.found[index];
-                    hopeful(own, best_elbo(own))
-                }
-                _ => self.shared(index),
-            };
-            let refined = &self.refined[index];
-            if rung != Rung::Refined || refined.is_empty() {
-                let gaussians = known
-                    .iter()
-                    .map(|path| &path.gaussian as &dyn Approximation);
-                first.extend(gaussians);
-            }
-            first.extend(refined.iter().map(|q| q as &dyn Approximation));
-            let stream = stream.child("restart", index as u64);
-            if rung < Rung::Mixture {
-                return pool(target, &first, options.n_draws, &stream);
-            }
-            let sampling = AdaptiveImportance {
-                n_draws: options.n_draws,
-                ..AdaptiveImportance::default()
-            };
-            adaptive_importance(target, &first, &sampling, &stream)
-        };
-        let (a, b) = match (sample(0), sample(1)) {
-            (Ok(a), Ok(b)) => (a, b),
-            (Err(error), _) | (_, Err(error)) => return (Err(error), n_gradients),
-        };
-        n_gradients += a.n_gradients + b.n_gradients;
-        let (mut answer, used) =
-            Answer::of_samples(target, rung, [&a, &b], &stream.child("judge", 0));
-        if !self.is_settled {
-            // Weights say what known modes are worth, and nothing of those that are still unknown.
-            let mut checks = answer.report.checks;
-            checks.push(self.modes_check(target));
-            answer.report = Report::of(checks);
-        }
-        self.starts = [&a, &b].map(|sample| positions(sample, &mut stream.child("starts", 0)));
-        (Ok(answer), n_gradients + used)
-    }
-}
-
-/// Whether a restart has missed a mode that matters and that the other found.
-fn misses(restart: &Explored, other: &Explored) -> bool {
-    let best = best_elbo(restart.paths.iter().chain(&other.paths));
-    let is_known = |end: &[f64]| restart.paths.iter().any(|path| same_mode(path, end));
-    let mut matter = hopeful(&other.paths, best).into_iter();
-    matter.any(|path| !is_known(&path.optimum.place.position))
-}
-
-/// Positions of a sample drawn by weight.
-fn positions(sample: &Sample, draws: &mut Stream) -> Vec<Vec<f64>> {
-    let rows: Vec<&[f64]> = sample.rows().collect();
-    let chosen = resample::with_replacement(&sample.psis.ln_weights, N_STARTS, draws);
-    let chosen = chosen.unwrap_or_default();
-    chosen.into_iter().map(|k| rows[k].to_vec()).collect()
-}
-
-/// The best bound of paths, nats.
-fn best_elbo<'a>(paths: impl IntoIterator<Item = &'a Path>) -> f64 {
-    let elbos = paths.into_iter().map(|path| path.elbo);
-    elbos.fold(f64::NEG_INFINITY, f64::max)
-}
-
-/// The paths whose bound is near the best.
-fn hopeful(found: &[Path], best: f64) -> Vec<&Path> {
-    found.iter().filter(|p| p.elbo > best - HOPELESS).collect()
-}
-
-/// Student-t laws with the curvature at the polished modes of the paths, one for each mode.
-fn refine(target: &dyn LogDensity, hopeful: &[&Path]) -> (Vec<StudentT>, u64) {
-    let mut refined: Vec<StudentT> = Vec::new();
-    let mut n_gradients = 0;
-    for path in hopeful {
-        let start = &path.optimum.place.position;
-        // A mode that is known already needs no second polish.
-        let is_known = |q: &StudentT| squared_distance(q, start) < POLISHED * POLISHED;
-        if refined.iter().any(is_known) {
-            continue;
-        }
-        let Ok(optimum) = maximize(&Newton, target, start, MAX_POLISH) else {
-            continue;
-        };
-        let mut evaluator = Evaluator::new(target);
-        let around = laplace::around(&mut evaluator, &optimum.place);
-        n_gradients += optimum.n_gradients + evaluator.n_gradients();
-        if let Ok((gaussian, _)) = around {
-            refined.push(heavier(&gaussian, AdaptiveImportance::default().dof));
-        }
-    }
-    (refined, n_gradients)
-}
-
-/// Markov chains from the draws of the restarts, until the referee is content or tries run out.
-fn chains(
-    target: &dyn LogDensity,
-    options: &Ladder,
-    restarts: &Restarts,
-    stream: &Stream,
-    keep: Option<&Keep>,
-    observer: &mut dyn Observer,
-) -> Outcome {
-    let mut n_gradients = 0;
-    let mut factor = 1;
-    let mut accept = 0;
-    let mut attempt = 0;
-    let mut best: Option<Answer> = None;
-    loop {
-        let stream = stream.child("try", attempt);
-        let keep = keep.map(|keep| Keep {
-            checkpoints: keep.checkpoints.within(&format!("chains-{}", attempt + 1)),
-            every: keep.every,
-        });
-        let sampler = Nuts {
-            n_warmup: N_WARMUP * factor,
-            target_accept: TARGET_ACCEPT[accept],
-            metric: Metric::LowRank,
-            ..Nuts::default()
-        };
-        let chain_options = ChainOptions {
-            n_chains: options.n_chains,
-            n_draws: N_CHAIN_DRAWS * factor as usize,
-            starts: starts(&restarts.starts, options.n_chains, attempt),
-        };
-        let sampled = nuts::sample(
-            target,
-            &sampler,
-            &chain_options,
-            &stream,
-            keep.as_ref(),
-            observer,
-        );
-        let judged = sampled.and_then(|sampled| {
-            n_gradients += sampled.n_gradients();
-            let judge = stream.child("judge", 0);
-            let (report, used) = judge_watched(target, &sampled, "nuts", &judge, observer)?;
-            n_gradients += used;
-            Ok((sampled, report))
-        });
-        let (sampled, report): (Sampled, Report) = match (judged, &best) {
-            (Ok(judged), _) => judged,
-            (Err(error), Some(_)) if !error.is_of_the_run() => {
-                return (best.ok_or(error), n_gradients);
-            }
-            (Err(error), _) => return (Err(error), n_gradients),
-        };
-        attempt += 1;
-        let answer = better(best, Answer::of_chains(target, &sampled, report.clone()));
-        if report.verdict == Verdict::Good || attempt == MAX_TRIES {
-            return (Ok(answer), n_gradients);
-        }
-        best = Some(answer);
-        let missed = |name: &str| {
-            let mut checks = report.checks.iter();
-            checks.any(|c| c.name == name && c.verdict() != Verdict::Good)
-        };
-        // Divergences call for smaller steps, and so do chains that are stuck in a narrow place.
-        if missed("divergent") || missed("r_hat") {
-            accept = (accept + 1).min(TARGET_ACCEPT.len() - 1);
-        }
-        if missed("r_hat") || missed("ess") {
-            factor *= 2;
-        }
-    }
-}
-
-/// Starts for the chains of a try: draws of both restarts in turn, or random ones where there are none.
-fn starts(drawn: &[Vec<Vec<f64>>; 2], n_chains: usize, attempt: u64) -> Starts {
-    let at = |chain: usize| {
-        let drawn = &drawn[chain % 2];
-        let index = attempt as usize * n_chains + chain / 2;
-        drawn.get(index % drawn.len().max(1)).cloned()
-    };
-    match (0..n_chains).map(at).collect() {
-        Some(positions) => Starts::At(positions),
-        None => ChainOptions::default().starts,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::referee::{Check, Sense};
+    use crate::mcmc::Sampled;
     use crate::targets::Quadratic;
     use jensen_posterior::Draws;
 

@@ -113,7 +113,9 @@ impl Kernel for Slice {
 pub(super) fn learn_width(width: &mut f64, moved: f64, step: u64) {
     /// Sweeps that the first width counts for, so that one short move does not spoil it.
     const PRIOR: f64 = 5.0;
-    *width += (3.0 * moved - *width) / (step as f64 + PRIOR);
+    /// Where the density does not fall widths grow with every sweep; beyond this one positions would be infinite.
+    const WIDEST: f64 = 1e100;
+    *width = (*width + (3.0 * moved - *width) / (step as f64 + PRIOR)).min(WIDEST);
 }
 
 /// One update of coordinate `i`; returns the distance moved.

@@ -261,10 +261,22 @@ impl Fit<'_> {
             _ => Flow::Continue,
         };
         let state = self.iterate(advi, 0, &start, n_steps, self.keep, observer, until_stopped)?;
-        if let AdviPhase::Stopped(stop @ (AdviStop::NoStepSize | AdviStop::Refused)) = state.phase {
+        let reason = match state.phase {
+            AdviPhase::Stopped(AdviStop::NoStepSize) => Some(
+                "expected a step size from 100 down to 0.01 that raises the bound above that of the start, found none; \
+                 begin nearer to the mass with `start`, check the gradient, or take `sgvi-mean-field`, which finds its \
+                 own steps",
+            ),
+            AdviPhase::Stopped(AdviStop::Refused) => Some(
+                "expected draws that the density accepts, found ten refusals for every one that was needed; begin where \
+                 it is positive with `start`, or declare the bounds of variables, so that it is positive everywhere",
+            ),
+            _ => None,
+        };
+        if let Some(reason) = reason {
             return Err(InferError::Failed {
                 method: self.name,
-                reason: format!("it ended without an answer: {stop:?}"),
+                reason: reason.to_owned(),
             });
         }
         let n_gradients = used + state.n_gradients;

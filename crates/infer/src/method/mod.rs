@@ -50,9 +50,11 @@ mod particles;
 pub use catalogue::{FamilyKind, Method};
 
 use crate::InferError;
+use crate::budget::{Budget, Paid, Payer};
 use crate::check::at_least;
 use crate::dadvi::dadvi;
 use crate::drive::{Keep, check_start};
+use crate::ladder::Ladder;
 use crate::laplace::laplace;
 use crate::mcmc::nuts;
 use crate::pathfinder::pathfinder;
@@ -84,6 +86,10 @@ pub struct FitOptions {
     /// scattered around, so that they do not agree for having begun together. The ladder and several paths begin
     /// at random in any case, and refuse it.
     pub start: Option<Vec<f64>>,
+    /// Most gradients of method and judgement together, at least 1. By default none for methods whose other numbers
+    /// bound their work, and those of its own for the ladder, where the smaller bound holds. The ladder then gives
+    /// what it has, with a doubt; other methods end with [`InferError::Budget`].
+    pub max_gradients: Option<u64>,
 }
 
 impl Default for FitOptions {
@@ -94,6 +100,7 @@ impl Default for FitOptions {
             n_chains: 4,
             n_chain_draws: 1000,
             start: None,
+            max_gradients: None,
         }
     }
 }
@@ -144,7 +151,7 @@ const N_STEPS: u64 = 10_000;
 ///
 /// # Errors
 /// [`InferError`] for options that do not fit or that the method would ignore, a density without coordinates, a start
-/// that is not finite or that it refuses, a method that ends without an answer, a request to stop, or a checkpoint that
+/// that is not finite or that it refuses, a method that ends without an answer or spends its gradients, a request to stop, or a checkpoint that
 /// cannot be read or is of another run.
 pub fn fit_with(
     target: &dyn LogDensity,
@@ -155,6 +162,46 @@ pub fn fit_with(
     observer: &mut dyn Observer,
 ) -> Result<Fitted, InferError> {
     options.check(method, target)?;
+    if let Method::Ladder(ladder) = method {
+        let bounds = [ladder.max_gradients, options.max_gradients];
+        let ladder = Ladder {
+            max_gradients: bounds.into_iter().flatten().min(),
+            ..ladder.clone()
+        };
+        let fit = Fit {
+            target,
+            name: method.name(),
+            options,
+            stream,
+            keep,
+        };
+        return fit.climb(&ladder, observer);
+    }
+    let budget = Budget::new(options.max_gradients);
+    let target = Paid {
+        target,
+        budget: &budget,
+    };
+    let mut payer = Payer {
+        observer,
+        budget: &budget,
+    };
+    let fitted = run(&target, method, options, stream, keep, &mut payer);
+    match payer.is_broke() {
+        true => Err(budget.error(method.name())),
+        false => fitted,
+    }
+}
+
+/// Runs a method whose options were checked.
+fn run(
+    target: &dyn LogDensity,
+    method: &Method,
+    options: &FitOptions,
+    stream: &Stream,
+    keep: Option<&Keep>,
+    observer: &mut dyn Observer,
+) -> Result<Fitted, InferError> {
     let work = stream.child("method", 0);
     let fit = Fit {
         target,
@@ -223,6 +270,9 @@ impl FitOptions {
         if let Some(max_steps) = self.max_steps {
             at_least("max_steps", 1, max_steps)?;
         }
+        if let Some(max_gradients) = self.max_gradients {
+            at_least("max_gradients", 1, max_gradients)?;
+        }
         if let Some(start) = &self.start {
             check_start(target, start)?;
         }
@@ -236,7 +286,8 @@ impl FitOptions {
         if self.start.is_some() && !method.takes_start() {
             return ignored(
                 "start",
-                "this method begins at several random places of its own",
+                "expected no start, since this method begins at several random places of its own, found one; leave it \
+                 out, or take a method that begins where it is told, as `nuts` or `pathfinder`",
             );
         }
         if self.max_steps.is_some() && !method.takes_steps() {

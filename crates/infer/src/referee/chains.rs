@@ -1,12 +1,15 @@
 //! Judges Markov chains: there must be some to compare, they must have mixed, be long enough, not have been broken
-//! off, estimate moments that exist, and not all have missed a mode (file `missed`).
+//! off, estimate moments that exist, not all have missed a mode (file `missed`), and not have run away or stayed on a
+//! small scale (file `beyond`).
 
+use super::beyond::beyond;
 use super::blame::blamed;
-use super::{Check, Moments, Report, Sense, drift::moments, missed::missed, tail_shape};
+use super::{Check, Moments, Report, Sense, drift::moments, missed::missed};
+use super::{sd_check, squares, tail_shape};
 use crate::InferError;
-use crate::mcmc::{SAMPLER_COLUMNS, Sampled};
+use crate::mcmc::{Diverged, SAMPLER_COLUMNS, Sampled};
 use crate::watch::watched;
-use jensen_density::LogDensity;
+use jensen_density::{Cause, LogDensity};
 use jensen_posterior::{Draws, PosteriorError, ess, rhat};
 use jensen_rng::Stream;
 use jensen_run::Observer;
@@ -19,7 +22,8 @@ const R_HAT: f64 = 1.01;
 const R_HAT_FAR: f64 = 1.2;
 /// Bulk and tail need this many effective draws ([vehtari-2021]: 100 for each of four chains).
 const LEAST_DRAWS: f64 = 400.0;
-/// A divergence is a place that the chains could not enter: none goes unmentioned.
+/// A divergence is a place that the chains could not enter: none goes unmentioned. Where the density is zero beyond a
+/// wall it is no fault of the step size, and has a check of its own (`outside_support`).
 const DIVERGENT: f64 = 0.0;
 const DIVERGENT_FAR: f64 = 0.1;
 /// Bayesian fraction of missing information below which momenta do not reach all energies
@@ -32,8 +36,8 @@ const NO_MEAN: f64 = 1.0;
 /// A coordinate that is this many standard deviations off on average where trajectories diverge is named.
 const BLAMED: f64 = 1.0;
 
-/// Judges the draws after warmup, on the scale of the values; also the gradients that the search for missed modes
-/// used.
+/// Judges the draws after warmup, on the scale of the values; also the gradients that the search for what
+/// they missed used.
 ///
 /// # Errors
 /// [`PosteriorError`] for draws that are too few or not finite.
@@ -45,7 +49,8 @@ pub fn judge_chains(
     let draws = sampled.constrained(target);
     let names = draws.names();
     let n_draws = draws.n_chains() * draws.n_draws();
-    let (mut r_hats, mut sizes, mut tails) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut r_hats, mut sizes) = (Vec::new(), Vec::new());
+    let (mut tails, mut square_tails) = (Vec::new(), Vec::new());
     for j in 0..draws.dim() {
         let chains = draws.quantity(j)?;
         let first = chains.values()[0][0];
@@ -54,19 +59,25 @@ pub fn judge_chains(
             r_hats.push(1.0);
             sizes.push(n_draws as f64);
             tails.push(0.0);
+            square_tails.push(0.0);
             continue;
         }
         r_hats.push(rhat::rank(&chains));
         sizes.push(ess::bulk(&chains).min(ess::tail(&chains)));
         let values: Vec<f64> = chains.values().iter().flatten().copied().collect();
         let equal = vec![0.0; values.len()];
-        tails.push(tail_shape(
-            &equal,
-            &values,
-            ess::mean(&chains) / n_draws as f64,
-        ));
+        let efficiency = ess::mean(&chains) / n_draws as f64;
+        tails.push(tail_shape(&equal, &values, efficiency));
+        let squares = squares(&values, chains.mean());
+        square_tails.push(tail_shape(&equal, &squares, efficiency));
     }
-    let divergent = sampled.divergences.len() as f64 / n_draws as f64;
+    let is_outside = |diverged: &&Diverged| {
+        let refused = diverged.divergence.refused.as_ref();
+        refused.is_some_and(|said| said.contains(&Cause::OutsideSupport.to_string()))
+    };
+    let (outside, diverged): (Vec<&Diverged>, Vec<&Diverged>) =
+        sampled.divergences.iter().partition(is_outside);
+    let [outside_share, divergent] = [&outside, &diverged].map(|d| d.len() as f64 / n_draws as f64);
     let (least, most) = (Sense::AtLeast, Sense::AtMost);
     let n_chains = draws.n_chains() as f64;
     let mut checks = vec![
@@ -74,8 +85,17 @@ pub fn judge_chains(
         Check::each("r_hat", &r_hats, names, most, R_HAT, R_HAT_FAR),
         Check::each("ess", &sizes, names, least, LEAST_DRAWS, 0.1 * LEAST_DRAWS),
         Check::whole("divergent", divergent, most, DIVERGENT, DIVERGENT_FAR)
-            .blaming(|| where_divergent(sampled)),
+            .blaming(|| where_divergent(sampled, &diverged)),
+        Check::whole(
+            "outside_support",
+            outside_share,
+            most,
+            DIVERGENT,
+            DIVERGENT_FAR,
+        )
+        .blaming(|| where_divergent(sampled, &outside)),
         Check::each("moment_k_hat", &tails, names, most, NO_VARIANCE, NO_MEAN),
+        sd_check(&square_tails, names),
     ];
     let fraction = e_bfmi(&sampled.sampler);
     if fraction.is_finite() {
@@ -92,7 +112,10 @@ pub fn judge_chains(
     };
     let (far, n_gradients) = missed(target, &sampled.draws, &of_values, stream);
     checks.extend(far);
-    Ok((Report::of(checks), n_gradients))
+    let rows: Vec<&[f64]> = sampled.draws.rows().collect();
+    let (far, n_beyond) = beyond(target, &rows);
+    checks.extend(far);
+    Ok((Report::of(checks), n_gradients + n_beyond))
 }
 
 /// [`judge_chains`] of a method's chains under an observer.
@@ -147,11 +170,11 @@ fn column(wanted: &str) -> usize {
 }
 
 /// The coordinates that are farthest from their means where trajectories diverged, the farthest first.
-fn where_divergent(sampled: &Sampled) -> Vec<String> {
+fn where_divergent(sampled: &Sampled, divergences: &[&Diverged]) -> Vec<String> {
     let draws = &sampled.draws;
     let d = draws.dim();
     let (mean, sd) = moments(draws.rows(), d, draws.rows().len() as f64);
-    let places: Vec<&[f64]> = (sampled.divergences.iter())
+    let places: Vec<&[f64]> = (divergences.iter())
         .map(|diverged| diverged.divergence.position.as_slice())
         .filter(|position| position.len() == d)
         .collect();

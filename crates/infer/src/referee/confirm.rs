@@ -9,6 +9,8 @@
 //!   standard deviations: together they have to fit into the quarter that a good answer promises,
 //! - **spread**: |ln (sd of the answer / weighted sd)|.
 //!
+//! - **unknown_modes**: the paths of samples whose scouts still found modes in the end; there must be none.
+//!
 //! Draws of the answer alone would weigh a mode that it missed by nothing; the paths are there to find it, and
 //! scouts for what lies far from them (file `scouts`). An answer is good where the samples are and it agrees with
 //! them. It costs the gradients of six paths and two dozen scouts, four thousand draws, and the trajectories of
@@ -53,12 +55,15 @@ pub(crate) struct Confirmed {
 /// Judges a claim.
 pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Stream) -> Confirmed {
     let most = Sense::AtMost;
-    let mut n_gradients = 0;
+    let (mut n_gradients, mut n_unsettled) = (0, 0);
     let mut sample = |index: u64| -> Option<Sample> {
         let stream = stream.child("restart", index);
         // Without paths the answer has to do: whether that is enough, its weights say.
         let explored = explore(target, N_PATHS, &stream).unwrap_or_default();
         n_gradients += explored.n_gradients;
+        if !explored.is_settled {
+            n_unsettled += explored.paths.len();
+        }
         let gaussians = (explored.paths.iter()).map(|path| &path.gaussian as &dyn Approximation);
         let first: Vec<&dyn Approximation> = claim.proposal.into_iter().chain(gaussians).collect();
         if first.is_empty() {
@@ -112,6 +117,12 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
         PROMISED_FAR,
     ));
     checks.push(Check::each("spread", &spreads, &names, most, limit, worst));
+    if n_unsettled > 0 {
+        // As on the ladder: weights say nothing of modes that are still unknown.
+        let n_modes = n_unsettled as f64;
+        let check = Check::whole("unknown_modes", n_modes, most, 0.0, f64::INFINITY);
+        checks.push(check.blaming(|| names.clone()));
+    }
     let ln_z = samples.map(|sample| sample.psis.log_evidence());
     Confirmed {
         checks,

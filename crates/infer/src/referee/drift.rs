@@ -129,18 +129,24 @@ fn walk(
     (position, n_accepted / N_TRAJECTORIES as f64)
 }
 
-/// Means and standard deviations (divisor n - 1) of n rows of equal weight.
+/// Means and standard deviations (divisor n - 1) of n rows of equal weight; sums are of distances to the first row, so
+/// that values far from zero lose no digits.
 pub(crate) fn moments(
     rows: impl Iterator<Item = impl AsRef<[f64]>> + Clone,
     width: usize,
     n: f64,
 ) -> (Vec<f64>, Vec<f64>) {
+    let Some(first) = rows.clone().next() else {
+        return (vec![0.0; width], vec![0.0; width]);
+    };
+    let first = first.as_ref().to_vec();
     let mut mean = vec![0.0; width];
     for row in rows.clone() {
-        mean.iter_mut()
-            .zip(row.as_ref())
-            .for_each(|(m, x)| *m += x / n);
+        for (m, (x, o)) in mean.iter_mut().zip(row.as_ref().iter().zip(&first)) {
+            *m += (x - o) / n;
+        }
     }
+    mean.iter_mut().zip(&first).for_each(|(m, o)| *m += o);
     let mut sd = vec![0.0; width];
     for row in rows {
         for (j, x) in row.as_ref().iter().enumerate() {
@@ -149,4 +155,24 @@ pub(crate) fn moments(
     }
     sd.iter_mut().for_each(|v| *v = v.sqrt());
     (mean, sd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_far_from_zero_keep_their_digits() {
+        const FAR: f64 = 1e8;
+        let mut stream = Stream::from_seed(1);
+        let near: Vec<[f64; 1]> = (0..4000).map(|_| [stream.normal()]).collect();
+        let far: Vec<[f64; 1]> = near.iter().map(|x| [x[0] + FAR]).collect();
+        let n = near.len() as f64;
+        let (mean, sd) = moments(near.iter(), 1, n);
+        let (far_mean, far_sd) = moments(far.iter(), 1, n);
+        // Two units in the last place of the mean.
+        assert!((far_mean[0] - FAR - mean[0]).abs() < 3e-8, "{far_mean:?}");
+        assert!((far_sd[0] / sd[0] - 1.0).abs() < 1e-8, "{far_sd:?}");
+        assert_eq!(moments([[0.0; 2]; 0].iter(), 2, 0.0).0, [0.0; 2]);
+    }
 }

@@ -8,9 +8,10 @@
 //! later ones share the modes that both restarts found, so that they disagree only by what their draws and
 //! weights do not carry.
 
+use super::beyond::beyond;
 use super::blame::blamed;
 use super::compare::in_units;
-use super::{Check, Report, Sense, drift, stein, tail_shape};
+use super::{Check, Report, Sense, drift, sd_check, squares, stein, tail_shape};
 use crate::importance::Sample;
 use jensen_density::LogDensity;
 use jensen_posterior::{psis::threshold, resample};
@@ -33,29 +34,34 @@ pub(super) const ERRORS: f64 = 2.0;
 pub(crate) const DRIFT: f64 = 0.15;
 pub(crate) const STEIN: f64 = 0.2;
 
-/// Weighted means and standard deviations of values `[n, v]`.
+/// Weighted means and standard deviations of values `[n, v]`; sums are of distances to the first value with a weight, so
+/// that values far from zero lose no digits, and weights need not sum to one to rounding.
 pub(crate) fn weighted_moments(
     sample: &Sample,
     values: &[f64],
     width: usize,
 ) -> (Vec<f64>, Vec<f64>) {
     let weights = sample.weights();
+    // Values of refused positions mean nothing.
+    let rows = || {
+        let rows = values.chunks_exact(width).zip(&weights);
+        rows.filter(|(_, w)| **w > 0.0)
+    };
+    let total: f64 = weights.iter().sum();
+    let first = rows()
+        .next()
+        .map_or(vec![0.0; width], |(row, _)| row.to_vec());
     let mut mean = vec![0.0; width];
     let mut sd = vec![0.0; width];
-    for (row, w) in values
-        .chunks_exact(width)
-        .zip(&weights)
-        .filter(|(_, w)| **w > 0.0)
-    {
-        mean.iter_mut().zip(row).for_each(|(m, x)| *m += w * x);
+    for (row, w) in rows() {
+        for (m, (x, o)) in mean.iter_mut().zip(row.iter().zip(&first)) {
+            *m += w / total * (x - o);
+        }
     }
-    for (row, w) in values
-        .chunks_exact(width)
-        .zip(&weights)
-        .filter(|(_, w)| **w > 0.0)
-    {
+    mean.iter_mut().zip(&first).for_each(|(m, o)| *m += o);
+    for (row, w) in rows() {
         for j in 0..width {
-            sd[j] += w * (row[j] - mean[j]).powi(2);
+            sd[j] += w / total * (row[j] - mean[j]).powi(2);
         }
     }
     sd.iter_mut().for_each(|v| *v = v.sqrt());
@@ -91,7 +97,7 @@ pub(crate) fn values_of(target: &dyn LogDensity, sample: &Sample) -> Vec<f64> {
     values
 }
 
-/// Judges two independent samples with their values; also the gradients that the drift test used.
+/// Judges two independent samples with their values; also the gradients that this took.
 pub fn judge_importance(
     target: &dyn LogDensity,
     samples: [&Sample; 2],
@@ -107,15 +113,17 @@ pub fn judge_importance(
         .fold(f64::INFINITY, f64::min);
     // The weights may have a good tail where the quantity times the weight has none: its mean is then not
     // to be had from these draws.
-    let tails: Vec<f64> = (0..width)
+    let moments = [0, 1].map(|i| weighted_moments(samples[i], values[i], width));
+    let (tails, square_tails): (Vec<f64>, Vec<f64>) = (0..width)
         .map(|j| {
             let shapes = [0, 1].map(|i| {
                 let column: Vec<f64> = values[i].iter().skip(j).step_by(width).copied().collect();
-                tail_shape(&samples[i].psis.ln_weights, &column, 1.0)
+                let of = |values: &[f64]| tail_shape(&samples[i].psis.ln_weights, values, 1.0);
+                (of(&column), of(&squares(&column, moments[i].0[j])))
             });
-            shapes[0].max(shapes[1])
+            (shapes[0].0.max(shapes[1].0), shapes[0].1.max(shapes[1].1))
         })
-        .collect();
+        .unzip();
     let of_moments = Check::each("moment_k_hat", &tails, &names, most, limit, 1.0);
     // With its uncertainty, so that a lucky tail is not taken for a good one.
     let shapes = samples.map(|s| s.psis.k_hat + s.psis.k_hat_sd);
@@ -140,7 +148,6 @@ pub fn judge_importance(
         )
         .blaming(|| behind(usize::from(worth[1] < worth[0]))),
     ];
-    let moments = [0, 1].map(|i| weighted_moments(samples[i], values[i], width));
     let gaps: Vec<f64> = (0..width)
         .map(|j| {
             let sd = (0.5 * (moments[0].1[j].powi(2) + moments[1].1[j].powi(2))).sqrt();
@@ -175,6 +182,7 @@ pub fn judge_importance(
         1.0,
     ));
     checks.push(of_moments);
+    checks.push(sd_check(&square_tails, &names));
     let coordinates: Vec<String> = (0..target.dim())
         .map(|i| target.layout().coordinate(i))
         .collect();
@@ -190,22 +198,23 @@ pub fn judge_importance(
         STEIN,
         1.0,
     ));
-    let chosen = resample::with_replacement(
-        &samples[0].psis.ln_weights,
-        N_DRIFT,
-        &mut stream.child("drift", 0),
-    );
-    // Weights that cannot be drawn from have moved by any amount.
-    let (moved, n_gradients) = match chosen {
-        Ok(chosen) => {
-            let rows: Vec<&[f64]> = samples[0].rows().collect();
-            let picked: Vec<&[f64]> = chosen.iter().map(|&i| rows[i]).collect();
-            drift(target, &picked, &stream.child("drift", 1))
-        }
-        Err(_) => (vec![f64::INFINITY; width], 0),
+    // Weights that cannot be drawn from leave nothing.
+    let picked = [0, 1].map(|i| -> Vec<&[f64]> {
+        let mut draws = stream.child("drift", 2 * i as u64);
+        let ln_weights = &samples[i].psis.ln_weights;
+        let chosen = resample::with_replacement(ln_weights, N_DRIFT, &mut draws);
+        let rows: Vec<&[f64]> = samples[i].rows().collect();
+        let chosen = chosen.unwrap_or_default().into_iter();
+        chosen.map(|k| rows[k]).collect()
+    });
+    let (moved, n_drift) = match picked[0].is_empty() {
+        false => drift(target, &picked[0], &stream.child("drift", 1)),
+        true => (vec![f64::INFINITY; width], 0),
     };
     checks.push(Check::each("drift", &moved, &names, most, DRIFT, 1.0));
-    (Report::of(checks), n_gradients)
+    let (far, n_beyond) = beyond(target, &picked.concat());
+    checks.extend(far);
+    (Report::of(checks), n_drift + n_beyond)
 }
 
 #[cfg(test)]
@@ -259,5 +268,19 @@ mod tests {
             assert_eq!(error.verdict(), verdict, "{error:?}");
             assert_eq!(ess.verdict(), Verdict::Good, "{ess:?}");
         }
+    }
+
+    #[test]
+    fn weighted_values_far_from_zero_keep_their_digits() {
+        const FAR: f64 = 1e8;
+        let mut stream = Stream::from_seed(1);
+        let near: Vec<f64> = (0..4000).map(|_| stream.normal()).collect();
+        let weights: Vec<f64> = (0..4000).map(|_| stream.uniform()).collect();
+        let far: Vec<f64> = near.iter().map(|x| x + FAR).collect();
+        let of = |values: &[f64]| weighted_moments(&sample(values.to_vec(), &weights), values, 1);
+        let ((mean, sd), (far_mean, far_sd)) = (of(&near), of(&far));
+        // Two units in the last place of the mean.
+        assert!((far_mean[0] - FAR - mean[0]).abs() < 3e-8, "{far_mean:?}");
+        assert!((far_sd[0] / sd[0] - 1.0).abs() < 1e-8, "{far_sd:?}");
     }
 }

@@ -42,6 +42,7 @@
 //! ```
 
 mod approximation;
+mod beyond;
 mod blame;
 mod chains;
 pub(crate) mod compare;
@@ -115,6 +116,9 @@ pub struct Check {
     /// Every quantity that misses the limit, the worst first; for a check of the whole that fails, the
     /// quantities to look at, as far as they are known.
     pub failing: Vec<String>,
+    /// Whether it says of the standard deviations alone how far to trust them, and nothing of means: it is told, and
+    /// no part of the verdict.
+    pub qualifies: bool,
 }
 
 impl Check {
@@ -127,6 +131,7 @@ impl Check {
             limit,
             far,
             failing: Vec::new(),
+            qualifies: false,
         }
     }
 
@@ -166,8 +171,22 @@ impl Check {
         self
     }
 
-    /// What it says; a value that is not a number is wrong.
+    /// The same as a remark on standard deviations.
+    pub fn qualifying(mut self) -> Self {
+        self.qualifies = true;
+        self
+    }
+
+    /// What it says of the answer; a value that is not a number is wrong.
     pub fn verdict(&self) -> Verdict {
+        match self.qualifies {
+            true => Verdict::Good,
+            false => self.said(),
+        }
+    }
+
+    /// The word for its value.
+    fn said(&self) -> Verdict {
         let passes = |limit: f64| match self.sense {
             Sense::AtMost => self.value <= limit,
             Sense::AtLeast => self.value >= limit,
@@ -217,7 +236,7 @@ impl fmt::Display for Report {
     /// One line: the word, and what missed its limit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.verdict)?;
-        let missed = self.checks.iter().filter(|c| c.verdict() != Verdict::Good);
+        let missed = self.checks.iter().filter(|c| c.said() != Verdict::Good);
         for (i, check) in missed.enumerate() {
             let sign = if i == 0 { ": " } else { "; " };
             let side = match check.sense {
@@ -233,10 +252,37 @@ impl fmt::Display for Report {
                 }
                 write!(f, ")")?;
             }
+            if let Some((_, hint)) = HINTS.iter().find(|(name, _)| *name == check.name) {
+                write!(f, ", {hint}")?;
+            }
         }
         Ok(())
     }
 }
+
+/// What to do about checks of which more draws are no cure.
+const HINTS: [(&str, &str); 5] = [
+    (
+        "sd_k_hat",
+        "such standard deviations are not to be trusted: read quantiles",
+    ),
+    (
+        "outside_support",
+        "the density is zero beyond a wall: declare the bounds of its variables",
+    ),
+    (
+        "tail",
+        "the density does not fall far out: give its variables a proper prior",
+    ),
+    (
+        "moments",
+        "mean or standard deviation does not exist: read quantiles",
+    ),
+    (
+        "max_gradients",
+        "raise `max_gradients`, or check the gradient of the density",
+    ),
+];
 
 /// Three decimals, or two digits of what they would round to nothing.
 fn number(x: f64) -> String {
@@ -266,6 +312,20 @@ fn tail_shape(ln_weights: &[f64], values: &[f64], efficiency: f64) -> f64 {
         return 0.0;
     }
     Psis::smooth_chain(&deviations, efficiency).map_or(f64::INFINITY, |psis| psis.k_hat)
+}
+
+/// k-hat of squared deviations from this on says that there is no second moment, or none to be had from these draws.
+const NO_SECOND_MOMENT: f64 = 1.0;
+
+/// The remark on standard deviations by the k-hat of squared deviations, of each value.
+fn sd_check(shapes: &[f64], names: &[String]) -> Check {
+    let (most, limit) = (Sense::AtMost, NO_SECOND_MOMENT);
+    Check::each("sd_k_hat", shapes, names, most, limit, limit).qualifying()
+}
+
+/// Squared deviations of values `[n]` from a place.
+fn squares(values: &[f64], from: f64) -> Vec<f64> {
+    values.iter().map(|x| (x - from).powi(2)).collect()
 }
 
 #[cfg(test)]

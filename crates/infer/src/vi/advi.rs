@@ -161,7 +161,10 @@ impl Algorithm for Advi {
         let Some(elbo_start) = self.elbo(evaluator, &params, stream) else {
             return Err(InferError::Failed {
                 method: "advi",
-                reason: "the density refuses all draws of the initial approximation".to_owned(),
+                reason: "expected draws of the initial approximation that the density accepts, found ten refusals for \
+                         every one that was needed; begin where it is positive around `start`, or declare the bounds \
+                         of variables, so that it is positive everywhere"
+                    .to_owned(),
             });
         };
         Ok(AdviState {

@@ -2,11 +2,15 @@
 //! what is refused. One file a subject.
 
 mod bad_input;
+mod budget;
 mod family_laws;
 mod ladder;
+mod messages;
 mod method;
 mod multi_path;
+mod particles;
 mod resume;
 mod resume_fit;
 mod threads;
 mod vi;
+mod wrong_answers;

@@ -1,7 +1,7 @@
 //! Fits inside pools, several at once, over densities that use the pool themselves: they end, with the bits of a fit
 //! alone; a stop and a panic come through.
 
-use jensen_density::{Cause, Layout, LogDensity, Reject, Variable};
+use jensen_density::{Cause, Layout, LogDensity, Reject, Variable, from_fn};
 use jensen_infer::drive::{Flow, Keep, drive};
 use jensen_infer::family::MeanField;
 use jensen_infer::mcmc::{ChainOptions, Metropolis, Nuts, Sampled, nuts, sample_chains};
@@ -18,27 +18,12 @@ use std::thread;
 use std::time::Duration;
 
 /// A standard normal in two coordinates whose terms are computed in parallel.
-struct Parallel(Layout);
-
-fn parallel() -> Parallel {
-    Parallel(Layout::new(vec![Variable::new("x", &[2])]))
-}
-
-impl LogDensity for Parallel {
-    fn layout(&self) -> &Layout {
-        &self.0
-    }
-
-    fn log_density_and_grad(
-        &self,
-        x: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
+fn parallel() -> impl LogDensity {
+    from_fn(Layout::new(vec![Variable::new("x", &[2])]), |x, grad| {
         (grad.par_iter_mut().zip(x)).for_each(|(g, x)| *g = -x);
         let terms: Vec<f64> = x.par_iter().map(|x| -0.5 * x * x).collect();
-        Ok(terms.iter().sum())
-    }
+        terms.iter().sum::<f64>()
+    })
 }
 
 /// Fails where the work does not end: a block is no reason to wait for ever.
@@ -116,40 +101,17 @@ fn fits_at_once_over_a_parallel_density_end() {
     }
 }
 
-/// Its evaluations from the n-th on panic.
-struct Panicking {
-    layout: Layout,
-    from: u64,
-    n_evaluations: AtomicU64,
-}
-
-impl LogDensity for Panicking {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn log_density_and_grad(
-        &self,
-        x: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        let index = self.n_evaluations.fetch_add(1, Ordering::Relaxed);
-        assert!(index != self.from, "in the density");
-        grad[0] = -x[0];
-        Ok(-0.5 * x[0] * x[0])
-    }
-}
-
 /// One chain panics; the others have more to do than anybody waits for.
 #[test]
 fn a_panic_in_one_chain_ends_all_and_arrives_with_its_words() {
     fn words() -> String {
-        let target = Panicking {
-            layout: Layout::new(vec![Variable::real("x")]),
-            from: 500,
-            n_evaluations: AtomicU64::new(0),
-        };
+        let n_evaluations = AtomicU64::new(0);
+        let target = from_fn(Layout::new(vec![Variable::real("x")]), |x, grad| {
+            let index = n_evaluations.fetch_add(1, Ordering::Relaxed);
+            assert!(index != 500, "in the density");
+            grad[0] = -x[0];
+            -0.5 * x[0] * x[0]
+        });
         let options = ChainOptions {
             n_chains: 2,
             n_draws: usize::MAX / 4,

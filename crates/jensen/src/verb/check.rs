@@ -22,6 +22,10 @@ pub struct Plan {
     pub model: String,
     /// The data.
     pub data: DatasetFacts,
+    /// Names of the classes, where they are known.
+    pub classes: Option<Vec<String>>,
+    /// What a user should know about what was read and what was not; warnings tell the same.
+    pub notes: Vec<String>,
     /// Examples trained on, held out for validation, and for the test.
     pub n_examples: [usize; 3],
     /// The parts by their place in the recipe.
@@ -65,6 +69,8 @@ pub fn check(request: &RecipeRequest, observer: &mut dyn Observer) -> Result<Pla
     jensen_vae::train::check_options(&recipe.train, &params).map_err(Error::from)?;
     let Parts {
         facts,
+        label_names,
+        notes,
         train,
         validation,
         test,
@@ -95,6 +101,8 @@ pub fn check(request: &RecipeRequest, observer: &mut dyn Observer) -> Result<Pla
         flop_per_step: PASSES * calls.iter().map(|(_, flop)| flop).sum::<f64>(),
         model: recipe.name,
         data: facts.clone(),
+        classes: label_names.clone(),
+        notes: notes.clone(),
     })
 }
 

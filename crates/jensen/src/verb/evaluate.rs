@@ -83,8 +83,10 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
         params,
         ..
     } = &session;
-    if let Some(source) = &request.data {
-        let opened = session.feed(Some(source), Default::default(), observer)?;
+    // The check for changed data belongs to the session; the split to the recipe.
+    let opened = session.feed(request.data.as_deref(), Default::default(), observer)?;
+    // Numbers of other data must not stand in for those of the run.
+    if request.data.is_some() || opened.has_changed {
         let found = battery(
             recipe,
             model,
@@ -104,8 +106,6 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
             iwae_samples: request.samples,
         });
     }
-    // The check for changed data belongs to the session; the split to the recipe.
-    session.feed(None, Default::default(), observer)?;
     let parts = open_parts(recipe, params.device(), observer)?;
     let mut evaluated = measure(
         recipe,

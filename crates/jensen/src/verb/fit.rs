@@ -99,7 +99,7 @@ pub(super) fn fit_expecting(
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::create_numbered(RUNS, &prepared.recipe.name)?,
     };
-    config::write(&run, &prepared.recipe, &prepared.parts.facts)?;
+    config::write(&run, &prepared.recipe, &prepared.parts.facts, &[])?;
     let start = prepared.start(&run)?;
     prepared.run(&run, start, request.iwae_samples, started, observer)
 }

@@ -3,9 +3,11 @@
 use super::verdict::{Facts, Mean};
 use crate::error::{Error, Result};
 use crate::session::{Parts, newest_state};
+use jensen_data::{Examples, Layout};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{Observer, Record, RunFolder, Split, file, read_metrics};
+use jensen_vae::likelihood::Support;
 use jensen_vae::metric::baseline::without_latent;
 use jensen_vae::metric::{self, Evaluation, Scores};
 use jensen_vae::model::Model;
@@ -74,6 +76,7 @@ pub(super) fn facts(
     let facts = Facts {
         active_units: found.active_units,
         n_units: found.n_units,
+        n_train: parts.train.len(),
         is_constant: parts.train.examples().is_constant(),
         train: Mean::of(&train.neg_elbo),
         validation: validation.map(|scores| Mean::of(&scores.neg_elbo)),
@@ -85,8 +88,52 @@ pub(super) fn facts(
         gain: Mean::of(&gains),
         last_fall,
         n_rollbacks: state["n_rollbacks"].as_u64().unwrap_or(0),
+        skipped: skipped(&records),
+        columns: match model.likelihood().support() {
+            Support::Real => spreads(parts.train.examples()),
+            _ => None,
+        },
     };
     Ok((facts, metrics))
+}
+
+/// Steps that were skipped, and all steps, as of the last record of both.
+fn skipped(records: &[Record]) -> [u64; 2] {
+    let counted = records
+        .iter()
+        .rev()
+        .find_map(|record| Some((record.get("skipped_steps")?, record.step)));
+    counted.map_or([0, 1], |(skipped, steps)| [skipped as u64, steps])
+}
+
+/// Of a table, the columns with the least and the largest standard deviation, counted from 1, with it; columns
+/// without spread do not count.
+fn spreads(examples: &Examples) -> Option<[(usize, f64); 2]> {
+    let Layout::Vector { len } = examples.layout else {
+        return None;
+    };
+    let (n, mean) = (examples.len(), examples.mean());
+    let mut squares = vec![0f64; len];
+    let mut row = vec![0f32; len];
+    for index in 0..n {
+        examples.gather(&[index], &mut row);
+        for ((square, x), mean) in squares.iter_mut().zip(&row).zip(&mean) {
+            *square += f64::from(x - mean).powi(2);
+        }
+    }
+    let sds = squares
+        .into_iter()
+        .map(|square| (square / n as f64).sqrt())
+        .enumerate();
+    let spread = sds
+        .filter(|(_, sd)| *sd > 0.0)
+        .map(|(column, sd)| (column + 1, sd));
+    let by_sd = |a: &(usize, f64), b: &(usize, f64)| a.1.total_cmp(&b.1);
+    let spread: Vec<(usize, f64)> = spread.collect();
+    Some([
+        spread.iter().copied().min_by(by_sd)?,
+        spread.iter().copied().max_by(by_sd)?,
+    ])
 }
 
 /// By how much the mean of -ELBO fell from the fourth to the last fifth of training, nats: of training

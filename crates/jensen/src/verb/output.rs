@@ -251,7 +251,10 @@ pub(super) fn write(
             write_npz(path, &arrays)?;
         }
         "csv" => {
-            let text = table(keys, named, session.layout().n_values());
+            let width = session.layout().n_values();
+            let columns = session.column_names.as_deref();
+            let columns = columns.filter(|columns| columns.len() == width);
+            let text = table(keys, named, width, columns);
             write_atomic(path, text.as_bytes())?;
         }
         _ => panic!("internal error: {} was not checked", path.display()),
@@ -277,11 +280,23 @@ pub(super) fn array(values: &[f32], shape: &[usize]) -> Array {
     Array::new([&[n], shape].concat(), Numbers::F32(values.to_vec()))
 }
 
-/// Rows as comma-separated text with a header.
-fn table(keys: &[(&str, Vec<f32>)], named: &[(&str, &[f32])], width: usize) -> String {
+/// Rows as comma-separated text with a header. Values alone are called like the `columns` of the data, so that the
+/// table can be read in their place.
+fn table(
+    keys: &[(&str, Vec<f32>)],
+    named: &[(&str, &[f32])],
+    width: usize,
+    columns: Option<&[String]>,
+) -> String {
+    let is_alone = keys.is_empty() && named.len() == 1;
+    let call = |name: &str, i: usize| match columns {
+        Some(columns) if is_alone => quoted(&columns[i]),
+        Some(columns) => quoted(&format!("{name}_{}", columns[i])),
+        None => format!("{name}_{i}"),
+    };
     let values = named
         .iter()
-        .flat_map(|(name, _)| (0..width).map(move |i| format!("{name}_{i}")));
+        .flat_map(|(name, _)| (0..width).map(|i| call(name, i)).collect::<Vec<_>>());
     let keyed = keys.iter().map(|(name, _)| (*name).to_owned());
     let columns: Vec<String> = keyed.chain(values).collect();
     let mut text = columns.join(",") + "\n";
@@ -298,6 +313,14 @@ fn table(keys: &[(&str, Vec<f32>)], named: &[(&str, &[f32])], width: usize) -> S
         text.push('\n');
     }
     text
+}
+
+/// A cell of comma-separated text.
+fn quoted(cell: &str) -> String {
+    match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
 }
 
 /// Refuses values that are not finite: `[n, P]`, and what the row at fault is made of.
@@ -364,10 +387,23 @@ mod tests {
             &[],
             &[("x", &[1.0, 2.5, 3.0, 4.0]), ("y", &[5.0, 6.0, 7.0, 8.0])],
             2,
+            None,
         );
         assert_eq!(text, "x_0,x_1,y_0,y_1\n1,2.5,5,6\n3,4,7,8\n");
-        let keyed = table(&[("dim", vec![7.0, 9.0])], &[("x", &[1.0, 2.5])], 1);
+        let keys = [("dim", vec![7.0, 9.0])];
+        let values: [(&str, &[f32]); 1] = [("x", &[1.0, 2.5])];
+        let keyed = table(&keys, &values, 1, None);
         assert_eq!(keyed, "dim,x_0\n7,1\n9,2.5\n");
+        let columns = ["width, \"cm\"".to_owned()];
+        let columns = Some(&columns[..]);
+        assert_eq!(
+            table(&[], &values, 1, columns),
+            "\"width, \"\"cm\"\"\"\n1\n2.5\n"
+        );
+        assert_eq!(
+            table(&keys, &values, 1, columns),
+            "dim,\"x_width, \"\"cm\"\"\"\n7,1\n9,2.5\n"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `resume`: a run goes on exactly where it stopped, or further than it was meant to.
 
 use super::fit::{Fitted, Prepared, Status};
-use crate::config;
+use crate::config::{self, Change};
 use crate::error::{Error, Result};
 use crate::session::{newest_state, run_path};
 use burn::tensor::Device;
@@ -72,8 +72,25 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
     }
     // Nothing is written before the checkpoint is known to fit.
     let start = prepared.start(&run)?;
+    let step = start.resumed_after().unwrap_or(0);
+    let changed = Change::between(&begun, &prepared.recipe, step);
+    // Options that train nothing any more would stand in the record of a model that they did not make.
+    let of_training = changed
+        .iter()
+        .find(|change| change.key.starts_with("train."));
+    if let Some(change) = of_training.filter(|_| start.is_done(&prepared.recipe)) {
+        return Err(Error::Option {
+            name: "--set",
+            expected: format!(
+                "options that add steps to a run that has done its {step}, such as train.epochs={}",
+                2 * prepared.recipe.train.epochs
+            ),
+            found: change.to_string(),
+        });
+    }
+    let with: String = changed.iter().map(|change| format!("; {change}")).collect();
     match start.resumed_after() {
-        Some(step) => run.log(&format!("resumed after step {step}"))?,
+        Some(step) => run.log(&format!("resumed after step {step}{with}"))?,
         None => {
             run.log("begun again: there is no checkpoint")?;
             observer.on(&Event::Warning {
@@ -82,10 +99,12 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
         }
     }
     if prepared.recipe != begun {
-        config::write(&run, &prepared.recipe, &prepared.parts.facts)?;
+        let all = [config::changes(&run)?, changed].concat();
+        config::write(&run, &prepared.recipe, &prepared.parts.facts, &all)?;
     }
+    let length = |recipe: &Recipe| (recipe.train.epochs, recipe.train.min_steps);
     if start.resumed_after().is_some()
-        && prepared.recipe.train.epochs != begun.train.epochs
+        && length(&prepared.recipe) != length(&begun)
         && has_schedule(&begun)
     {
         observer.on(&Event::Warning {

@@ -65,7 +65,9 @@ pub(super) struct Facts {
     pub(super) active_units: usize,
     /// Latent dimensions.
     pub(super) n_units: usize,
-    /// Whether all training examples are the same.
+    /// Training examples.
+    pub(super) n_train: usize,
+    /// Whether all of them are the same.
     pub(super) is_constant: bool,
     /// -ELBO of training examples.
     pub(super) train: Mean,
@@ -89,6 +91,11 @@ pub(super) struct Facts {
     pub(super) last_fall: Option<f64>,
     /// How often training was rolled back.
     pub(super) n_rollbacks: u64,
+    /// Steps that were skipped for the size of their gradient, and all of them.
+    pub(super) skipped: [u64; 2],
+    /// Of a table of real numbers, the columns with the least and the largest standard deviation: counted from 1,
+    /// with it.
+    pub(super) columns: Option<[(usize, f64); 2]>,
 }
 
 /// Fewer active dimensions than this share are a collapse where they bring nothing.
@@ -104,6 +111,10 @@ const SURE: f64 = 2.0;
 const LARGEST_CHANGE: f64 = 0.03;
 /// So does a larger one relative to what the codes bring, unless it is small by itself.
 const LARGEST_CHANGE_OF_GAIN: f64 = 0.1;
+/// A larger share of skipped steps is more than a few outliers.
+const MOST_SKIPPED: f64 = 0.1;
+/// A standard deviation further from one by this factor is worth a word where there are other doubts.
+const FARTHEST_SCALE: f64 = 30.0;
 /// A relative change that is small by itself.
 const SMALL_CHANGE: f64 = 0.005;
 
@@ -122,11 +133,13 @@ impl Verdict {
         let collapsed = is_collapse && !facts.is_constant;
         let mut doubts = Vec::new();
         if facts.is_constant {
-            doubts.push(
-                "the training examples are all the same to single precision, so there is nothing to encode and \
-                 nothing to judge"
-                    .to_owned(),
-            );
+            let what = match facts.n_train {
+                1 => "there is one training example",
+                _ => "the training examples are all the same to single precision",
+            };
+            doubts.push(format!(
+                "{what}, so there is nothing to encode and nothing to judge"
+            ));
         } else {
             if collapsed {
                 doubts.push(format!(
@@ -138,6 +151,10 @@ impl Verdict {
             doubts.extend(facts.doubt_of_training());
         }
         doubts.extend(facts.doubt_of_gap());
+        doubts.extend(facts.doubt_of_steps());
+        if !doubts.is_empty() {
+            doubts.extend(facts.doubt_of_scale());
+        }
         if facts.n_rollbacks > 0 {
             doubts.push("training diverged once and went on with half the rate".to_owned());
         }
@@ -228,6 +245,31 @@ impl Facts {
         }
     }
 
+    /// Steps that teach nothing.
+    fn doubt_of_steps(&self) -> Option<String> {
+        let [skipped, steps] = self.skipped;
+        (skipped as f64 > MOST_SKIPPED * steps as f64).then(|| {
+            format!("{skipped} of {steps} steps were skipped for the size of their gradient; raise train.skip")
+        })
+    }
+
+    /// Why a table may be hard to learn.
+    fn doubt_of_scale(&self) -> Option<String> {
+        let columns = self.columns?;
+        let is_far = |(_, sd): &(usize, f64)| !(1.0 / FARTHEST_SCALE..FARTHEST_SCALE).contains(sd);
+        let mut told: Vec<String> = (columns.iter().filter(|column| is_far(column)))
+            .map(|(column, sd)| format!("{} (column {column})", plain_number(*sd)))
+            .collect();
+        told.dedup();
+        (!told.is_empty()).then(|| {
+            format!(
+                "networks learn values of about one best, and these have standard deviations of {}: scale the \
+                 columns before",
+                told.join(" and ")
+            )
+        })
+    }
+
     fn is_steep(&self, fall: f64) -> bool {
         let is_of_gain = fall.abs() > LARGEST_CHANGE_OF_GAIN * self.gain.value;
         let share = fall.abs() / self.scale;
@@ -315,6 +357,7 @@ mod tests {
         Facts {
             active_units: 10,
             n_units: 20,
+            n_train: 1000,
             is_constant: false,
             train: mean(20.0, 0.1, 1000),
             validation: Some(mean(20.5, 1.0, 29)),
@@ -326,6 +369,8 @@ mod tests {
             gain: mean(6.0, 0.3, 300),
             last_fall: Some(0.05),
             n_rollbacks: 0,
+            skipped: [0, 1000],
+            columns: Some([(2, 1.5), (3, 1.6)]),
         }
     }
 
@@ -391,6 +436,14 @@ mod tests {
             ),
             doubtful(|f| f.last_fall = None, "too short"),
             doubtful(|f| f.n_rollbacks = 1, "diverged"),
+            doubtful(
+                |f| f.skipped = [900, 1000],
+                "900 of 1000 steps were skipped",
+            ),
+            doubtful(
+                |f| (f.columns, f.last_fall) = (Some([(2, 1.0), (3, 4.0e5)]), None),
+                "standard deviations of 400000 (column 3): scale",
+            ),
         ] {
             assert!(!verdict.collapsed);
         }
@@ -437,6 +490,12 @@ mod tests {
             "nothing to encode",
         );
         assert!(!constant.collapsed && !constant.reason.contains("collapsed"));
+        assert!(constant.reason.contains("all the same to single precision"));
+        let one = doubtful(
+            |f| (f.n_train, f.is_constant, f.active_units) = (1, true, 0),
+            "there is one training example, so there is nothing to encode",
+        );
+        assert!(!one.reason.contains("all the same"));
     }
 
     #[test]

@@ -143,7 +143,9 @@ fn layer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
+    use crate::check::{
+        against_differences, against_plain, for_random_shapes, normals, same_bits_at_every_level,
+    };
 
     /// x `[B, C, H, W]`, channels out, kernel, stride, padding.
     type Case = ([usize; 4], usize, usize, usize, usize);
@@ -226,6 +228,7 @@ mod tests {
         let oracle = |leaves: &[Tensor<1>]| apply(leaves, case, activation, shuffled, &plain);
         let what = format!("{case:?}, bias {with_bias}, {activation:?}, shuffled {shuffled}");
         against_plain(&what, &inputs, &own, &oracle);
+        same_bits_at_every_level(&what, &inputs, &own);
         if inputs[0].len() < 60 && activation == Activation::Identity {
             let own = |leaves: &[Tensor<1>]| {
                 let x = leaves[0].clone().reshape([b, c, h, w]);

@@ -144,7 +144,9 @@ fn layer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
+    use crate::check::{
+        against_differences, against_plain, for_random_shapes, normals, same_bits_at_every_level,
+    };
 
     /// x `[B, I, H, W]`, channels out, kernel, and stride, padding, output padding.
     type Case = ([usize; 4], usize, usize, [usize; 3]);
@@ -231,6 +233,7 @@ mod tests {
         let oracle = |leaves: &[Tensor<1>]| apply(leaves, case, activation, shuffled, &plain);
         let what = format!("{case:?}, bias {with_bias}, {activation:?}, shuffled {shuffled}");
         against_plain(&what, &inputs, &found, &oracle);
+        same_bits_at_every_level(&what, &inputs, &found);
         if inputs[0].len() < 60 && activation == Activation::Identity {
             let found = |leaves: &[Tensor<1>]| {
                 let x = leaves[0].clone().reshape([b, c, h, w]);

@@ -162,7 +162,9 @@ impl Backward<Flex, 1> for UnflattenBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_plain, for_random_shapes, normals};
+    use crate::check::{
+        against_differences, against_plain, for_random_shapes, normals, same_bits_at_every_level,
+    };
 
     fn plain_flatten(images: Tensor<4>) -> Tensor<2> {
         Tensor::from_dispatch(flatten_composition::<Dispatch>(images.into_dispatch()))
@@ -190,16 +192,18 @@ mod tests {
                 let y = to_rows(again.powi_scalar(2)) * rows;
                 y.reshape([b * c * h * w])
             };
-        against_plain(
-            &format!("{:?}", [b, c, h, w]),
-            &inputs,
-            &|leaves| apply(leaves, flatten, unflatten),
-            &|leaves| apply(leaves, plain_flatten, plain_unflatten),
-        );
+        let own = |leaves: &[Tensor<1>]| apply(leaves, flatten, unflatten);
+        let oracle = |leaves: &[Tensor<1>]| apply(leaves, plain_flatten, plain_unflatten);
+        let what = format!("{:?}", [b, c, h, w]);
+        against_plain(&what, &inputs, &own, &oracle);
+        same_bits_at_every_level(&what, &inputs, &own);
+        if inputs[0].len() < 100 {
+            against_differences(&what, &inputs, &own);
+        }
     }
 
     #[test]
-    fn both_agree_with_reshape() {
+    fn both_agree_with_reshape_and_with_differences() {
         for shape in [
             [1, 1, 1, 1],
             [3, 1, 4, 5],

@@ -192,7 +192,9 @@ impl Backward<Flex, 3> for LinearBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_differences, against_plain, for_random_shapes, normals};
+    use crate::check::{
+        against_differences, against_plain, for_random_shapes, normals, same_bits_at_every_level,
+    };
 
     /// Leaves x, weight, bias; `transposed` inputs are views with other strides.
     fn apply(
@@ -236,6 +238,7 @@ mod tests {
             |leaves: &[Tensor<1>]| apply(leaves, shape, transposed, |x, w, b| plain(x, w, b, act));
         let what = format!("{shape:?}, bias {with_bias}, {act:?}, transposed {transposed}");
         against_plain(&what, &inputs, &own, &oracle);
+        same_bits_at_every_level(&what, &inputs, &own);
         if n_rows * n_in * n_out < 100 && act == Activation::Identity {
             against_differences(&what, &inputs, &own);
         }

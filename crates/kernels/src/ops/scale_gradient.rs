@@ -80,12 +80,16 @@ impl<B: Backend> Backward<B, 1> for ScaleBackward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{against_plain, normals};
+    use crate::check::{
+        against_plain, for_random_shapes, gradients_against_differences_of, normals,
+    };
 
-    #[test]
-    fn agrees_with_factors_that_are_known_before() {
-        let (rows, d) = (7, 3);
-        let factors = normals(rows, 4);
+    /// The third factor is zero, and others are negative.
+    fn check([rows, d]: [usize; 2]) {
+        let mut factors = normals(rows, 4);
+        if let Some(factor) = factors.get_mut(2) {
+            *factor = 0.0;
+        }
         let own = |leaves: &[Tensor<1>]| {
             let late = RowFactors::default();
             let x = leaves[0].clone().reshape([rows, d]);
@@ -101,6 +105,34 @@ mod tests {
             let scaled = (twice.clone() - twice.clone().detach()) * factors + twice.detach();
             (scaled.tanh() + x).reshape([rows * d])
         };
-        against_plain("scaled gradient", &[normals(rows * d, 0)], &own, &plain);
+        let (what, inputs) = (format!("{:?}", [rows, d]), [normals(rows * d, 0)]);
+        against_plain(&what, &inputs, &own, &plain);
+        if rows * d >= 100 {
+            return;
+        }
+        // The derivative at x of tanh(2 x + f (2 t - 2 x)) + t with respect to t, at t = x.
+        let moved = |leaves: &[Tensor<1>]| {
+            let device = leaves[0].device();
+            let factors =
+                Tensor::<2>::from_data(TensorData::new(factors.clone(), [rows, 1]), &device);
+            let here =
+                Tensor::<2>::from_data(TensorData::new(inputs[0].clone(), [rows, d]), &device);
+            let t = leaves[0].clone().reshape([rows, d]);
+            let scaled = (t.clone() - here.clone()) * 2.0 * factors + here * 2.0;
+            (scaled.tanh() + t).reshape([rows * d])
+        };
+        gradients_against_differences_of(&what, &inputs, &own, &moved);
+    }
+
+    #[test]
+    fn agrees_with_factors_that_are_known_before_and_with_differences() {
+        for shape in [[1, 1], [7, 3], [5, 17], [128, 20]] {
+            check(shape);
+        }
+    }
+
+    #[test]
+    fn agrees_for_random_shapes() {
+        for_random_shapes([200, 70], check);
     }
 }

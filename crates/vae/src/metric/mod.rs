@@ -7,7 +7,7 @@ pub mod importance;
 pub mod score;
 
 pub use evaluate::{EvaluateOptions, Evaluation, evaluate};
-pub use score::{Scores, score};
+pub use score::{Scores, samples_per_example, score};
 
 /// Asked inside long loops: hears how many examples are done, or `None` between two counts, and says
 /// whether to go on.

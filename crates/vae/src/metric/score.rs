@@ -10,13 +10,23 @@ use jensen_rng::Stream;
 
 /// Examples per pass.
 const BATCH: usize = 500;
+/// Samples of z over all examples of a feed, as many as ten thousand examples have with one each: few examples get
+/// several, so that the noise of their mean is no larger.
+const N_DRAWS: usize = 10_000;
+/// Most samples for one example.
+const MOST_SAMPLES: usize = 100;
+
+/// Samples of z for each of n examples in scores.
+pub fn samples_per_example(n: usize) -> usize {
+    N_DRAWS.div_ceil(n.max(1)).min(MOST_SAMPLES)
+}
 
 /// Scores of examples, all in nats.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
-    /// -ELBO, one sample of z; `[n]`.
+    /// -ELBO by [`samples_per_example`] samples of z; `[n]`.
     pub neg_elbo: Vec<f64>,
-    /// -E_q[log p(x|z)], one sample; `[n]`.
+    /// -E_q[log p(x|z)] by the same samples; `[n]`.
     pub reconstruction: Vec<f64>,
     /// Sum over latents of KL(q || p); `[n]`.
     pub kl: Vec<f64>,
@@ -44,10 +54,11 @@ pub fn score(
 ) -> Option<Scores> {
     let mut scores = Scores::default();
     let elbo = stream.child("elbo", 0);
-    for indices in batches(feed.len(), BATCH) {
+    let k = samples_per_example(feed.len());
+    for indices in batches(feed.len(), (BATCH / k).max(1)) {
         let stream = elbo.child("batch", indices[0] as u64);
         let x = feed.batch(&indices, &stream);
-        let draw = model.draw(params, x, 1, &stream);
+        let draw = model.draw(params, x, k, &stream);
         // Whatever the recipe trains, the scores are those of the ELBO.
         let mut ledger = Ledger::default();
         measure_elbo(model, &draw, &mut ledger);
@@ -121,7 +132,7 @@ pub(crate) fn ledger_means(
     Some(means)
 }
 
-/// Means over a feed of the ELBO's parts with one sample: -ELBO, distortion, rate; nats per example.
+/// Means over a feed of the ELBO's parts: -ELBO, distortion, rate; nats per example.
 /// `None` once `advance` asks for a stop.
 pub fn elbo_parts(
     model: &Model,

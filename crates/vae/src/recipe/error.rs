@@ -14,7 +14,7 @@ pub enum RecipeError {
         message: String,
     },
     /// A key that does not exist.
-    #[error("{place}: unknown key `{key}`{}", suggestion(.nearest, .known))]
+    #[error("{place}: unknown key `{key}`{}", suggestion(.key, .nearest, .known, .of_kinds))]
     UnknownKey {
         /// Table in which it stands.
         place: String,
@@ -24,6 +24,8 @@ pub enum RecipeError {
         nearest: Option<String>,
         /// The valid keys.
         known: Vec<String>,
+        /// Kinds of this part that have such an option, where its own kind has not.
+        of_kinds: Vec<String>,
     },
     /// A kind of part that does not exist.
     #[error("{place}: unknown kind \"{kind}\"; there are {}", .known.join(", "))]
@@ -83,7 +85,15 @@ pub enum RecipeError {
     },
 }
 
-fn suggestion(nearest: &Option<String>, known: &[String]) -> String {
+fn suggestion(
+    key: &str,
+    nearest: &Option<String>,
+    known: &[String],
+    of_kinds: &[String],
+) -> String {
+    if !of_kinds.is_empty() {
+        return format!("; `{key}` is an option of kind = {}", of_kinds.join(" or "));
+    }
     match nearest {
         Some(nearest) => format!("; did you mean `{nearest}`?"),
         None => format!("; the keys here are {}", known.join(", ")),
@@ -95,8 +105,14 @@ const SIMILAR: f64 = 0.75;
 
 /// The most similar of the known names, if any is similar.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    // Names of three letters with two of them exchanged have little else in common.
+    let is_slip = |known: &str| known.len() > 2 && strsim::osa_distance(name, known) == 1;
+    let similarity = |known: &str| match is_slip(known) {
+        true => 1.0,
+        false => strsim::jaro_winkler(name, known),
+    };
     known
-        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .map(|known| (similarity(known), known))
         .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known.clone())
@@ -152,6 +168,15 @@ impl RecipeError {
             key: key.to_owned(),
             nearest: nearest(key, known.iter()),
             known,
+            of_kinds: Vec::new(),
         }
+    }
+
+    /// An unknown key with the kinds of its part that have it.
+    pub(crate) fn with_kinds(mut self, kinds: impl FnOnce(&str) -> Vec<String>) -> Self {
+        if let Self::UnknownKey { key, of_kinds, .. } = &mut self {
+            *of_kinds = kinds(key);
+        }
+        self
     }
 }

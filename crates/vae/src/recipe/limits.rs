@@ -41,18 +41,7 @@ impl Recipe {
         if self.train.checkpoint_seconds < 0.0 {
             return refuse("train", "checkpoint_seconds is a time, not below 0");
         }
-        if self.data.source.trim().is_empty() {
-            return refuse(
-                "data",
-                "source: expected a name, a file or a folder, found nothing",
-            );
-        }
-        if self.data.batch == 0 {
-            return refuse("data", "batch = 0: a step needs an example");
-        }
-        if !share(self.data.validation) {
-            return refuse("data", "validation is a fraction in [0, 1)");
-        }
+        self.data.check()?;
         if self.train.epochs == 0 {
             return refuse("train", "epochs = 0: nothing to train");
         }

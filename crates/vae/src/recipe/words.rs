@@ -128,6 +128,37 @@ pub(crate) fn of(value: &Value) -> String {
     }
 }
 
+/// What else the options of other programs are called.
+const ALSO_CALLED: [(&str, &str); 6] = [
+    ("learning_rate", "lr"),
+    ("batch_size", "batch"),
+    ("beta", "weight"),
+    ("n_epochs", "epochs"),
+    ("num_epochs", "epochs"),
+    ("latent_dim", "dim"),
+];
+
+/// An unknown key with the path at which a whole recipe has a key of this name.
+pub(super) fn point_to(mut error: RecipeError, recipe: &Table) -> RecipeError {
+    if let RecipeError::UnknownKey { key, nearest, .. } = &mut error {
+        let also = ALSO_CALLED.iter().find(|(other, _)| other == key);
+        let wanted = also.map_or(key.as_str(), |(_, ours)| ours);
+        if let Some(path) = path_of(wanted, recipe) {
+            *nearest = Some(path);
+        }
+    }
+    error
+}
+
+/// The dotted path of the first key of this name.
+fn path_of(wanted: &str, table: &Table) -> Option<String> {
+    table.iter().find_map(|(key, value)| match value {
+        _ if key == wanted => Some(key.clone()),
+        Value::Table(inner) => path_of(wanted, inner).map(|path| format!("{key}.{path}")),
+        _ => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::recipe::Recipe;

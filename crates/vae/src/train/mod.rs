@@ -190,6 +190,14 @@ impl Start {
         self.is_resumed.then_some(self.state.step)
     }
 
+    /// Whether this recipe has nothing left to train.
+    pub fn is_done(&self, recipe: &Recipe) -> bool {
+        let patience = recipe.train.patience;
+        let is_out_of_patience = patience > 0 && self.state.epochs_without_gain >= patience;
+        let begun = self.state.step > 0 && self.state.batches.position() == 0;
+        self.state.step >= self.total_steps || (begun && is_out_of_patience)
+    }
+
     /// Trains to the end; `task` is the one this start was made of.
     pub fn train(
         self,

@@ -5,6 +5,7 @@ mod bounds;
 mod common;
 mod discrete;
 mod estimators;
+mod groups;
 mod images;
 mod latents;
 mod likelihoods;

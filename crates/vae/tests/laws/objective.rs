@@ -5,7 +5,7 @@ use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{RunFolder, Silent};
 use jensen_vae::ledger::{Readout, Role, to_f64};
-use jensen_vae::metric::score;
+use jensen_vae::metric::{samples_per_example, score};
 use jensen_vae::recipe::Recipe;
 use jensen_vae::train::{Task, train};
 
@@ -27,6 +27,8 @@ fn small(objective: &str) -> Recipe {
 
 struct Pass {
     read: Readout,
+    /// The loss that is trained on.
+    loss: f64,
     /// KL per example and dimension, `[N, 3]`.
     kl: Vec<f64>,
     mean: Vec<f64>,
@@ -42,6 +44,7 @@ fn pass(objective: &str, progress: f64) -> Pass {
     let latent = &draw.latents[0];
     Pass {
         read: ledger.read(),
+        loss: to_f64(ledger.loss())[0],
         kl: to_f64(latent.rate_per_dim.clone()),
         mean: to_f64(latent.posterior.mean()),
         log_var: to_f64(latent.posterior.gaussian().unwrap().log_var()),
@@ -135,6 +138,82 @@ fn total_correlation_is_its_definition() {
     assert!((regularization(&pass) - expected).abs() < ROUNDING);
 }
 
+/// Schedules with their values by hand at the beginning, at a quarter and at the end of a run.
+const SCHEDULES: [(&str, [f64; 3]); 4] = [
+    ("1.5", [1.5, 1.5, 1.5]),
+    (
+        "{ kind = 'linear', from = 0.0, to = 2.0, until = 0.5 }",
+        [0.0, 1.0, 2.0],
+    ),
+    (
+        "{ kind = 'sigmoid', from = 1.0, to = 3.0, until = 0.5 }",
+        [1.0, 2.0, 3.0],
+    ),
+    (
+        "{ kind = 'cyclical', from = 0.0, to = 4.0, cycles = 3, ramp = 1.0 }",
+        [0.0, 3.0, 4.0],
+    ),
+];
+const MOMENTS: [f64; 3] = [0.0, 0.25, 1.0];
+/// Weights are computed in f64 by a few operations.
+const WEIGHT_ROUNDING: f64 = 1e-12;
+
+#[test]
+fn any_weight_follows_its_schedule() {
+    for (kind, options, term) in [
+        ("rate", "", "kl.z"),
+        ("rate", "free_bits = 0.1, ", "free_bits.z"),
+        ("rate", "capacity = 1.0, ", "capacity.z"),
+        ("tc", "", "tc.z"),
+        ("mmd", "", "mmd.z"),
+    ] {
+        for (schedule, expected) in SCHEDULES {
+            let objective =
+                format!("objective = {{ {kind} = {{ z = {{ {options}weight = {schedule} }} }} }}");
+            for (progress, expected) in MOMENTS.into_iter().zip(expected) {
+                let Pass { read, loss, .. } = pass(&objective, progress);
+                let term = read.terms.iter().find(|it| it.name == term);
+                let term = term.unwrap_or_else(|| panic!("{objective}"));
+                let weight = term.weight;
+                assert!(
+                    (weight - expected).abs() < WEIGHT_ROUNDING,
+                    "{objective} at {progress}: {weight} for {expected}"
+                );
+                // It is this weight that training feels, beside those of the other terms.
+                let others = |it: &&jensen_vae::ledger::ReadTerm| it.name != term.name;
+                let others = read.terms.iter().filter(others);
+                let others: f64 = others.map(|it| it.weight * mean(&it.nats)).sum();
+                let found = loss - others;
+                let expected = expected * mean(&term.nats);
+                assert!((found - expected).abs() < ROUNDING, "{found}, {expected}");
+            }
+        }
+    }
+}
+
+/// [burgess-2018], equation 8: gamma |KL - C| with C growing over the run.
+#[test]
+fn a_growing_capacity_moves_the_target_of_the_rate() {
+    for (schedule, expected) in SCHEDULES {
+        let objective =
+            format!("objective = {{ rate = {{ z = {{ weight = 3.0, capacity = {schedule} }} }} }}");
+        for (progress, capacity) in MOMENTS.into_iter().zip(expected) {
+            let pass = pass(&objective, progress);
+            let kl = pass.kl.iter().sum::<f64>() / N as f64;
+            let term = pass.read.terms.iter().find(|it| it.name == "capacity.z");
+            for found in &term.unwrap().nats {
+                let expected = (kl - capacity).abs();
+                assert!(
+                    (found - expected).abs() < ROUNDING,
+                    "{schedule} at {progress}: {found} for {expected}"
+                );
+            }
+            let expected = 3.0 * (kl - capacity).abs();
+            assert!((regularization(&pass) - expected).abs() < ROUNDING);
+        }
+    }
+}
+
 /// One step of gradient descent with rate 1 and these options; the parameters before and after.
 fn one_step(options: &str) -> (Params, Params) {
     let recipe = small(&format!(
@@ -223,19 +302,33 @@ fn scores_are_those_of_the_elbo_whatever_is_trained() {
         let stream = Stream::from_seed(4);
         let scores = score(&model, &params, &feed, 0, &stream, &mut |_| true).unwrap();
 
-        let noise = stream.child("elbo", 0).child("batch", 0);
-        let x = feed.batch(&(0..N).collect::<Vec<_>>(), &noise);
-        let draw = model.draw(&params, x, 1, &noise);
-        let log_likelihood = to_f64(draw.log_likelihood);
-        let rates: Vec<Vec<f64>> = draw.latents.iter().map(|it| to_f64(it.rate())).collect();
-        for i in 0..N {
-            let kl = rates[0][i] + rates[1][i];
-            for (found, expected) in [
-                (scores.reconstruction[i], -log_likelihood[i]),
-                (scores.kl[i], kl),
-                (scores.neg_elbo[i], kl - log_likelihood[i]),
-            ] {
-                assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
+        // Few examples get many samples, and passes hold as many rows as without them.
+        let k = samples_per_example(N);
+        assert_eq!(
+            (k, samples_per_example(10_000), samples_per_example(20_000)),
+            (100, 1, 1)
+        );
+        let all: Vec<usize> = (0..N).collect();
+        for indices in all.chunks(500 / k) {
+            let noise = stream.child("elbo", 0).child("batch", indices[0] as u64);
+            let x = feed.batch(indices, &noise);
+            let draw = model.draw(&params, x, k, &noise);
+            let log_likelihood = to_f64(draw.log_likelihood);
+            let rates: Vec<Vec<f64>> = draw.latents.iter().map(|it| to_f64(it.rate())).collect();
+            for (row, &i) in indices.iter().enumerate() {
+                let mean = log_likelihood[row * k..][..k].iter().sum::<f64>() / k as f64;
+                let kl = rates[0][row] + rates[1][row];
+                for (found, expected) in [
+                    (scores.reconstruction[i], -mean),
+                    (scores.kl[i], kl),
+                    (scores.neg_elbo[i], kl - mean),
+                ] {
+                    // Means over samples in f32.
+                    assert!(
+                        (found - expected).abs() < 1e-5 * expected.abs(),
+                        "{found} for {expected}"
+                    );
+                }
             }
         }
     }

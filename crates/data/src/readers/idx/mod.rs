@@ -33,11 +33,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Parts, DataError> {
                 .map(|name| folder.join(name))
                 .find(|path| path.is_file())
         });
-    Ok(Parts {
-        train: read_part(path, labels.as_deref())?,
-        test: None,
-        label_names: None,
-    })
+    Ok(Parts::new(read_part(path, labels.as_deref())?, None))
 }
 
 /// Reads a folder with MNIST's file names; `None` if it holds no such names.
@@ -87,11 +83,8 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Option<Parts>, DataError> {
         )?),
         None => None,
     };
-    Ok(Some(Parts {
-        train: read_part(train_images, train_labels.map(PathBuf::as_path))?,
-        test,
-        label_names: None,
-    }))
+    let train = read_part(train_images, train_labels.map(PathBuf::as_path))?;
+    Ok(Some(Parts::new(train, test)))
 }
 
 /// One file of examples with its file of labels.

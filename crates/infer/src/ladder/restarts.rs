@@ -1,0 +1,270 @@
+//! The first three rungs: two restarts with nothing in common but the target, and what they find.
+
+use super::{Answer, Ladder, Outcome, Rung};
+use crate::importance::{
+    AdaptiveImportance, Sample, adaptive_importance, heavier, pool, squared_distance,
+};
+use crate::optimize::{maximize, newton::Newton};
+use crate::pathfinder::Path;
+use crate::referee::{Check, Report, Sense};
+use crate::scouts::{Explored, HOPELESS, explore, same_mode};
+use crate::{InferError, laplace};
+use jensen_density::{Evaluator, LogDensity};
+use jensen_posterior::{Approximation, StudentT, resample};
+use jensen_rng::Stream;
+
+/// Newton steps that polish a mode.
+const MAX_POLISH: u64 = 30;
+/// An end of a path that lies nearer to a polished mode than this, in standard deviations, is that mode.
+const POLISHED: f64 = 0.5;
+/// How often restarts that know different modes go on scouting from what both know.
+const MOST_MEETINGS: u64 = 4;
+/// Positions drawn from a restart for chains to start from.
+const N_STARTS: usize = 100;
+/// How far a mode may stand above draws beyond d / 2 nats: in units of (d / 2)^1/2, the standard deviation of a
+/// draw's own distance, and a few nats that skewed densities take.
+const HEIGHT_SDS: f64 = 3.0;
+const HEIGHT_BEYOND: f64 = 3.0;
+
+/// The two restarts and what they have found so far.
+pub(super) struct Restarts {
+    found: [Vec<Path>; 2],
+    /// Whether their scouts had come to find nothing new.
+    is_settled: bool,
+    /// One for each mode that a restart knows.
+    refined: [Vec<StudentT>; 2],
+    /// Why paths gave no Gaussian, where none of a restart did.
+    failed: Option<String>,
+    /// Positions for chains to start from, by weight.
+    pub(super) starts: [Vec<Vec<f64>>; 2],
+    /// Gradients of the paths, charged to the first rung.
+    n_gradients: u64,
+}
+
+impl Restarts {
+    pub(super) fn begin(
+        target: &dyn LogDensity,
+        options: &Ladder,
+        stream: &Stream,
+    ) -> Result<Self, InferError> {
+        let run = |index: u64| explore(target, options.n_paths, &stream.child("restart", index));
+        let mut explored: [Explored; 2] = [run(0)?, run(1)?];
+        let mut is_new = false;
+        for meeting in 0..MOST_MEETINGS {
+            // What one of them missed says that both may have missed more.
+            is_new = misses(&explored[0], &explored[1]) || misses(&explored[1], &explored[0]);
+            if !is_new {
+                break;
+            }
+            let stream = stream.child("meeting", meeting);
+            let [a, b] = &mut explored;
+            let found = [
+                a.scout_on(target, &b.paths, &stream.child("restart", 0)),
+                b.scout_on(target, &a.paths, &stream.child("restart", 1)),
+            ];
+            is_new = found.contains(&true);
+            if !is_new {
+                break;
+            }
+        }
+        let is_settled = !is_new && explored.iter().all(|restart| restart.is_settled);
+        let n_gradients = explored.iter().map(|restart| restart.n_gradients).sum();
+        let failed = explored.iter().find_map(|restart| restart.failed.as_ref());
+        let failed = failed.map(ToString::to_string);
+        Ok(Self {
+            failed,
+            found: explored.map(|restart| restart.paths),
+            is_settled,
+            refined: [Vec::new(), Vec::new()],
+            starts: [Vec::new(), Vec::new()],
+            n_gradients,
+        })
+    }
+
+    /// The paths of a restart that matter, and those of the other that end on modes it has not found.
+    fn shared(&self, index: usize) -> Vec<&Path> {
+        let mut shared = hopeful(&self.found[index], self.best_elbo());
+        for path in hopeful(&self.found[1 - index], self.best_elbo()) {
+            let end = &path.optimum.place.position;
+            if !shared.iter().any(|known| same_mode(known, end)) {
+                shared.push(path);
+            }
+        }
+        shared
+    }
+
+    /// The check that fails where scouts still found modes: how many there are, at most none of them too many.
+    fn modes_check(&self, target: &dyn LogDensity) -> Check {
+        let modes: Vec<&Path> = (0..2)
+            .flat_map(|index| hopeful(&self.found[index], self.best_elbo()))
+            .collect();
+        let n_modes = modes.len() as f64;
+        let check = Check::whole("unknown_modes", n_modes, Sense::AtMost, 0.0, f64::INFINITY);
+        check.blaming(|| {
+            let spread = |i: usize| -> f64 {
+                let places = modes.iter().map(|path| path.optimum.place.position[i]);
+                let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| {
+                    (l.min(x), h.max(x))
+                });
+                let sd = modes.iter().map(|path| path.sd[i]).fold(0.0, f64::max);
+                (high - low) / sd
+            };
+            let spreads: Vec<f64> = (0..target.dim()).map(spread).collect();
+            let most = spreads.iter().copied().fold(0.0, f64::max);
+            (0..target.dim())
+                .filter(|&i| spreads[i] >= 0.5 * most)
+                .map(|i| target.layout().coordinate(i))
+                .collect()
+        })
+    }
+
+    /// The check that fails where a mode stands higher above the draws than that of a Gaussian, d / 2 nats on average
+    /// of them: a narrow peak on a wide hill, to which paths climb and which no draw of theirs hits.
+    fn peak_check(&self, sample: &Sample) -> Check {
+        let mut typical = 0.0;
+        for (w, ln_p) in sample.weights().iter().zip(&sample.ln_p) {
+            if *w > 0.0 {
+                typical += w * ln_p;
+            }
+        }
+        let modes = hopeful(&self.found[0], self.best_elbo()).into_iter();
+        let modes = modes.map(|path| path.optimum.place.log_density);
+        let height = modes.fold(f64::NEG_INFINITY, f64::max) - typical;
+        let half = 0.5 * sample.dim as f64;
+        let limit = half + HEIGHT_SDS * half.sqrt() + HEIGHT_BEYOND;
+        Check::whole("peak", height, Sense::AtMost, limit, f64::INFINITY)
+    }
+
+    /// The best bound of both restarts, nats.
+    fn best_elbo(&self) -> f64 {
+        best_elbo(self.found.iter().flatten())
+    }
+
+    /// Climbs one of the first three rungs.
+    pub(super) fn climb(
+        &mut self,
+        target: &dyn LogDensity,
+        rung: Rung,
+        options: &Ladder,
+        stream: &Stream,
+    ) -> Outcome {
+        let mut n_gradients = std::mem::take(&mut self.n_gradients);
+        if rung == Rung::Refined {
+            self.refined = [0, 1].map(|index| {
+                let (refined, used) = refine(target, &self.shared(index));
+                n_gradients += used;
+                refined
+            });
+        }
+        let sample = |index: usize| -> Result<Sample, InferError> {
+            let mut first: Vec<&dyn Approximation> = Vec::new();
+            let known = match rung {
+                Rung::Paths => {
+                    let own = &self.found[index];
+                    hopeful(own, best_elbo(own))
+                }
+                _ => self.shared(index),
+            };
+            let refined = &self.refined[index];
+            if rung != Rung::Refined || refined.is_empty() {
+                let gaussians = known
+                    .iter()
+                    .map(|path| &path.gaussian as &dyn Approximation);
+                first.extend(gaussians);
+            }
+            first.extend(refined.iter().map(|q| q as &dyn Approximation));
+            if first.is_empty() {
+                let n_paths = options.n_paths;
+                let failed = self.failed.as_deref().unwrap_or("no path was found");
+                return Err(InferError::Failed {
+                    method: rung.name(),
+                    reason: format!(
+                        "expected a Gaussian from one of {n_paths} quasi-Newton paths, found none: {failed}; check \
+                         that the density has a maximum and that its gradient is right"
+                    ),
+                });
+            }
+            let stream = stream.child("restart", index as u64);
+            if rung < Rung::Mixture {
+                return pool(target, &first, options.n_draws, &stream);
+            }
+            let sampling = AdaptiveImportance {
+                n_draws: options.n_draws,
+                ..AdaptiveImportance::default()
+            };
+            adaptive_importance(target, &first, &sampling, &stream)
+        };
+        let (a, b) = match (sample(0), sample(1)) {
+            (Ok(a), Ok(b)) => (a, b),
+            (Err(error), _) | (_, Err(error)) => return (Err(error), n_gradients),
+        };
+        n_gradients += a.n_gradients + b.n_gradients;
+        let (mut answer, used) =
+            Answer::of_samples(target, rung, [&a, &b], &stream.child("judge", 0));
+        if rung == Rung::Paths {
+            // The curvature at the modes, which the next rung knows, would tell what such a peak is worth.
+            let mut checks = answer.report.checks;
+            checks.push(self.peak_check(&a));
+            answer.report = Report::of(checks);
+        }
+        if !self.is_settled {
+            // Weights say what known modes are worth, and nothing of those that are still unknown.
+            let mut checks = answer.report.checks;
+            checks.push(self.modes_check(target));
+            answer.report = Report::of(checks);
+        }
+        self.starts = [&a, &b].map(|sample| positions(sample, &mut stream.child("starts", 0)));
+        (Ok(answer), n_gradients + used)
+    }
+}
+
+/// Whether a restart has missed a mode that matters and that the other found.
+fn misses(restart: &Explored, other: &Explored) -> bool {
+    let best = best_elbo(restart.paths.iter().chain(&other.paths));
+    let is_known = |end: &[f64]| restart.paths.iter().any(|path| same_mode(path, end));
+    let mut matter = hopeful(&other.paths, best).into_iter();
+    matter.any(|path| !is_known(&path.optimum.place.position))
+}
+
+/// Positions of a sample drawn by weight.
+fn positions(sample: &Sample, draws: &mut Stream) -> Vec<Vec<f64>> {
+    let rows: Vec<&[f64]> = sample.rows().collect();
+    let chosen = resample::with_replacement(&sample.psis.ln_weights, N_STARTS, draws);
+    let chosen = chosen.unwrap_or_default();
+    chosen.into_iter().map(|k| rows[k].to_vec()).collect()
+}
+
+/// The best bound of paths, nats.
+fn best_elbo<'a>(paths: impl IntoIterator<Item = &'a Path>) -> f64 {
+    let elbos = paths.into_iter().map(|path| path.elbo);
+    elbos.fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// The paths whose bound is near the best.
+fn hopeful(found: &[Path], best: f64) -> Vec<&Path> {
+    found.iter().filter(|p| p.elbo > best - HOPELESS).collect()
+}
+
+/// Student-t laws with the curvature at the polished modes of the paths, one for each mode.
+fn refine(target: &dyn LogDensity, hopeful: &[&Path]) -> (Vec<StudentT>, u64) {
+    let mut refined: Vec<StudentT> = Vec::new();
+    let mut n_gradients = 0;
+    for path in hopeful {
+        let start = &path.optimum.place.position;
+        // A mode that is known already needs no second polish.
+        let is_known = |q: &StudentT| squared_distance(q, start) < POLISHED * POLISHED;
+        if refined.iter().any(is_known) {
+            continue;
+        }
+        let Ok(optimum) = maximize(&Newton, target, start, MAX_POLISH) else {
+            continue;
+        };
+        let mut evaluator = Evaluator::new(target);
+        let around = laplace::around(&mut evaluator, &optimum.place);
+        n_gradients += optimum.n_gradients + evaluator.n_gradients();
+        if let Ok((gaussian, _)) = around {
+            refined.push(heavier(&gaussian, AdaptiveImportance::default().dof));
+        }
+    }
+    (refined, n_gradients)
+}

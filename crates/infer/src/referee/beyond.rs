@@ -1,0 +1,452 @@
+//! What lies beyond the draws: tails that carry no moments, and mass on a larger scale than theirs.
+//!
+//! Draws of a density that has no normalizer may look as good as any, since nothing forces them out to where it does
+//! not fall. So the density is asked there: along every coordinate and every principal direction of the draws, on
+//! both sides of one of them, at 4, 8, .. 512 standard deviations. With p along such a ray, s = -d ln p / d ln r and
+//! g = d ln |value - value at the draw| / d ln r, both from doublings of r,
+//!
+//! - **tail**: the least s of all rays. Of a proper density almost every line through its draws carries a finite
+//!   integral (Fubini), so s > 1 far out.
+//! - **moments**: for each value the order up to which its moments exist, (s - 1) / g: that of a Student-t law is its
+//!   degrees of freedom, that of a Pareto law its exponent. Below 2 there is no variance in which an error of the mean
+//!   could be told, below 1 no mean. Of a value in one of several coordinates it is that of the conditional law, whose
+//!   tail is at least as light.
+//! - **beyond_spread**: ln of the factor by which a standard deviation grows with what was not drawn. Along the
+//!   coordinates it is the integral of r^2 p beyond eight standard deviations, over that of p if the draw were the top
+//!   of a Gaussian. In all coordinates together draws z are stretched from their mean m: with z from p
+//!
+//! ```text
+//! E[p(m + r (z - m)) r^d / p(z)] = 1    for every r > 0,
+//! ```
+//!
+//!   so that what terms far from m add up to is mass which z alone does not show, as that of a wide component beneath a
+//!   narrow peak.
+//!
+//! It costs up to 18 d evaluations along coordinates, as many along principal directions and about 130 others;
+//! a ray ends where the density refuses or is less than e^-700 of what it is at the draw, mostly after five.
+
+use super::compare::{SPREAD, SPREAD_FAR};
+use super::drift::moments;
+use super::{Check, Sense};
+use crate::dense;
+use faer::Mat;
+use jensen_density::{Cause, Evaluator, LogDensity};
+use rayon::prelude::*;
+use std::cmp::Ordering;
+use std::f64::consts::{LN_2, TAU};
+
+/// Radii of rays, in standard deviations: the first, and how often it is doubled.
+const FIRST_RADIUS: f64 = 4.0;
+const N_RADII: i32 = 8;
+/// Standard deviations from which on mass counts as beyond the draws: along one line of hundreds a skewed density may
+/// have some at the half.
+const FAR: f64 = 8.0;
+/// Nats below the draw at which a ray ends: less is nothing in double precision.
+const DEEP: f64 = 700.0;
+/// Slopes of ln p by ln r up to this one belong to no proper density, rounding included.
+const PROPER: f64 = 1.05;
+/// Orders of moments without which means have no standard error, and without which there are none.
+const VARIANCE: f64 = 2.0;
+const MEAN: f64 = 1.0;
+/// Orders are told by differences far out, which are off by as much where values are sums.
+const ROUNDING: f64 = 0.02;
+/// A value that grows more slowly along a ray, by ln r, does not go to infinity with it.
+const LEAST_GROWTH: f64 = 0.1;
+/// Draws that are stretched, and by which the top of a draw is chosen.
+const N_STRETCHED: usize = 16;
+/// Principal directions are looked for in at most this many coordinates: they cost O(d^3).
+const MOST_PRINCIPAL: usize = 100;
+/// A coordinate with at least this share of the largest component of a direction is named.
+const SHARE: f64 = 0.5;
+
+/// The checks of unconstrained draws of equal weight, and the evaluations used.
+pub(super) fn beyond(target: &dyn LogDensity, draws: &[&[f64]]) -> (Vec<Check>, u64) {
+    let (d, n) = (target.dim(), draws.len());
+    let (mean, sd) = moments(draws.iter(), d, n as f64);
+    let mut evaluator = Evaluator::new(target);
+    // Draws at equal distances are of every chain.
+    let chosen: Vec<(&[f64], f64)> = (0..N_STRETCHED.min(n))
+        .map(|i| draws[(2 * i + 1) * n / (2 * N_STRETCHED.min(n))])
+        .map(|row| (row, evaluator.log_density(row)))
+        .filter(|(_, ln_p)| ln_p.is_finite())
+        .collect();
+    let n_chosen = evaluator.n_gradients();
+    let top = chosen.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    let Some(&(top, ln_top)) = top else {
+        return (Vec::new(), n_chosen);
+    };
+    let directions = directions(draws, &mean, &sd);
+    let rays: Vec<Ray> = (0..2 * directions.len())
+        .into_par_iter()
+        .map(|i| {
+            let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+            // Along a coordinate radii count from its mean, which a draw of many coordinates is far from in some.
+            let mut from = top.to_vec();
+            if i / 2 < d {
+                from[i / 2] = mean[i / 2];
+            }
+            Ray::along(target, &from, ln_top, &directions[i / 2], sign)
+        })
+        .collect();
+    let layout = target.layout();
+    let coordinates: Vec<String> = (0..d).map(|i| layout.coordinate(i)).collect();
+    let falls: Vec<f64> = rays.iter().map(Ray::fall).collect();
+    let least = falls.iter().copied().fold(f64::INFINITY, f64::min);
+    let tail = Check::whole("tail", least, Sense::AtLeast, PROPER, PROPER).blaming(|| {
+        let worst = falls.iter().position(|fall| *fall == least).unwrap_or(0);
+        let size: Vec<f64> = (directions[worst / 2].iter().zip(&sd))
+            .map(|(v, s)| (v / s).abs())
+            .collect();
+        let most = size.iter().copied().fold(0.0, f64::max);
+        let named = (0..d).filter(|&i| size[i] >= SHARE * most);
+        named.map(|i| coordinates[i].clone()).collect()
+    });
+    let orders: Vec<f64> = (0..layout.n_values())
+        .map(|j| (rays.iter().map(|ray| ray.order(j))).fold(f64::INFINITY, f64::min))
+        .collect();
+    let (stretched, n_stretched) = stretched(target, &chosen, &mean, &sd);
+    let along = |i: usize| rays[2 * i].spread + rays[2 * i + 1].spread;
+    let spreads: Vec<f64> = (0..d)
+        .map(|i| 0.5 * along(i).max(stretched).ln_1p())
+        .collect();
+    let (limit, far) = (SPREAD.ln(), SPREAD_FAR.ln());
+    let names = layout.value_names();
+    let checks = vec![
+        tail,
+        Check::each(
+            "moments",
+            &orders,
+            &names,
+            Sense::AtLeast,
+            VARIANCE + ROUNDING,
+            MEAN + ROUNDING,
+        ),
+        Check::each(
+            "beyond_spread",
+            &spreads,
+            &coordinates,
+            Sense::AtMost,
+            limit,
+            far,
+        ),
+    ];
+    let n_rays: u64 = rays.iter().map(|ray| ray.n_gradients).sum();
+    (checks, n_chosen + n_rays + n_stretched)
+}
+
+/// The coordinates, and the principal directions of draws that are not those, one standard deviation long each.
+fn directions(draws: &[&[f64]], mean: &[f64], sd: &[f64]) -> Vec<Vec<f64>> {
+    let d = mean.len();
+    let axis = |i: usize| -> Vec<f64> {
+        let mut axis = vec![0.0; d];
+        axis[i] = sd[i];
+        axis
+    };
+    let mut directions: Vec<Vec<f64>> = (0..d).map(axis).collect();
+    let moves = sd.iter().all(|s| *s > 0.0 && s.is_finite());
+    if d == 1 || d > MOST_PRINCIPAL || !moves {
+        return directions;
+    }
+    let mut correlation = Mat::<f64>::zeros(d, d);
+    for row in draws {
+        let u: Vec<f64> = (0..d).map(|i| (row[i] - mean[i]) / sd[i]).collect();
+        for i in 0..d {
+            for j in 0..=i {
+                correlation[(i, j)] += u[i] * u[j] / draws.len() as f64;
+            }
+        }
+    }
+    for i in 0..d {
+        for j in 0..i {
+            correlation[(j, i)] = correlation[(i, j)];
+        }
+    }
+    let (variances, vectors) = dense::eigen(&correlation);
+    for (k, variance) in variances.iter().enumerate() {
+        let length = variance.max(0.0).sqrt();
+        let direction = (0..d).map(|i| length * sd[i] * vectors[(i, k)]);
+        directions.push(direction.collect());
+    }
+    directions
+}
+
+/// A density along a half-line from a draw.
+struct Ray {
+    /// Slopes -d ln p / d ln r of the two farthest doublings; none where the density has come to nothing.
+    slopes: Option<[f64; 2]>,
+    /// Slopes d ln |value - value at the draw| / d ln r of the same doublings, `[n_values]` each.
+    growths: [Vec<f64>; 2],
+    /// The integral of r^2 p over that of a Gaussian with the draw as its top.
+    spread: f64,
+    n_gradients: u64,
+}
+
+impl Ray {
+    fn along(
+        target: &dyn LogDensity,
+        from: &[f64],
+        ln_top: f64,
+        direction: &[f64],
+        sign: f64,
+    ) -> Self {
+        let mut evaluator = Evaluator::new(target);
+        let ln_top = evaluator.log_density(from).max(ln_top);
+        let values_at = |position: &[f64]| {
+            let mut values = vec![0.0; target.layout().n_values()];
+            target.constrain(position, &mut values);
+            values
+        };
+        let origin = values_at(from);
+        let mut grad = vec![0.0; from.len()];
+        let mut seen: Vec<(f64, Vec<f64>)> = Vec::new();
+        let mut spread = 0.0;
+        let mut is_gone = false;
+        for k in 0..N_RADII {
+            let radius = FIRST_RADIUS * 2f64.powi(k);
+            let position: Vec<f64> = (from.iter().zip(direction))
+                .map(|(x, v)| x + sign * radius * v)
+                .collect();
+            let drop = match evaluator.log_density_and_grad(&position, &mut grad) {
+                Ok(ln_p) => ln_top - ln_p,
+                Err(reject) => {
+                    // Where numbers end what was seen before has to tell.
+                    is_gone = reject.cause == Cause::OutsideSupport;
+                    break;
+                }
+            };
+            let gaps: Vec<f64> = (values_at(&position).iter().zip(&origin))
+                .map(|(x, o)| (x - o).abs().ln())
+                .collect();
+            // Trapezoids over ln r, in which r^3 p is even where p is a power of r.
+            let width = match radius.total_cmp(&FAR) {
+                Ordering::Less => 0.0,
+                Ordering::Equal => 0.5 * LN_2,
+                Ordering::Greater => LN_2,
+            };
+            spread += radius.powi(3) * (-drop).exp() * width / TAU.sqrt();
+            seen.push((drop, gaps));
+            if drop > DEEP {
+                is_gone = seen.len() < 3;
+                break;
+            }
+        }
+        let mut ray = Self {
+            slopes: None,
+            growths: [Vec::new(), Vec::new()],
+            spread,
+            n_gradients: evaluator.n_gradients(),
+        };
+        let [.., a, b, c] = &seen[..] else {
+            return ray;
+        };
+        if !is_gone {
+            let slope = |near: f64, far: f64| (far - near) / LN_2;
+            let growth = |near: &[f64], far: &[f64]| {
+                let pairs = near.iter().zip(far);
+                pairs.map(|(near, far)| slope(*near, *far)).collect()
+            };
+            ray.slopes = Some([slope(a.0, b.0), slope(b.0, c.0)]);
+            ray.growths = [growth(&a.1, &b.1), growth(&b.1, &c.1)];
+        }
+        ray
+    }
+
+    /// The better of its two slopes; infinite where the density has come to nothing.
+    fn fall(&self) -> f64 {
+        self.slopes.map_or(f64::INFINITY, |[a, b]| a.max(b))
+    }
+
+    /// The order up to which moments of a value exist, infinite where the ray says nothing of it.
+    fn order(&self, value_idx: usize) -> f64 {
+        let Some(slopes) = self.slopes else {
+            return f64::INFINITY;
+        };
+        let orders = [0, 1].map(|k| {
+            let growth = self.growths[k][value_idx];
+            match growth.is_finite() && growth > LEAST_GROWTH {
+                true => (slopes[k] - 1.0) / growth,
+                false => f64::INFINITY,
+            }
+        });
+        orders[0].max(orders[1])
+    }
+}
+
+/// The variance that stretched draws add, in variances of the draws, of the scale where it is largest; and the
+/// evaluations used.
+fn stretched(
+    target: &dyn LogDensity,
+    chosen: &[(&[f64], f64)],
+    mean: &[f64],
+    sd: &[f64],
+) -> (f64, u64) {
+    let d = mean.len() as f64;
+    let mut evaluator = Evaluator::new(target);
+    let mut most: f64 = 0.0;
+    for k in 0..N_RADII {
+        let factor = FAR * 2f64.powi(k);
+        let mut added = 0.0;
+        for (row, ln_p) in chosen {
+            let position: Vec<f64> = (row.iter().zip(mean))
+                .map(|(x, m)| m + factor * (x - m))
+                .collect();
+            let square: f64 = (position.iter().zip(mean).zip(sd))
+                .map(|((x, m), s)| ((x - m) / s).powi(2))
+                .sum::<f64>()
+                / d;
+            // What lies near the mean is no news, how ever far it came.
+            if square > FAR * FAR {
+                let ln_w = evaluator.log_density(&position) + d * factor.ln() - ln_p;
+                added += square * ln_w.exp() / chosen.len() as f64;
+            }
+        }
+        most = most.max(added);
+    }
+    (most, evaluator.n_gradients())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::referee::Verdict;
+    use crate::targets::{Quadratic, Target};
+    use jensen_rng::Stream;
+
+    /// The verdicts on tail, moments and spread of unit normal draws, held against a density.
+    fn judged(d: usize, target: &dyn LogDensity) -> [Verdict; 3] {
+        let mut stream = Stream::from_seed(1);
+        let rows: Vec<Vec<f64>> = (0..1000)
+            .map(|_| (0..d).map(|_| stream.normal()).collect())
+            .collect();
+        let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+        let (checks, n_gradients) = beyond(target, &rows);
+        assert!(n_gradients > 0);
+        ["tail", "moments", "beyond_spread"].map(|name| {
+            let check = checks.iter().find(|check| check.name == name);
+            check.expect("the check was made").verdict()
+        })
+    }
+
+    const GOOD: [Verdict; 3] = [Verdict::Good; 3];
+
+    /// A product of Student-t laws; without degrees of freedom it is improper.
+    fn student(d: usize, dof: f64) -> impl LogDensity {
+        Target::new(d, move |x: &[f64], grad: &mut [f64]| {
+            let each = x.iter().zip(grad).map(|(x, g)| {
+                *g = -(dof + 1.0) * x / (1.0 + x * x);
+                -0.5 * (dof + 1.0) * (x * x).ln_1p()
+            });
+            each.sum()
+        })
+    }
+
+    #[test]
+    fn tails_are_told_by_their_order() {
+        for (dof, tail, moments) in [
+            (4.0, Verdict::Good, Verdict::Good),
+            (2.5, Verdict::Good, Verdict::Good),
+            (1.5, Verdict::Good, Verdict::Doubtful),
+            (1.0, Verdict::Good, Verdict::Wrong),
+            (0.5, Verdict::Good, Verdict::Wrong),
+            (0.0, Verdict::Wrong, Verdict::Wrong),
+            (-1.0, Verdict::Wrong, Verdict::Wrong),
+        ] {
+            for d in [1, 3] {
+                let found = judged(d, &student(d, dof));
+                assert_eq!((found[0], found[1]), (tail, moments), "{dof} in {d}");
+            }
+        }
+    }
+
+    /// Normal draws of many coordinates are far from the mean in some of them, and from the top in all.
+    #[test]
+    fn draws_of_a_gaussian_miss_nothing_in_any_number_of_coordinates() {
+        for d in [1, 2, 10, 50, 300] {
+            let target = Quadratic::new(&vec![1.0; d], &vec![0.0; d]);
+            assert_eq!(judged(d, &target), GOOD, "{d}");
+        }
+    }
+
+    /// A wall on one side, an exponential tail on the other, numbers that end far out: nothing to doubt.
+    #[test]
+    fn proper_densities_are_not_doubted() {
+        let wall = Target::new(1, |x: &[f64], grad: &mut [f64]| {
+            grad[0] = -1.0;
+            if x[0] < -2.0 {
+                f64::NEG_INFINITY
+            } else {
+                -x[0]
+            }
+        });
+        assert_eq!(judged(1, &wall), GOOD);
+        // ln of a half-normal scale: the slope goes to 1 on the left.
+        let scale = Target::new(1, |x: &[f64], grad: &mut [f64]| {
+            let square = (2.0 * x[0]).exp();
+            grad[0] = 1.0 - square;
+            x[0] - 0.5 * square
+        });
+        assert_eq!(judged(1, &scale), GOOD);
+        let ends = Target::new(1, |x: &[f64], grad: &mut [f64]| {
+            grad[0] = -x[0];
+            if x[0].abs() > 20.0 {
+                f64::NAN
+            } else {
+                -0.5 * x[0] * x[0]
+            }
+        });
+        assert_eq!(judged(1, &ends), GOOD);
+    }
+
+    /// A direction that the data say nothing of, no coordinate among them.
+    #[test]
+    fn a_flat_side_and_a_flat_direction_are_seen() {
+        let side = Target::new(2, |x: &[f64], grad: &mut [f64]| {
+            grad[0] = if x[0] < 0.0 { 0.0 } else { -x[0] };
+            grad[1] = -x[1];
+            -0.5 * (x[0].max(0.0).powi(2) + x[1] * x[1])
+        });
+        assert_eq!(judged(2, &side)[0], Verdict::Wrong);
+        // Draws along the ridge, which is one of their principal directions.
+        let ridge = Target::new(2, |x: &[f64], grad: &mut [f64]| {
+            grad.fill(-(x[0] + x[1]));
+            -0.5 * (x[0] + x[1]).powi(2)
+        });
+        let mut stream = Stream::from_seed(2);
+        let rows: Vec<[f64; 2]> = (0..500)
+            .flat_map(|_| {
+                let (along, across) = (10.0 * stream.normal(), 0.5 * stream.normal());
+                // In pairs, so that the principal directions are exact.
+                [
+                    [along + across, across - along],
+                    [along - across, -along - across],
+                ]
+            })
+            .collect();
+        let rows: Vec<&[f64]> = rows.iter().map(|row| &row[..]).collect();
+        let (checks, _) = beyond(&ridge, &rows);
+        let tail = checks.iter().find(|check| check.name == "tail").unwrap();
+        assert_eq!(tail.verdict(), Verdict::Wrong, "{tail:?}");
+        assert_eq!(tail.failing, ["x[1]", "x[2]"]);
+    }
+
+    /// Half of the mass in a component that is a hundred times wider, in all coordinates or in the first.
+    #[test]
+    fn a_wide_component_beneath_the_draws_is_seen() {
+        for (d, n_wide) in [(1, 1), (2, 2), (10, 10), (2, 1), (10, 1)] {
+            let target = Target::new(d, move |x: &[f64], grad: &mut [f64]| {
+                let wide = |i: usize| if i < n_wide { 100.0 } else { 1.0 };
+                let ln_wide: f64 = (x.iter().enumerate())
+                    .map(|(i, x)| -0.5 * (x / wide(i)).powi(2) - f64::ln(wide(i)))
+                    .sum();
+                let ln_narrow = -0.5 * x.iter().map(|x| x * x).sum::<f64>();
+                let top = ln_wide.max(ln_narrow);
+                let (a, b) = ((ln_wide - top).exp(), (ln_narrow - top).exp());
+                for (i, (g, x)) in grad.iter_mut().zip(x).enumerate() {
+                    *g = -x * (a / wide(i).powi(2) + b) / (a + b);
+                }
+                top + (a + b).ln()
+            });
+            assert_eq!(judged(d, &target)[2], Verdict::Wrong, "{n_wide} of {d}");
+        }
+    }
+}
