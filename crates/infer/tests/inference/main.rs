@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod budget;
+mod crowds;
 mod family_laws;
 mod ladder;
 mod messages;
