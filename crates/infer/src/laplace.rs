@@ -151,7 +151,7 @@ fn covariance_factor(precision: &Mat<f64>) -> Option<Scale> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{Quadratic, rosenbrock};
+    use crate::targets::{Correlated, Counted, Quadratic, rosenbrock};
     use jensen_density::{Layout, Reject};
 
     #[test]
@@ -164,6 +164,18 @@ mod tests {
         // The integral of exp(-z^2/2) over three coordinates: the product of sd sqrt(2 pi).
         let exact = 1.5 * TAU.ln() + 20.0f64.ln();
         assert!((info.log_evidence - exact).abs() < 1e-6, "{info:?}");
+    }
+
+    #[test]
+    fn own_products_and_differences_are_counted_as_they_are_asked_for() {
+        let mut costs = Vec::new();
+        for has_products in [false, true] {
+            let target = Counted::new(Correlated::new(0.9), has_products);
+            let (_, info) = laplace(&target, &[0.0; 2]).unwrap();
+            assert_eq!(info.n_gradients, target.n(), "{has_products}");
+            costs.push(info.n_gradients);
+        }
+        assert!(costs[1] < costs[0], "{costs:?}");
     }
 
     #[test]
