@@ -2,7 +2,8 @@
 //!
 //! q = N(x*, (-H)^-1) with H the Hessian of ln p at its mode x*, and
 //! ln Z ~ ln p(x*) + d/2 ln 2 pi - 1/2 ln det(-H) (the evidence; [tierney-1986], Laplace's method for integrals).
-//! H comes from products with unit vectors: exact where the density has its own, else central differences of gradients (2 d of them).
+//! H comes from products with unit vectors: exact where the density has Hessian products of its own
+//! ([`LogDensity::hessian_vector_product`]), and by central differences of gradients, 2 d of them, elsewhere.
 //! Exact for Gaussians; symmetric, so wrong for skewed posteriors, and blind to other modes: look at k-hat.
 //!
 //! Whether a place is a mode is said by the Newton decrement lambda = (g' (-H)^-1 g)^1/2 ([nocedal-2006],
