@@ -7,12 +7,16 @@
 use crate::InferError;
 use jensen_density::{Cause, Layout, LogDensity, Reject};
 use jensen_run::{Event, Observer};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What a refusal of a budget names as its place.
+const PLACE: &str = "max_gradients";
 
 /// Gradients that may be used, and those that were.
 pub(crate) struct Budget {
     most: u64,
     used: AtomicU64,
+    has_refused: AtomicBool,
 }
 
 impl Budget {
@@ -21,6 +25,7 @@ impl Budget {
         Self {
             most: most.unwrap_or(u64::MAX),
             used: AtomicU64::new(0),
+            has_refused: AtomicBool::new(false),
         }
     }
 
@@ -44,6 +49,19 @@ impl Budget {
         self.used() > self.most
     }
 
+    /// Whether a budget, this one or one around it, refused an evaluation: what came of it is to be thrown away.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.has_refused.load(Ordering::Relaxed)
+    }
+
+    /// Listens to the refusals of a budget around this one.
+    fn heard<T>(&self, outcome: Result<T, Reject>) -> Result<T, Reject> {
+        if outcome.as_ref().is_err_and(|reject| reject.place == PLACE) {
+            self.has_refused.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
     /// The error of a method that ended so.
     pub(crate) fn error(&self, method: &'static str) -> InferError {
         InferError::Budget {
@@ -56,7 +74,7 @@ impl Budget {
         let before = self.used.fetch_add(n_gradients, Ordering::Relaxed);
         match before.saturating_add(n_gradients) > self.most {
             false => Ok(()),
-            true => Err(Reject::at("max_gradients", Cause::OutsideSupport)),
+            true => self.heard(Err(Reject::at(PLACE, Cause::OutsideSupport))),
         }
     }
 }
@@ -87,7 +105,8 @@ impl LogDensity for Paid<'_> {
         scratch: &mut [f64],
     ) -> Result<f64, Reject> {
         self.budget.take(1)?;
-        self.target.log_density_and_grad(position, grad, scratch)
+        let outcome = self.target.log_density_and_grad(position, grad, scratch);
+        self.budget.heard(outcome)
     }
 
     fn log_density_and_grad_batch(
@@ -98,7 +117,11 @@ impl LogDensity for Paid<'_> {
     ) -> Vec<Result<f64, Reject>> {
         let n = positions.len() / self.dim().max(1);
         match self.budget.take(n as u64) {
-            Ok(()) => (self.target).log_density_and_grad_batch(positions, grads, scratch),
+            Ok(()) => {
+                let batch = (self.target).log_density_and_grad_batch(positions, grads, scratch);
+                let each = batch.into_iter();
+                each.map(|outcome| self.budget.heard(outcome)).collect()
+            }
             Err(reject) => vec![Err(reject); n],
         }
     }
@@ -112,7 +135,7 @@ impl LogDensity for Paid<'_> {
     ) -> Option<Result<(), Reject>> {
         let outcome = (self.target).hessian_vector_product(position, vector, product, scratch)?;
         // A density without products of its own is asked for gradients instead, which pay for themselves.
-        Some(self.budget.take(1).and(outcome))
+        Some((self.budget.take(1)).and(self.budget.heard(outcome)))
     }
 
     fn constrain(&self, position: &[f64], values: &mut [f64]) {

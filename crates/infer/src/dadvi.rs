@@ -7,6 +7,7 @@
 //! the inverse of -Hessian of L gives the full covariance to first order. Cost: M gradients for each gradient
 //! of L. For up to some hundred coordinates; the linear response is dense, O((2 d)^3).
 
+use crate::budget::{Budget, Paid};
 use crate::optimize::trust_region::TrustRegion;
 use crate::optimize::{Place, Stop, maximize};
 use crate::{InferError, dense};
@@ -68,8 +69,14 @@ pub fn dadvi(
             found: options.n_draws.to_string(),
         });
     }
-    let mut evaluator = Evaluator::new(target);
-    Place::start(&mut evaluator, mean)?;
+    // A product of the bound costs one of the target and a gradient, or gradients alone, and a draw that is refused
+    // ends it early: so evaluations of the target itself are counted.
+    let meter = Budget::new(None);
+    let target = &Paid {
+        target,
+        budget: &meter,
+    };
+    Place::start(&mut Evaluator::new(target), mean)?;
     let d = target.dim();
     if sd.len() != d || sd.iter().any(|s| !(*s > 0.0 && s.is_finite())) {
         return Err(InferError::Option {
@@ -78,7 +85,6 @@ pub fn dadvi(
             found: format!("{sd:?}"),
         });
     }
-    let n_gradients_start = evaluator.n_gradients();
     let objective = FixedDraws::new(target, options.n_draws, stream);
     let start: Vec<f64> = mean
         .iter()
@@ -102,8 +108,6 @@ pub fn dadvi(
             mean: mean.to_vec(),
             scale: Scale::Lower(lower),
         });
-    let evaluations =
-        optimum.n_gradients + evaluator.n_gradients() + evaluator.n_hessian_products();
     Ok(Found {
         mean_field: Gaussian {
             mean: mean.to_vec(),
@@ -112,7 +116,7 @@ pub fn dadvi(
         linear_response,
         elbo_fixed: optimum.place.log_density + 0.5 * d as f64 * (TAU * E).ln(),
         stop: optimum.stop,
-        n_gradients: n_gradients_start + evaluations * options.n_draws as u64,
+        n_gradients: meter.used(),
     })
 }
 
@@ -227,7 +231,7 @@ impl LogDensity for FixedDraws<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::Correlated;
+    use crate::targets::{Correlated, Counted};
 
     #[test]
     fn means_are_exact_and_linear_response_mends_the_covariance() {
@@ -258,6 +262,16 @@ mod tests {
             (var - 1.0).abs() < 1e-3 && (cov - 0.9).abs() < 1e-3,
             "{var} {cov}"
         );
+    }
+
+    #[test]
+    fn what_it_says_of_its_cost_is_what_the_density_was_asked_for() {
+        for has_products in [false, true] {
+            let target = Counted::new(Correlated::new(0.9), has_products);
+            let stream = Stream::from_seed(5);
+            let found = dadvi(&target, &[0.0; 2], &[0.5; 2], &Dadvi::default(), &stream);
+            assert_eq!(found.unwrap().n_gradients, target.n(), "{has_products}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub struct Ladder {
     /// Chains of the last rung, at least 2.
     pub n_chains: usize,
     /// Most gradients, those of judgements included, at least 1; none is no bound. Default 20 million, beyond what any
-    /// of 46 posteriors of posteriordb took. Once they are spent the answer is that of the rungs and chains that
+    /// of 36 posteriors of posteriordb took. Once they are spent the answer is that of the rungs and chains that
     /// were done by then, and is not called good.
     pub max_gradients: Option<u64>,
 }
@@ -227,15 +227,19 @@ fn climb(
         }
     }
     if let Some(answer) = best.as_mut().filter(|_| budget.is_spent()) {
-        let mut checks = std::mem::take(&mut answer.report.checks);
+        // What the answer has not got right yet, as far as its checks name quantities.
+        let unfinished = answer.report.failing();
+        let unfinished: Vec<String> = unfinished.into_iter().map(str::to_owned).collect();
         let most = budget.most() as f64;
-        checks.push(Check::whole(
+        let spent = Check::whole(
             "max_gradients",
             most + 1.0,
             Sense::AtMost,
             most,
             f64::INFINITY,
-        ));
+        );
+        let mut checks = std::mem::take(&mut answer.report.checks);
+        checks.push(spent.blaming(|| unfinished));
         answer.report = Report::of(checks);
     }
     let Some(mut answer) = best else {
@@ -301,8 +305,28 @@ impl Ladder {
 mod tests {
     use super::*;
     use crate::mcmc::Sampled;
-    use crate::targets::Quadratic;
+    use crate::targets::{Correlated, Counted, Quadratic};
     use jensen_posterior::Draws;
+    use jensen_run::Silent;
+
+    #[test]
+    fn rungs_say_what_the_density_was_asked_for() {
+        for has_products in [false, true] {
+            let target = Counted::new(Correlated::new(0.5), has_products);
+            let stream = Stream::from_seed(1);
+            let answer = fit(&target, &Ladder::default(), &stream, None, &mut Silent).unwrap();
+            assert_eq!(answer.n_gradients(), target.n(), "{has_products}");
+            // The second rung polishes with products.
+            let restarts = Restarts::begin(&target, &Ladder::default(), &stream);
+            let mut restarts = restarts.unwrap();
+            let before = target.n();
+            restarts.n_gradients = 0;
+            let (outcome, n_gradients) =
+                restarts.climb(&target, Rung::Refined, &Ladder::default(), &stream);
+            assert!(outcome.is_ok());
+            assert_eq!(n_gradients, target.n() - before, "{has_products}");
+        }
+    }
 
     /// Whose chains of the second try are judged worse than those of the first.
     #[test]

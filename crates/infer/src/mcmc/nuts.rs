@@ -22,6 +22,7 @@
 use super::chains::{Desk, Job, Record};
 use super::{ChainOptions, Divergence, Sampled, Transition};
 use crate::InferError;
+use crate::budget::{Budget, Paid};
 use crate::check::{at_least_one, enough_warmup, positive, probability};
 use crate::drive::Keep;
 use jensen_density::{Evaluator, LogDensity, Reject};
@@ -143,16 +144,17 @@ fn settings<A: Copy + Debug + Default + Serialize>(
     settings
 }
 
-/// One chain from its start to its end, or none if it was stopped, be it amid a trajectory: a stop does not wait for
-/// the end of one, and what comes after it is made of refusals.
+/// One chain from its start to its end, or none if it was stopped or a budget was spent, be it amid a trajectory: a stop
+/// does not wait for the end of one, and what comes after it is made of refusals.
 fn run_chain<S: Settings>(
     job: &Job<'_>,
     settings: S,
     chain_idx: usize,
     desk: &Desk<'_>,
 ) -> Result<Option<Record>, InferError> {
-    let outcome = draw_chain(job, settings, chain_idx, desk);
-    match desk.stop_asked() {
+    let meter = Budget::new(None);
+    let outcome = draw_chain(job, settings, chain_idx, desk, &meter);
+    match desk.stop_asked() || meter.has_refused() {
         true => Ok(None),
         false => outcome,
     }
@@ -164,9 +166,14 @@ fn draw_chain<S: Settings>(
     settings: S,
     chain_idx: usize,
     desk: &Desk<'_>,
+    meter: &Budget,
 ) -> Result<Option<Record>, InferError> {
     let stream = job.stream.child("chain", chain_idx as u64);
-    let target = desk.stoppable(job.target);
+    let target = Paid {
+        target: job.target,
+        budget: meter,
+    };
+    let target = desk.stoppable(&target);
     let evaluator = RefCell::new(Evaluator::new(&target));
     let start = {
         let mut evaluator = evaluator.borrow_mut();

@@ -261,7 +261,7 @@ impl fmt::Display for Report {
 }
 
 /// What to do about checks of which more draws are no cure.
-const HINTS: [(&str, &str); 5] = [
+const HINTS: [(&str, &str); 6] = [
     (
         "sd_k_hat",
         "such standard deviations are not to be trusted: read quantiles",
@@ -273,6 +273,10 @@ const HINTS: [(&str, &str); 5] = [
     (
         "tail",
         "the density does not fall far out: give its variables a proper prior",
+    ),
+    (
+        "tail_unseen",
+        "numbers of the density end before its tail: look for overflow in the model",
     ),
     (
         "moments",

@@ -49,6 +49,11 @@ fn once_gradients_are_spent_the_answer_is_that_of_the_rungs_below() {
         "{said}"
     );
     assert!(said.contains("raise `max_gradients`"), "{said}");
+    // It names what the other checks have found wrong.
+    let mut checks = answer.report.checks.iter();
+    let spent = checks.find(|check| check.name == "max_gradients").unwrap();
+    assert!(!spent.failing.is_empty(), "{said}");
+    assert_eq!(spent.failing, answer.report.failing());
     let broken = answer.climbed.last().unwrap();
     assert_eq!(broken.rung, Rung::Nuts);
     assert_eq!(

@@ -280,6 +280,16 @@ fn a_resumed_fit_has_the_bits_of_an_unbroken_one() {
         assert!(matches!(outcome, Err(InferError::Stopped)), "{share}");
         assert!(evaluations.load(Ordering::Relaxed) < total, "{share}");
     }
+    // Chains that are kept are charged before others go on: a budget that is too short ends earlier than it would.
+    evaluations.store(0, Ordering::Relaxed);
+    let short = Ladder {
+        max_gradients: Some(total - total / 20),
+        ..Ladder::default()
+    };
+    let broke = fit(&funnel, &short, &stream, Some(&keep), &mut Silent).unwrap();
+    let said = broke.report.to_string();
+    assert!(said.contains("max_gradients"), "{said}");
+    assert!(evaluations.load(Ordering::Relaxed) < total - total / 20);
     evaluations.store(0, Ordering::Relaxed);
     let resumed = fit(&funnel, &options, &stream, Some(&keep), &mut Silent).unwrap();
     assert!(
