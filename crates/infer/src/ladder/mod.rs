@@ -46,11 +46,12 @@ use serde::Serialize;
 pub struct Ladder {
     /// The last rung that may be climbed.
     pub top: Rung,
-    /// Paths of each of the two restarts, at least 1.
+    /// Paths of each of the two restarts, at least 1. Default 3, our choice.
     pub n_paths: usize,
-    /// Draws of a round of importance sampling in each restart.
+    /// Draws of a round of importance sampling in each restart, at least 100. Default 1000, our choice: weights worth a
+    /// tenth of them still carry a mean.
     pub n_draws: usize,
-    /// Chains of the last rung, at least 2.
+    /// Chains of the last rung, at least 2. Default 4, the least with which chains can be compared well.
     pub n_chains: usize,
     /// Most gradients, those of judgements included, at least 1; none is no bound. Default 20 million, beyond what any
     /// of 36 posteriors of posteriordb took. Once they are spent the answer is that of the rungs and chains that

@@ -235,7 +235,7 @@ fn typical(sample: &Sample) -> f64 {
 }
 
 /// Names of the coordinates in which a mode is most unlike draws: by its place in their standard deviations, or by the
-/// logarithm of its width over theirs.
+/// logarithm of its width over theirs; of all where none stands out.
 fn unlike(target: &dyn LogDensity, path: &Path, sample: &Sample) -> Vec<String> {
     let d = sample.dim;
     let (mean, sd) = weighted_moments(sample, &sample.positions, d);
@@ -246,7 +246,9 @@ fn unlike(target: &dyn LogDensity, path: &Path, sample: &Sample) -> Vec<String> 
         })
         .collect();
     let most = sizes.iter().copied().fold(0.0, f64::max);
-    let named = (0..d).filter(|&i| sizes[i] >= SHARE * most);
+    // Where no coordinate is unlike by as much as half of a standard deviation the peak is on top of the draws.
+    let least = if most < SHARE { 0.0 } else { SHARE * most };
+    let named = (0..d).filter(|&i| sizes[i] >= least);
     named.map(|i| target.layout().coordinate(i)).collect()
 }
 

@@ -640,6 +640,12 @@ mod tests {
         }
     }
 
+    /// Standard error, in units of an effect, with which 10,000 draws have to tell means of standard deviations up to
+    /// 5.6: those of 800 independent ones.
+    const RESOLUTION: f64 = 0.2;
+    /// One in a thousand of 10,000 draws.
+    const MOST_DIVERGENT: usize = 10;
+
     /// Reference means and their standard errors from posteriordb, 10,000 draws by Stan:
     /// theta[1..8], mu, tau.
     const REFERENCE: [(f64, f64); 10] = [
@@ -679,7 +685,7 @@ mod tests {
                 let (mean, own) = estimate(&values, i, |x| x);
                 let allowed = 5.0 * error.hypot(own);
                 assert!(
-                    own < 0.2,
+                    own < RESOLUTION,
                     "{metric:?} {}: resolution {own}",
                     values.names()[i]
                 );
@@ -690,7 +696,7 @@ mod tests {
                 );
             }
             assert!(
-                sampled.divergences.len() < 10,
+                sampled.divergences.len() < MOST_DIVERGENT,
                 "{}",
                 sampled.divergences.len()
             );
