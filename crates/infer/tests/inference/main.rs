@@ -3,8 +3,8 @@
 
 mod bad_input;
 mod budget;
-mod crowds;
 mod checks;
+mod crowds;
 mod family_laws;
 mod ladder;
 mod messages;
