@@ -2,12 +2,12 @@
 //!
 //! A scout starts uniformly in a box around what is known, as the best path's Gaussian, some standard deviations wide in
 //! every coordinate, and climbs by L-BFGS without asking for Gaussians on its way: about fifty gradients. Only where
-//! it ends on a new mode is its path searched as others are. Modes come in crowds, so that scouts are sent around every
-//! mode that matters until all of them were scouted around. What lies farther than [`REACH`] standard
+//! it ends on a new mode is its path searched as others are. Modes come in crowds, so that who finds one goes on
+//! from there until a round of scouts finds nothing new. What lies farther than [`REACH`] standard
 //! deviations from the modes that are known, or has a basin that a dozen starts miss, stays unknown to any
 //! method that looks at a density point by point.
 
-use crate::optimize::{Optimum, Stop, lbfgs::Lbfgs, maximize};
+use crate::optimize::{Optimum, lbfgs::Lbfgs, maximize};
 use crate::pathfinder::{self, Path, Pathfinder};
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
@@ -28,8 +28,8 @@ const MAX_STEPS: u64 = 200;
 const SAME: f64 = 0.5;
 /// New modes taken from a round of scouts.
 const MOST_NEW: usize = 6;
-/// Modes that are scouted around in one go; where more are left, some modes may be unknown.
-const MOST_CENTERS: u64 = 32;
+/// Rounds of scouts of a restart; after them some modes are unknown for sure.
+const MOST_ROUNDS: u64 = 8;
 /// A path whose bound lies this many nats below the best has ended on a hill that does not matter.
 pub(crate) const HOPELESS: f64 = 15.0;
 
@@ -41,10 +41,8 @@ type Climb = (Vec<f64>, Optimum);
 pub(crate) struct Explored {
     pub(crate) paths: Vec<Path>,
     pub(crate) n_gradients: u64,
-    /// Whether every mode that matters was scouted around.
+    /// Whether the last round of scouts found no mode that matters.
     pub(crate) is_settled: bool,
-    /// The paths around whose ends scouts were sent.
-    scouted: Vec<usize>,
     /// Why the first path gave no Gaussian, where none did.
     pub(crate) failed: Option<InferError>,
 }
@@ -63,7 +61,8 @@ pub(crate) fn explore(
     let mut explored = Explored {
         paths: begun.found,
         n_gradients: begun.n_gradients,
-        ..Explored::default()
+        is_settled: false,
+        failed: None,
     };
     if explored.paths.is_empty() {
         explored.failed = match begun.failed.into_iter().next() {
@@ -77,8 +76,8 @@ pub(crate) fn explore(
 }
 
 impl Explored {
-    /// Sends scouts around the best mode, and around every other one that matters and was not scouted around before,
-    /// those that they find among them. Modes of `others` are known too. Says whether anything new was found.
+    /// Sends scouts until a round of them finds no new mode that matters: around the best mode first, then around
+    /// those that were found. Modes of `others` are known too. Says whether anything new was found.
     pub(crate) fn scout_on(
         &mut self,
         target: &dyn LogDensity,
@@ -87,15 +86,16 @@ impl Explored {
     ) -> bool {
         let mut has_found = false;
         self.is_settled = false;
-        for round in 0..MOST_CENTERS {
-            let next = match round {
-                0 => self.best(),
-                _ => self.not_scouted(),
-            };
-            let Some(next) = next else {
-                self.is_settled = round > 0;
+        for round in 0..MOST_ROUNDS {
+            let by_elbo = |a: &&Path, b: &&Path| a.elbo.total_cmp(&b.elbo);
+            let Some(best) = self.paths.iter().max_by(by_elbo) else {
                 return has_found;
             };
+            let around = match round {
+                0 => best,
+                _ => self.paths.last().unwrap_or(best),
+            };
+            let least = best.elbo - HOPELESS;
             let known = |end: &[f64]| {
                 let mut known = self.paths.iter().chain(others);
                 known.any(|path| same_mode(path, end))
@@ -104,44 +104,18 @@ impl Explored {
                 0 => stream.clone(),
                 _ => stream.child("round", round),
             };
-            let around = &self.paths[next];
             let around = (&around.gaussian.mean[..], &around.sd[..]);
             let far = scout(target, around, &known, &stream);
             self.n_gradients += far.n_gradients;
-            let least = self.least();
-            has_found |= far.paths.iter().any(|path| path.elbo > least);
-            self.scouted.push(next);
+            let is_new = far.paths.iter().any(|path| path.elbo > least);
             self.paths.extend(far.paths);
+            if !is_new {
+                self.is_settled = true;
+                return has_found;
+            }
+            has_found = true;
         }
-        self.is_settled = self.not_scouted().is_none();
         has_found
-    }
-
-    /// The path with the best bound.
-    fn best(&self) -> Option<usize> {
-        let all = 0..self.paths.len();
-        all.max_by(|&a, &b| self.paths[a].elbo.total_cmp(&self.paths[b].elbo))
-    }
-
-    /// The bound above which a mode matters, nats.
-    fn least(&self) -> f64 {
-        self.best()
-            .map_or(f64::NEG_INFINITY, |best| self.paths[best].elbo - HOPELESS)
-    }
-
-    /// The best path that matters and around whose mode no scouts were sent.
-    fn not_scouted(&self) -> Option<usize> {
-        let least = self.least();
-        let is_scouted = |path: &Path| {
-            let end = &path.optimum.place.position;
-            let mut scouted = self.scouted.iter();
-            scouted.any(|&index| same_mode(&self.paths[index], end))
-        };
-        let open = (0..self.paths.len()).filter(|&index| {
-            let path = &self.paths[index];
-            path.elbo > least && !is_scouted(path)
-        });
-        open.max_by(|&a, &b| self.paths[a].elbo.total_cmp(&self.paths[b].elbo))
     }
 }
 
@@ -181,10 +155,6 @@ pub(crate) fn scout(
         let Some((start, optimum)) = climbed else {
             continue;
         };
-        // Uphill without an end is no mode: a density that has no bound there.
-        if optimum.stop == Stop::MaxSteps {
-            continue;
-        }
         let end = &optimum.place.position;
         let is_known = is_known(end) || new.paths.iter().any(|path| same_mode(path, end));
         if is_known || new.paths.len() == MOST_NEW {

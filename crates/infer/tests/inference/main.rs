@@ -4,7 +4,6 @@
 mod bad_input;
 mod budget;
 mod checks;
-mod crowds;
 mod family_laws;
 mod ladder;
 mod messages;
