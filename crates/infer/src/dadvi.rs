@@ -77,7 +77,7 @@ pub fn dadvi(
     let meter = Budget::new(None);
     let target = &Paid {
         target,
-        budget: &meter,
+        gate: &meter,
     };
     Place::start(&mut Evaluator::new(target), mean)?;
     let d = target.dim();

@@ -74,7 +74,7 @@ pub fn drive<A: Algorithm>(
     let meter = Budget::new(None);
     let target = &Paid {
         target,
-        budget: &meter,
+        gate: &meter,
     };
     let Kept {
         mut step,

@@ -132,7 +132,7 @@ pub fn fit(
     let budget = Budget::new(options.max_gradients);
     let target = &Paid {
         target,
-        budget: &budget,
+        gate: &budget,
     } as &dyn LogDensity;
     let mut payer = Payer {
         observer,
@@ -140,11 +140,7 @@ pub fn fit(
     };
     let fitted = climb(target, options, stream, keep, &budget, &mut payer);
     match fitted {
-        // A stop that nobody but the budget asked for.
-        // Whatever failed for want of gradients.
-        Err(error) if payer.is_broke() && !matches!(error, InferError::Run(_)) => {
-            Err(budget.error("ladder"))
-        }
+        Err(error) if payer.explains(&error) => Err(budget.error("ladder")),
         other => other,
     }
 }
@@ -202,7 +198,7 @@ fn climb(
         let n_gradients = n_gradients.min(budget.most().saturating_sub(spent_before));
         let answer = match outcome {
             Ok(answer) => Ok(answer),
-            Err(error) if observer.is_broke() && !matches!(error, InferError::Run(_)) => {
+            Err(error) if observer.explains(&error) => {
                 Err(format!("the {} gradients are spent", budget.most()))
             }
             Err(error) if error.is_of_the_run() => return Err(error),

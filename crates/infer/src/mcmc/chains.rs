@@ -107,7 +107,7 @@ pub fn sample_chains<K: Kernel>(
         let meter = Budget::new(None);
         let target = Paid {
             target,
-            budget: &meter,
+            gate: &meter,
         };
         let mut evaluator = Evaluator::new(&target);
         let (mut record, mut state) = match kept {
@@ -234,7 +234,10 @@ impl Desk<'_> {
     /// A density that refuses every position once the observer asks to stop, for steps that take long. Another chain
     /// that fails is no reason: which failure is told would depend on who came first.
     pub(super) fn stoppable<'t>(&'t self, target: &'t dyn LogDensity) -> Stoppable<'t> {
-        Stoppable::new(target, self.asked)
+        Stoppable {
+            target,
+            gate: self.asked,
+        }
     }
 
     fn should_keep(&self, step: u64) -> bool {

@@ -171,7 +171,7 @@ fn draw_chain<S: Settings>(
     let stream = job.stream.child("chain", chain_idx as u64);
     let target = Paid {
         target: job.target,
-        budget: meter,
+        gate: meter,
     };
     let target = desk.stoppable(&target);
     let evaluator = RefCell::new(Evaluator::new(&target));

@@ -182,7 +182,7 @@ pub fn fit_with(
     let budget = Budget::new(options.max_gradients);
     let target = Paid {
         target,
-        budget: &budget,
+        gate: &budget,
     };
     let mut payer = Payer {
         observer,
