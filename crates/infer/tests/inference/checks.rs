@@ -1,7 +1,7 @@
 //! Checks of the referee that few targets fail: each fires on a target of its own, and names what it is about.
 
 use super::ladder::climb;
-use jensen_density::{Layout, LogDensity, Reject, Variable, from_fn};
+use jensen_density::{Layout, LogDensity, Variable, from_fn};
 use jensen_infer::importance::{Sample, heavier, pool};
 use jensen_infer::ladder::{Answer, Ladder, Rung, fit};
 use jensen_infer::method::{FitOptions, Method, fit_with};
@@ -9,6 +9,7 @@ use jensen_infer::referee::{Check, Report, Verdict, judge_importance};
 use jensen_posterior::{Approximation, Gaussian, Scale};
 use jensen_rng::Stream;
 use jensen_run::Silent;
+use jensen_testkit::targets::OfLog;
 
 fn found<'r>(report: &'r Report, name: &str) -> &'r Check {
     let check = report.checks.iter().find(|check| check.name == name);
@@ -131,33 +132,14 @@ fn samples_of_two_modes_do_not_agree() {
     assert_eq!(found(&same, "agreement").verdict(), Verdict::Good, "{same}");
 }
 
-/// Its value is exp(4 z) of a unit normal z: all moments exist, and a thousand draws carry none of them.
-struct Steep(Layout);
-
-impl LogDensity for Steep {
-    fn layout(&self) -> &Layout {
-        &self.0
-    }
-
-    fn log_density_and_grad(
-        &self,
-        z: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
-        grad[0] = -z[0];
-        Ok(-0.5 * z[0] * z[0])
-    }
-
-    fn constrain(&self, z: &[f64], x: &mut [f64]) {
-        x[0] = (4.0 * z[0]).exp();
-    }
-}
-
+/// exp(4 z) of a unit normal z: all moments exist, and a thousand draws carry none of them.
 #[test]
 fn a_value_whose_mean_draws_do_not_carry_is_named_though_weights_are_good() {
-    let x = Variable::constrained("x", &[], 1, "lower=0");
-    let answer = climb(&Steep(Layout::new(vec![x])), 1).unwrap();
+    let normal = from_fn(Layout::new(vec![Variable::real("z")]), |z, grad| {
+        grad[0] = -z[0];
+        -0.5 * z[0] * z[0]
+    });
+    let answer = climb(&OfLog::new(4.0, normal), 1).unwrap();
     let first = answer.climbed[0].report.as_ref().unwrap();
     assert_eq!(found(first, "k_hat").verdict(), Verdict::Good, "{first}");
     let tail = found(first, "moment_k_hat");

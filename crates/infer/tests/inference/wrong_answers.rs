@@ -1,9 +1,10 @@
 //! Answers that must not be called good: means that do not exist, densities that are none, mass on another scale.
 
 use super::ladder::climb;
-use jensen_density::{Layout, LogDensity, Reject, Variable, from_fn};
+use jensen_density::{Layout, LogDensity, Variable, from_fn};
 use jensen_infer::InferError;
 use jensen_infer::referee::{Check, Report, Sense, Verdict};
+use jensen_testkit::targets::OfLog;
 
 /// Means that do not exist, and densities that are none, are never good.
 #[test]
@@ -63,38 +64,21 @@ fn what_has_no_answer_is_not_good() {
     }
 }
 
-/// exp(coordinate) is the value: a law of Pareto's tail, p(x) ~ x^-(a + 1), smooth at its beginning.
-struct Pareto {
-    layout: Layout,
-    exponent: f64,
-}
-
-impl LogDensity for Pareto {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn log_density_and_grad(
-        &self,
-        z: &[f64],
-        grad: &mut [f64],
-        _: &mut [f64],
-    ) -> Result<f64, Reject> {
+/// A law of Pareto's tail, p(x) ~ x^-(a + 1), smooth at its beginning.
+fn pareto(exponent: f64) -> impl LogDensity {
+    let z = Layout::new(vec![Variable::real("z")]);
+    let of_log = from_fn(z, move |z, grad| {
         // x^3 before the corner and x^-a behind it, with a corner of width 1/4.
         let soft = z[0].max(0.0) + (-4.0 * z[0].abs()).exp().ln_1p() / 4.0;
-        grad[0] = 3.0 - (3.0 + self.exponent) / (1.0 + (-4.0 * z[0]).exp());
-        Ok(3.0 * z[0] - (3.0 + self.exponent) * soft)
-    }
-
-    fn constrain(&self, z: &[f64], x: &mut [f64]) {
-        x[0] = z[0].exp();
-    }
+        grad[0] = 3.0 - (3.0 + exponent) / (1.0 + (-4.0 * z[0]).exp());
+        3.0 * z[0] - (3.0 + exponent) * soft
+    });
+    OfLog::new(1.0, of_log)
 }
 
 /// Chains that are tried again must not wait for a draw of luck: what is wrong with such tails is no matter of draws.
 #[test]
 fn tails_without_moments_are_told_by_their_order() {
-    let layout = || Layout::new(vec![Variable::constrained("x", &[], 1, "lower=0")]);
     for (exponent, is_good) in [
         (0.3, false),
         (0.45, false),
@@ -104,10 +88,7 @@ fn tails_without_moments_are_told_by_their_order() {
         (1.5, false),
         (5.0, true),
     ] {
-        let target = Pareto {
-            layout: layout(),
-            exponent,
-        };
+        let target = pareto(exponent);
         for seed in 1..=5 {
             let answer = climb(&target, seed).unwrap();
             let said = format!("{exponent}, seed {seed}: {}", answer.report);
@@ -122,28 +103,11 @@ fn tails_without_moments_are_told_by_their_order() {
 /// Student-t(3) of ln x with scale 1: x has no moment of any order, and overflows where its density is still high.
 #[test]
 fn a_heavy_tail_on_the_scale_of_logarithms_is_not_good() {
-    struct LogStudent(Layout);
-    impl LogDensity for LogStudent {
-        fn layout(&self) -> &Layout {
-            &self.0
-        }
-
-        fn log_density_and_grad(
-            &self,
-            z: &[f64],
-            grad: &mut [f64],
-            _: &mut [f64],
-        ) -> Result<f64, Reject> {
-            grad[0] = -4.0 * z[0] / (3.0 + z[0] * z[0]);
-            Ok(-2.0 * (z[0] * z[0] / 3.0).ln_1p())
-        }
-
-        fn constrain(&self, z: &[f64], x: &mut [f64]) {
-            x[0] = z[0].exp();
-        }
-    }
-    let x = Variable::constrained("x", &[], 1, "lower=0");
-    let target = LogStudent(Layout::new(vec![x]));
+    let student = from_fn(Layout::new(vec![Variable::real("z")]), |z, grad| {
+        grad[0] = -4.0 * z[0] / (3.0 + z[0] * z[0]);
+        -2.0 * (z[0] * z[0] / 3.0).ln_1p()
+    });
+    let target = OfLog::new(1.0, student);
     for seed in 1..=5 {
         let answer = climb(&target, seed).unwrap();
         assert!(!answer.is_good(), "seed {seed}: {}", answer.report);
@@ -230,10 +194,7 @@ fn standard_deviations_that_draws_do_not_carry_are_qualified() {
     assert_eq!(Report::of(vec![limit(&[0.3, 0.5])]).to_string(), "good");
     // By draws: an exponent of 1.5 has no variance, one of 5 has.
     for (exponent, is_told) in [(1.5, true), (5.0, false)] {
-        let target = Pareto {
-            layout: Layout::new(vec![Variable::constrained("x", &[], 1, "lower=0")]),
-            exponent,
-        };
+        let target = pareto(exponent);
         let n_told = (1..=3).filter(|seed| {
             let answer = climb(&target, *seed).unwrap();
             let check = answer.report.checks.iter().find(|c| c.name == "sd_k_hat");

@@ -3,8 +3,8 @@
 use super::*;
 use crate::referee::Verdict;
 use crate::targets::{Quadratic, Target};
-use jensen_density::{Layout, Reject, Variable};
 use jensen_rng::Stream;
+use jensen_testkit::targets::OfLog;
 
 /// The verdicts on tail, moments and spread of unit normal draws, held against a density.
 fn judged(d: usize, target: &dyn LogDensity) -> [Verdict; 3] {
@@ -127,47 +127,18 @@ fn what_cannot_be_looked_at_has_failed() {
     assert_eq!(judged(1, &nowhere), [Verdict::Wrong; 3]);
 }
 
-/// exp(coordinate) is the value, which overflows far out.
-struct OfLog<T> {
-    layout: Layout,
-    of_log: T,
-}
-
-fn of_log<T: LogDensity>(of_log: T) -> OfLog<T> {
-    OfLog {
-        layout: Layout::new(vec![Variable::constrained("x", &[], 1, "lower=0")]),
-        of_log,
-    }
-}
-
-impl<T: LogDensity> LogDensity for OfLog<T> {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn log_density_and_grad(
-        &self,
-        z: &[f64],
-        grad: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Result<f64, Reject> {
-        self.of_log.log_density_and_grad(z, grad, scratch)
-    }
-
-    fn constrain(&self, z: &[f64], x: &mut [f64]) {
-        x[0] = z[0].exp();
-    }
-}
-
 #[test]
 fn moments_of_values_that_overflow_are_told_by_what_comes_before() {
     // A tail x^-(a + 1) on both sides of ln x; one that is wide overflows at the first, second .. radius.
     for exponent in [0.6, 0.45, 0.3, 3.0] {
         for width in [1.0, 3.0, 10.0, 30.0, 100.0, 300.0] {
-            let target = of_log(Target::new(1, move |z: &[f64], grad: &mut [f64]| {
-                grad[0] = -exponent * z[0].signum();
-                -exponent * z[0].abs()
-            }));
+            let target = OfLog::new(
+                1.0,
+                Target::new(1, move |z: &[f64], grad: &mut [f64]| {
+                    grad[0] = -exponent * z[0].signum();
+                    -exponent * z[0].abs()
+                }),
+            );
             let mut stream = Stream::from_seed(4);
             let rows: Vec<f64> = (0..1000).map(|_| width * stream.normal()).collect();
             let rows: Vec<&[f64]> = rows.iter().map(std::slice::from_ref).collect();
@@ -178,10 +149,13 @@ fn moments_of_values_that_overflow_are_told_by_what_comes_before() {
         }
     }
     // Student-t on the scale of ln x: no moment at all.
-    let target = of_log(Target::new(1, |z: &[f64], grad: &mut [f64]| {
-        grad[0] = -4.0 * z[0] / (3.0 + z[0] * z[0]);
-        -2.0 * (z[0] * z[0] / 3.0).ln_1p()
-    }));
+    let target = OfLog::new(
+        1.0,
+        Target::new(1, |z: &[f64], grad: &mut [f64]| {
+            grad[0] = -4.0 * z[0] / (3.0 + z[0] * z[0]);
+            -2.0 * (z[0] * z[0] / 3.0).ln_1p()
+        }),
+    );
     assert_eq!(judged(1, &target)[1], Verdict::Wrong);
 }
 
