@@ -1,13 +1,13 @@
 //! Laplace's approximation: the Gaussian with the mode and the curvature of the density.
 //!
-//! q = N(x*, (-H)^-1) with H the Hessian of ln p at its mode x*, and
-//! ln Z ~ ln p(x*) + d/2 ln 2 pi - 1/2 ln det(-H) (the evidence; [tierney-1986], Laplace's method for integrals).
+//! q = N(x*, (-H)^-1) with H the Hessian of ln p at its mode x* ([bishop-2006], eq. 4.134), and
+//! ln Z ~ ln p(x*) + d/2 ln 2 pi - 1/2 ln det(-H) (the evidence: eq. 4.135; in statistics from [tierney-1986] on).
 //! H comes from products with unit vectors: exact where the density has Hessian products of its own
 //! ([`LogDensity::hessian_vector_product`]), and by central differences of gradients, 2 d of them, elsewhere.
 //! Exact for Gaussians; symmetric, so wrong for skewed posteriors, and blind to other modes: look at k-hat.
 //!
-//! Whether a place is a mode is said by the Newton decrement lambda = (g' (-H)^-1 g)^1/2 ([nocedal-2006],
-//! ch. 3.3; g the gradient): how far the mode of the second-order model lies, in its own standard deviations.
+//! Whether a place is a mode is said by the Newton decrement lambda = (g' (-H)^-1 g)^1/2 ([boyd-2004],
+//! Sect. 9.5.1; g the gradient): how far the mode of the second-order model lies, in its own standard deviations.
 
 use crate::optimize::lbfgs::Lbfgs;
 use crate::optimize::newton::Newton;

@@ -162,12 +162,15 @@ fn climb(
     if budget.is_spent() {
         return Err(InferError::Stopped);
     }
-    for rung in [Rung::Paths, Rung::Refined, Rung::Mixture, Rung::Nuts] {
-        if rung > options.top || best.as_ref().is_some_and(Answer::is_good) {
+    let rungs = [Rung::Paths, Rung::Refined, Rung::Mixture, Rung::Nuts].into_iter();
+    let is_climbed = |rung: &Rung| {
+        *rung <= options.top && (*rung != Rung::Mixture || target.dim() <= WIDEST_MIXTURE)
+    };
+    let rungs: Vec<Rung> = rungs.filter(is_climbed).collect();
+    let mut n_unfinished = 0;
+    for (i, &rung) in rungs.iter().enumerate() {
+        if best.as_ref().is_some_and(Answer::is_good) {
             break;
-        }
-        if rung == Rung::Mixture && target.dim() > WIDEST_MIXTURE {
-            continue;
         }
         let stream = stream.child(rung.name(), 0);
         let (outcome, n_gradients): Outcome = match rung {
@@ -220,23 +223,24 @@ fn climb(
             best = Some(better(best, answer));
         }
         if budget.is_spent() {
+            n_unfinished = rungs.len() - i;
             break;
         }
     }
-    if let Some(answer) = best.as_mut().filter(|_| budget.is_spent()) {
+    if let Some(answer) = best.as_mut().filter(|_| n_unfinished > 0) {
         // What the answer has not got right yet, as far as its checks name quantities.
         let unfinished = answer.report.failing();
         let unfinished: Vec<String> = unfinished.into_iter().map(str::to_owned).collect();
-        let most = budget.most() as f64;
-        let spent = Check::whole(
-            "max_gradients",
-            most + 1.0,
+        let n_unfinished = n_unfinished as f64;
+        let check = Check::whole(
+            "unfinished_rungs",
+            n_unfinished,
             Sense::AtMost,
-            most,
+            0.0,
             f64::INFINITY,
         );
         let mut checks = std::mem::take(&mut answer.report.checks);
-        checks.push(spent.blaming(|| unfinished));
+        checks.push(check.blaming(|| unfinished));
         answer.report = Report::of(checks);
     }
     let Some(mut answer) = best else {

@@ -1,7 +1,7 @@
 //! The No-U-turn sampler: Hamiltonian trajectories that double until they turn back, with the next
 //! position drawn from the trajectory by its weight.
 //!
-//! [hoffman-2014], Sect. 3, with the multinomial draw of [betancourt-2017], App. A. The sampler is that
+//! [hoffman-2014], Alg. 3 and 6, with the multinomial draw of [betancourt-2017], App. A.3. The sampler is that
 //! of the crate `nuts-rs`: its step size by dual averaging, its metric from the variances of draws and of
 //! gradients together ([seyboldt-2026]), so a warmup is shorter than with draws alone and asks for no
 //! number from the user. A step costs up to 2^depth gradients and a few vector operations for each.

@@ -9,7 +9,8 @@
 //!   integral (Fubini), so s > 1 far out.
 //! - **moments**: for each value the order up to which its moments exist, (s - 1) / g: that of a Student-t law is its
 //!   degrees of freedom, that of a Pareto law its exponent. Below 2 there is no variance in which an error of the mean
-//!   could be told, below 1 no mean. Of a value in one of several coordinates it is that of the conditional law, whose
+//!   could be told, below 1 no mean. Below 4 the standard deviation has no error that could be told: the remark
+//!   **sd_moments** on it. Of a value in one of several coordinates it is that of the conditional law, whose
 //!   tail is at least as light. A value that overflows is told by the doublings before.
 //! - **tail_unseen**: rays along which numbers end, by overflow or a solver that fails, before two doublings: of them
 //!   nothing is known. A wall, where the density refuses values that are finite, is a true end.
@@ -48,7 +49,9 @@ const FAR: f64 = 8.0;
 const DEEP: f64 = 700.0;
 /// Slopes of ln p by ln r up to this one belong to no proper density, rounding included.
 const PROPER: f64 = 1.05;
-/// Orders of moments without which means have no standard error, and without which there are none.
+/// Orders of moments without which standard deviations have no standard error, without which means have none, and
+/// without which there are no means.
+const ERROR_OF_VARIANCE: f64 = 4.0;
 const VARIANCE: f64 = 2.0;
 const MEAN: f64 = 1.0;
 /// Orders are told by differences far out, which are off by as much where values are sums.
@@ -139,6 +142,15 @@ pub(super) fn beyond(target: &dyn LogDensity, draws: &[&[f64]]) -> (Vec<Check>, 
             VARIANCE + ROUNDING,
             MEAN + ROUNDING,
         ),
+        Check::each(
+            "sd_moments",
+            &orders,
+            &names,
+            Sense::AtLeast,
+            ERROR_OF_VARIANCE + ROUNDING,
+            VARIANCE + ROUNDING,
+        )
+        .qualifying(),
         Check::each(
             "beyond_spread",
             &spreads,

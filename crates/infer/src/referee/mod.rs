@@ -261,10 +261,14 @@ impl fmt::Display for Report {
 }
 
 /// What to do about checks of which more draws are no cure.
-const HINTS: [(&str, &str); 6] = [
+const HINTS: [(&str, &str); 7] = [
     (
         "sd_k_hat",
         "such standard deviations are not to be trusted: read quantiles",
+    ),
+    (
+        "sd_moments",
+        "tails so heavy leave standard deviations to chance: read quantiles",
     ),
     (
         "outside_support",
@@ -283,8 +287,8 @@ const HINTS: [(&str, &str); 6] = [
         "mean or standard deviation does not exist: read quantiles",
     ),
     (
-        "max_gradients",
-        "raise `max_gradients`, or check the gradient of the density",
+        "unfinished_rungs",
+        "the gradients are spent: raise `max_gradients`, or check the gradient of the density",
     ),
 ];
 

@@ -86,6 +86,8 @@ fn tails_without_moments_are_told_by_their_order() {
         (0.9, false),
         (1.05, false),
         (1.5, false),
+        (2.5, true),
+        (3.0, true),
         (5.0, true),
     ] {
         let target = pareto(exponent);
@@ -96,6 +98,9 @@ fn tails_without_moments_are_told_by_their_order() {
             let order = answer.report.checks.iter().find(|c| c.name == "moments");
             let order = order.expect("every answer has it");
             assert!((order.value - exponent).abs() < 0.05, "{said}");
+            let remark = answer.report.checks.iter().find(|c| c.name == "sd_moments");
+            let has_remark = !remark.expect("every answer has it").failing.is_empty();
+            assert_eq!(has_remark, exponent < 4.0, "{said}");
         }
     }
 }
