@@ -154,6 +154,59 @@ fn coordinates_of_a_unit_vector_are_standard_normal_where_it_is_uniform() {
     assert_eq!((value, log_det), ([0.6, -0.8], -12.5));
 }
 
+/// A place y = r u has volume r^(n - 1) dr du: with the law of r of n normal coordinates, by differences of y / |y| along
+/// the sphere's tangent, the density of u comes out the same everywhere.
+#[test]
+fn a_unit_vector_has_the_jacobian_of_its_tangent() {
+    const N: usize = 3;
+    let b = jensen_bijector::UnitVector::new(N).unwrap();
+    let unit = |y: &[f64]| {
+        let mut value = [0.0; N];
+        let log_det = b.forward(y, &mut value);
+        (value, log_det)
+    };
+    for y in [[1.0, 0.0, 0.0], [3.0, -4.0, 12.0], [0.3, 0.2, -0.1]] {
+        // Two tangents and the radius at y, orthonormal by Gram and Schmidt.
+        let (u, log_det) = unit(&y);
+        let r = y.iter().map(|y| y * y).sum::<f64>().sqrt();
+        let mut basis: Vec<Vec<f64>> = vec![u.to_vec()];
+        for axis in 0..N {
+            let mut v: Vec<f64> = (0..N).map(|i| f64::from(u8::from(i == axis))).collect();
+            for known in &basis {
+                let along: f64 = known.iter().zip(&v).map(|(a, b)| a * b).sum();
+                v.iter_mut().zip(known).for_each(|(v, k)| *v -= along * k);
+            }
+            let length = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+            if length > 0.1 && basis.len() < N {
+                basis.push(v.iter().map(|v| v / length).collect());
+            }
+        }
+        let tangents = &basis[1..];
+        // ln of the area on the sphere that a square of the tangent plane is mapped to.
+        let row = |at: usize| {
+            let along = |t: &[f64]| {
+                let moved: Vec<f64> = (0..N)
+                    .map(|i| y[i] + t[0] * tangents[0][i] + t[1] * tangents[1][i])
+                    .collect();
+                unit(&moved).0[at]
+            };
+            gradient(along, &[0.0, 0.0], STEP * r)
+        };
+        let area = log_area((0..N).map(row).collect());
+        assert!(
+            (area + (N - 1) as f64 * r.ln()).abs() < DIFFERENCES,
+            "{area}"
+        );
+        // Of N standard normal coordinates exp(-r^2 / 2) is what is left when the volume r^(N - 1) of the shell is
+        // taken by the area: the log determinant is that of the map of a shell, times the law of its radius.
+        let ln_law_of_radius = (N - 1) as f64 * r.ln() - 0.5 * r * r;
+        assert!(
+            (log_det - (area + ln_law_of_radius)).abs() < DIFFERENCES,
+            "{log_det}"
+        );
+    }
+}
+
 #[test]
 fn the_adjoint_is_the_gradient_of_function_and_log_determinant() {
     for (_, b) in examples() {

@@ -5,7 +5,7 @@
 use jensen_rng::Stream;
 use std::collections::HashSet;
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// What one example is.
@@ -226,19 +226,22 @@ impl Examples {
 
     /// How many of these examples have the values of one of `others`, stored alike.
     pub fn n_repeated_from(&self, others: &Self) -> usize {
-        fn count<T: Eq + Hash>(values: &[T], others: &[T], p: usize) -> usize {
-            let known: HashSet<&[T]> = others.chunks_exact(p).collect();
-            let rows = values.chunks_exact(p);
+        fn count<R: Eq + Hash>(
+            rows: impl Iterator<Item = R>,
+            others: impl Iterator<Item = R>,
+        ) -> usize {
+            let known: HashSet<R> = others.collect();
             rows.filter(|row| known.contains(row)).count()
         }
         let p = self.layout.n_values();
         match (&self.values, &others.values) {
-            (Values::U8 { bytes, .. }, Values::U8 { bytes: others, .. }) => count(bytes, others, p),
-            (Values::F32(numbers), Values::F32(others)) => {
-                let bits =
-                    |numbers: &[f32]| -> Vec<u32> { numbers.iter().map(|x| x.to_bits()).collect() };
-                count(&bits(numbers), &bits(others), p)
+            (Values::U8 { bytes, .. }, Values::U8 { bytes: others, .. }) => {
+                count(bytes.chunks_exact(p), others.chunks_exact(p))
             }
+            (Values::F32(numbers), Values::F32(others)) => count(
+                numbers.chunks_exact(p).map(Bits),
+                others.chunks_exact(p).map(Bits),
+            ),
             _ => 0,
         }
     }
@@ -308,6 +311,29 @@ impl Examples {
             self.select(&order[n_taken..]),
             self.select(&order[..n_taken]),
         )
+    }
+}
+
+/// Numbers that are equal where their bits are, compared where they lie.
+struct Bits<'a>(&'a [f32]);
+
+impl Bits<'_> {
+    fn each(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|x| x.to_bits())
+    }
+}
+
+impl PartialEq for Bits<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.each().eq(other.each())
+    }
+}
+
+impl Eq for Bits<'_> {}
+
+impl Hash for Bits<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.each().for_each(|bits| bits.hash(state));
     }
 }
 

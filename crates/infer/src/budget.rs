@@ -5,14 +5,19 @@
 //! of them.
 
 use crate::InferError;
-use jensen_density::{Cause, Layout, LogDensity, Reject};
+use crate::guard::{Gate, Guarded};
+use jensen_density::{Cause, Reject};
 use jensen_run::{Event, Observer};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What a refusal of a budget names as its place.
+const PLACE: &str = "max_gradients";
 
 /// Gradients that may be used, and those that were.
 pub(crate) struct Budget {
     most: u64,
     used: AtomicU64,
+    has_refused: AtomicBool,
 }
 
 impl Budget {
@@ -21,6 +26,7 @@ impl Budget {
         Self {
             most: most.unwrap_or(u64::MAX),
             used: AtomicU64::new(0),
+            has_refused: AtomicBool::new(false),
         }
     }
 
@@ -44,6 +50,11 @@ impl Budget {
         self.used() > self.most
     }
 
+    /// Whether a budget, this one or one around it, refused an evaluation: what came of it is to be thrown away.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.has_refused.load(Ordering::Relaxed)
+    }
+
     /// The error of a method that ended so.
     pub(crate) fn error(&self, method: &'static str) -> InferError {
         InferError::Budget {
@@ -51,74 +62,28 @@ impl Budget {
             max_gradients: self.most,
         }
     }
+}
 
-    fn take(&self, n_gradients: u64) -> Result<(), Reject> {
+impl Gate for Budget {
+    fn admit(&self, n_gradients: u64) -> Result<(), Reject> {
         let before = self.used.fetch_add(n_gradients, Ordering::Relaxed);
         match before.saturating_add(n_gradients) > self.most {
             false => Ok(()),
-            true => Err(Reject::at("max_gradients", Cause::OutsideSupport)),
+            true => self.heard(Err(Reject::at(PLACE, Cause::OutsideSupport))),
         }
+    }
+
+    /// Listens to the refusals of a budget around this one, too.
+    fn heard<T>(&self, outcome: Result<T, Reject>) -> Result<T, Reject> {
+        if outcome.as_ref().is_err_and(|reject| reject.place == PLACE) {
+            self.has_refused.store(true, Ordering::Relaxed);
+        }
+        outcome
     }
 }
 
 /// A density whose evaluations a budget pays.
-pub(crate) struct Paid<'a> {
-    pub(crate) target: &'a dyn LogDensity,
-    pub(crate) budget: &'a Budget,
-}
-
-impl LogDensity for Paid<'_> {
-    fn layout(&self) -> &Layout {
-        self.target.layout()
-    }
-
-    fn dim(&self) -> usize {
-        self.target.dim()
-    }
-
-    fn scratch_len(&self) -> usize {
-        self.target.scratch_len()
-    }
-
-    fn log_density_and_grad(
-        &self,
-        position: &[f64],
-        grad: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Result<f64, Reject> {
-        self.budget.take(1)?;
-        self.target.log_density_and_grad(position, grad, scratch)
-    }
-
-    fn log_density_and_grad_batch(
-        &self,
-        positions: &[f64],
-        grads: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Vec<Result<f64, Reject>> {
-        let n = positions.len() / self.dim().max(1);
-        match self.budget.take(n as u64) {
-            Ok(()) => (self.target).log_density_and_grad_batch(positions, grads, scratch),
-            Err(reject) => vec![Err(reject); n],
-        }
-    }
-
-    fn hessian_vector_product(
-        &self,
-        position: &[f64],
-        vector: &[f64],
-        product: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Option<Result<(), Reject>> {
-        let outcome = (self.target).hessian_vector_product(position, vector, product, scratch)?;
-        // A density without products of its own is asked for gradients instead, which pay for themselves.
-        Some(self.budget.take(1).and(outcome))
-    }
-
-    fn constrain(&self, position: &[f64], values: &mut [f64]) {
-        self.target.constrain(position, values);
-    }
-}
+pub(crate) type Paid<'a> = Guarded<'a, Budget>;
 
 /// An observer that asks to stop once a budget is spent, too.
 pub(crate) struct Payer<'a> {
@@ -130,6 +95,11 @@ impl Payer<'_> {
     /// Whether the budget is spent, and nobody else asked to stop.
     pub(crate) fn is_broke(&self) -> bool {
         self.budget.is_spent() && !self.observer.stop_requested()
+    }
+
+    /// Whether work failed for want of gradients; files that cannot be read or written fail for themselves.
+    pub(crate) fn explains(&self, error: &InferError) -> bool {
+        self.is_broke() && !matches!(error, InferError::Run(_))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one loop: steps, a watcher, a stop on request, states that can be continued.
 
+use crate::budget::{Budget, Paid};
 use crate::identity::Identity;
 use crate::watch::watched;
 use crate::{Algorithm, InferError};
@@ -56,7 +57,6 @@ pub fn drive<A: Algorithm>(
     observer: &mut dyn Observer,
     mut each: impl FnMut(u64, &A::State, A::Info) -> Flow,
 ) -> Result<Driven<A::State>, InferError> {
-    let mut evaluator = Evaluator::new(target);
     check_start(target, start)?;
     let settings = format!("{algorithm:?}");
     // Options print as `Name { .. }`, so that their first word is the method.
@@ -71,10 +71,16 @@ pub fn drive<A: Algorithm>(
         Some((keep, run)) => newest::<A::State>(keep, run, n_steps)?,
         None => None,
     };
+    let meter = Budget::new(None);
+    let target = &Paid {
+        target,
+        gate: &meter,
+    };
     let Kept {
         mut step,
         mut state,
         mut finished,
+        n_gradients: n_before,
     } = match kept {
         Some(kept) => kept,
         None => Kept {
@@ -83,12 +89,22 @@ pub fn drive<A: Algorithm>(
                 algorithm.init(&mut Evaluator::new(target), start, &stream.child("init", 0))
             })??,
             finished: false,
+            n_gradients: 0,
         },
     };
+    let mut evaluator = Evaluator::new(target);
     let mut stopped = false;
     while step < n_steps && !stopped && !finished {
         let info = algorithm.step(&mut evaluator, &mut state, &stream.child("step", step));
         step += 1;
+        if meter.has_refused() {
+            // A step on refusals of a budget is none: the last checkpoint stands.
+            return Ok(Driven {
+                state,
+                step,
+                stopped: true,
+            });
+        }
         finished = each(step, &state, info) == Flow::Done;
         let done = finished || step == n_steps;
         stopped = !done && observer.stop_requested();
@@ -97,7 +113,8 @@ pub fn drive<A: Algorithm>(
         {
             let state = serde_json::to_value(&state)
                 .expect("internal error: the state of an algorithm does not serialize");
-            let json = json!({"run": run.to_json(), "finished": finished, "state": state});
+            let n_gradients = n_before + meter.used();
+            let json = json!({"run": run.to_json(), "finished": finished, "n_gradients": n_gradients, "state": state});
             keep.checkpoints.save(step, &[], &json)?;
             keep.checkpoints.keep(2)?;
         }
@@ -118,12 +135,33 @@ pub(crate) fn newest_checkpoint(keep: &Keep) -> Result<Option<Checkpoint>, Infer
     }
 }
 
+/// Gradients that the newest checkpoint cost, those of chains that were stopped amid their work among them as far as
+/// they were kept: a budget of a fit is one of all its processes.
+pub(crate) fn spent(keep: Option<&Keep>) -> Result<u64, InferError> {
+    let Some(keep) = keep else {
+        return Ok(0);
+    };
+    let Some(checkpoint) = newest_checkpoint(keep)? else {
+        return Ok(0);
+    };
+    let state = &checkpoint.state;
+    let number = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
+    let chains = state["chains"].as_array().into_iter().flatten();
+    let of_chains = chains.map(|chain| {
+        let cost = &chain["cost"];
+        number(&cost["n_gradients_warmup"]) + number(&cost["n_gradients"])
+    });
+    Ok(number(&state["n_gradients"]) + of_chains.sum::<u64>())
+}
+
 /// What was kept of a run.
 struct Kept<S> {
     step: u64,
     state: S,
     /// Whether the method's own rule said that it is done.
     finished: bool,
+    /// Gradients used to come so far.
+    n_gradients: u64,
 }
 
 /// The newest checkpoint, if there is one; it has to be of this run and not beyond its end.
@@ -148,6 +186,7 @@ fn newest<S: serde::de::DeserializeOwned>(
         step: checkpoint.step,
         state,
         finished: checkpoint.state["finished"] == true,
+        n_gradients: checkpoint.state["n_gradients"].as_u64().unwrap_or(0),
     }))
 }
 

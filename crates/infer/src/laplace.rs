@@ -1,12 +1,13 @@
 //! Laplace's approximation: the Gaussian with the mode and the curvature of the density.
 //!
-//! q = N(x*, (-H)^-1) with H the Hessian of ln p at its mode x*, and
-//! ln Z ~ ln p(x*) + d/2 ln 2 pi - 1/2 ln det(-H) (the evidence; [tierney-1986], Laplace's method for integrals).
-//! H comes from products with unit vectors: exact where the density has its own, else central differences of gradients (2 d of them).
+//! q = N(x*, (-H)^-1) with H the Hessian of ln p at its mode x* ([bishop-2006], eq. 4.134), and
+//! ln Z ~ ln p(x*) + d/2 ln 2 pi - 1/2 ln det(-H) (the evidence: eq. 4.135; in statistics from [tierney-1986] on).
+//! H comes from products with unit vectors: exact where the density has Hessian products of its own
+//! ([`LogDensity::hessian_vector_product`]), and by central differences of gradients, 2 d of them, elsewhere.
 //! Exact for Gaussians; symmetric, so wrong for skewed posteriors, and blind to other modes: look at k-hat.
 //!
-//! Whether a place is a mode is said by the Newton decrement lambda = (g' (-H)^-1 g)^1/2 ([nocedal-2006],
-//! ch. 3.3; g the gradient): how far the mode of the second-order model lies, in its own standard deviations.
+//! Whether a place is a mode is said by the Newton decrement lambda = (g' (-H)^-1 g)^1/2 ([boyd-2004],
+//! Sect. 9.5.1; g the gradient): how far the mode of the second-order model lies, in its own standard deviations.
 
 use crate::optimize::lbfgs::Lbfgs;
 use crate::optimize::newton::Newton;
@@ -151,7 +152,7 @@ fn covariance_factor(precision: &Mat<f64>) -> Option<Scale> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{Quadratic, rosenbrock};
+    use crate::targets::{Correlated, Counted, Quadratic, rosenbrock};
     use jensen_density::{Layout, Reject};
 
     #[test]
@@ -164,6 +165,18 @@ mod tests {
         // The integral of exp(-z^2/2) over three coordinates: the product of sd sqrt(2 pi).
         let exact = 1.5 * TAU.ln() + 20.0f64.ln();
         assert!((info.log_evidence - exact).abs() < 1e-6, "{info:?}");
+    }
+
+    #[test]
+    fn own_products_and_differences_are_counted_as_they_are_asked_for() {
+        let mut costs = Vec::new();
+        for has_products in [false, true] {
+            let target = Counted::new(Correlated::new(0.9), has_products);
+            let (_, info) = laplace(&target, &[0.0; 2]).unwrap();
+            assert_eq!(info.n_gradients, target.n(), "{has_products}");
+            costs.push(info.n_gradients);
+        }
+        assert!(costs[1] < costs[0], "{costs:?}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod drive;
 mod error;
 pub mod family;
 mod found;
+mod guard;
 mod identity;
 pub mod importance;
 pub mod ladder;

@@ -160,7 +160,8 @@ pub(crate) fn scout(
         if is_known || new.paths.len() == MOST_NEW {
             continue;
         }
-        let stream = stream.child("path", index as u64);
+        // Not `path`: that is the label of the paths that began before scouts were sent, from the same stream.
+        let stream = stream.child("scouted", index as u64);
         let (path, used) = pathfinder::counted(target, &start, &Pathfinder::default(), &stream);
         new.n_gradients += used;
         new.paths.extend(path);

@@ -9,7 +9,8 @@
 //! multiple of n threads and not of its square. How many a room has affects no result.
 
 use crate::InferError;
-use jensen_density::{Cause, Layout, LogDensity, Reject};
+use crate::guard::{Gate, Guarded};
+use jensen_density::{Cause, LogDensity, Reject};
 use jensen_run::Observer;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::panic::resume_unwind;
@@ -34,7 +35,10 @@ pub(crate) fn watched<T: Send>(
     work: impl FnOnce(&dyn LogDensity) -> T + Send,
 ) -> Result<T, InferError> {
     let stop = AtomicBool::new(false);
-    let density = Stoppable::new(target, &stop);
+    let density = Stoppable {
+        target,
+        gate: &stop,
+    };
     let rooms = Room::several(1)?;
     let outcome = thread::scope(|scope| -> Result<thread::Result<T>, InferError> {
         let _alarm = Alarm(&stop);
@@ -177,77 +181,18 @@ impl Drop for Alarm<'_> {
     }
 }
 
-/// A density that refuses every position once a stop is asked for.
-pub(crate) struct Stoppable<'a> {
-    target: &'a dyn LogDensity,
-    stop: &'a AtomicBool,
-}
-
-impl<'a> Stoppable<'a> {
-    pub(crate) fn new(target: &'a dyn LogDensity, stop: &'a AtomicBool) -> Self {
-        Self { target, stop }
-    }
-
-    fn going(&self) -> Result<(), Reject> {
-        match self.stop.load(Ordering::Relaxed) {
+/// Closed once a stop is asked for.
+impl Gate for AtomicBool {
+    fn admit(&self, _: u64) -> Result<(), Reject> {
+        match self.load(Ordering::Relaxed) {
             false => Ok(()),
             true => Err(Reject::at("a stop on request", Cause::OutsideSupport)),
         }
     }
 }
 
-impl LogDensity for Stoppable<'_> {
-    fn layout(&self) -> &Layout {
-        self.target.layout()
-    }
-
-    fn dim(&self) -> usize {
-        self.target.dim()
-    }
-
-    fn scratch_len(&self) -> usize {
-        self.target.scratch_len()
-    }
-
-    fn log_density_and_grad(
-        &self,
-        position: &[f64],
-        grad: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Result<f64, Reject> {
-        self.going()?;
-        self.target.log_density_and_grad(position, grad, scratch)
-    }
-
-    fn log_density_and_grad_batch(
-        &self,
-        positions: &[f64],
-        grads: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Vec<Result<f64, Reject>> {
-        match self.going() {
-            Ok(()) => (self.target).log_density_and_grad_batch(positions, grads, scratch),
-            Err(reject) => vec![Err(reject); positions.len() / self.dim()],
-        }
-    }
-
-    fn hessian_vector_product(
-        &self,
-        position: &[f64],
-        vector: &[f64],
-        product: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Option<Result<(), Reject>> {
-        match self.going() {
-            Ok(()) => (self.target).hessian_vector_product(position, vector, product, scratch),
-            Err(reject) => Some(Err(reject)),
-        }
-    }
-
-    fn constrain(&self, position: &[f64], values: &mut [f64]) {
-        self.target.constrain(position, values);
-    }
-}
+/// A density that refuses every position once a stop is asked for.
+pub(crate) type Stoppable<'a> = Guarded<'a, AtomicBool>;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
 /// More threads than this are never used.
@@ -53,7 +53,7 @@ pub(crate) fn run(n_tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     if n_tasks > 1
         && n_threads > 1
         && n_tasks < LEFT as usize
-        && let Ok(mut spawned) = POOL.busy.try_lock()
+        && let Some(mut spawned) = POOL.claim()
     {
         while *spawned + 1 < n_threads {
             let index = *spawned + 1;
@@ -104,6 +104,16 @@ static POOL: Pool = Pool {
 };
 
 impl Pool {
+    /// The right to run a job, if no other thread's job runs. A job whose task panicked has ended like any
+    /// other, so the poison that it leaves on the lock says nothing.
+    fn claim(&self) -> Option<MutexGuard<'_, usize>> {
+        match self.busy.try_lock() {
+            Ok(spawned) => Some(spawned),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Only for the holder of `busy`.
     fn run(&self, n_tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         // SAFETY: the lifetime is erased only for the length of this call, which returns after the last
@@ -205,6 +215,10 @@ mod tests {
     use super::*;
     use crate::check::Threads;
     use crate::simd;
+    use std::time::{Duration, Instant};
+
+    /// Longer than any crowd of tests keeps the pool from one of them.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     /// Tests run in threads of their own, so jobs also meet busy pools here.
     #[test]
@@ -231,22 +245,31 @@ mod tests {
     fn tasks_run_at_the_level_that_a_test_asks_for() {
         let threads = Threads::alone();
         threads.set(3);
-        let caller = thread::current().id();
         for level in simd::available_levels() {
-            let (n_others, n_by_workers) = (AtomicUsize::new(0), AtomicUsize::new(0));
-            let task = |_| {
+            let n_others = AtomicUsize::new(0);
+            let count = || {
                 let is_other = simd::level() != level;
                 n_others.fetch_add(usize::from(is_other), Ordering::Relaxed);
+            };
+            assert!(simd::at(level, || a_worker_helps(&count)));
+            assert_eq!(n_others.load(Ordering::Relaxed), 0, "{level:?}");
+        }
+    }
+
+    /// Whether one of many jobs of this task is shared with a worker; the pool may be busy with another
+    /// test's job for a while, or its workers late.
+    fn a_worker_helps(task: &(dyn Fn() + Sync)) -> bool {
+        let (caller, begun) = (thread::current().id(), Instant::now());
+        let n_by_workers = AtomicUsize::new(0);
+        while n_by_workers.load(Ordering::Relaxed) == 0 && begun.elapsed() < PATIENCE {
+            run(100, &|_| {
+                task();
                 let by_worker = thread::current().id() != caller;
                 n_by_workers.fetch_add(usize::from(by_worker), Ordering::Relaxed);
                 thread::yield_now();
-            };
-            // The pool may be busy with another test's job, or its workers late.
-            while n_by_workers.load(Ordering::Relaxed) == 0 {
-                simd::at(level, || run(100, &task));
-            }
-            assert_eq!(n_others.load(Ordering::Relaxed), 0, "{level:?}");
+            });
         }
+        n_by_workers.into_inner() > 0
     }
 
     #[test]
@@ -281,6 +304,8 @@ mod tests {
 
     #[test]
     fn a_panic_reaches_the_caller_and_the_pool_survives() {
+        let threads = Threads::alone();
+        threads.set(3);
         let result = catch_unwind(|| run(8, &|i| assert_ne!(i, 3, "task three")));
         assert!(result.is_err());
         let n_run = AtomicUsize::new(0);
@@ -288,5 +313,6 @@ mod tests {
             n_run.fetch_add(1, Ordering::Relaxed);
         });
         assert_eq!(n_run.load(Ordering::Relaxed), 8);
+        assert!(a_worker_helps(&|| ()), "later jobs are shared too");
     }
 }

@@ -21,6 +21,11 @@ const DEPTH_OF_IMAGES: usize = 4;
 /// Beside a table nothing is nested.
 const DEPTH_OF_TABLES: usize = 2;
 
+/// Whether a folder of this name is a part of a set where there is a part for training.
+pub(super) fn is_part(name: &str) -> bool {
+    name == "test" || VALIDATION.contains(&name)
+}
+
 /// Whether a file is an image that is read.
 pub(super) fn is_image(path: &Path) -> bool {
     has_ending(path, &READ)

@@ -39,8 +39,10 @@ fn divergences_agree_with_quadrature_and_are_zero_only_at_equality() {
             }
         }
     }
-    // All pairs but those of the Cauchy family, whose divergence is symmetric.
-    assert!(asymmetric > 30, "{asymmetric}");
+    // Divergences of some families are symmetric, as of the Cauchy laws; a function that sorted its arguments would make
+    // all of them so. At least this many pairs of the catalogue are asymmetric.
+    const LEAST_ASYMMETRIC: usize = 31;
+    assert!(asymmetric >= LEAST_ASYMMETRIC, "{asymmetric}");
 }
 
 /// KL is no metric: it is not symmetric, and the way through a third law can be shorter.

@@ -61,7 +61,8 @@ impl Answer {
             samples,
             [&values[0], &values[1]],
             &stream.child("referee", 0),
-        );
+        )
+        .expect("internal error: values are not those of the samples");
         // Each sample counts by the number of draws that its weights are worth.
         let worth = samples.map(|sample| sample.psis.effective_draws());
         let share = worth.map(|w| w / (worth[0] + worth[1]));

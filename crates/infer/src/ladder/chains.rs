@@ -7,7 +7,7 @@
 use super::{Answer, Ladder, Outcome, better};
 use crate::InferError;
 use crate::budget::{Budget, Payer};
-use crate::drive::Keep;
+use crate::drive::{Keep, spent};
 use crate::mcmc::{ChainOptions, Metric, Nuts, Sampled, Starts, nuts};
 use crate::referee::{Check, Report, Verdict, judge_watched};
 use jensen_density::LogDensity;
@@ -20,17 +20,16 @@ const MAX_TRIES: u64 = 3;
 /// Acceptance targets, nearer to 1 where chains diverge or are stuck.
 const TARGET_ACCEPT: [f64; 3] = [0.9, 0.98, 0.995];
 /// Checks that longer chains or smaller steps may pass.
-const CURABLE: [&str; 7] = [
+const CURABLE: [&str; 6] = [
     "r_hat",
     "ess",
     "divergent",
-    "outside_support",
     "e_bfmi",
     "far_shift",
     "far_spread",
 ];
 /// Checks of the density itself, which no draws pass.
-const INCURABLE: [&str; 2] = ["tail", "moments"];
+const INCURABLE: [&str; 3] = ["tail", "tail_unseen", "moments"];
 
 /// Markov chains from the draws of the restarts, until the referee is content or tries run out.
 pub(super) fn chains(
@@ -65,19 +64,20 @@ pub(super) fn chains(
             n_draws: N_CHAIN_DRAWS * factor as usize,
             starts: starts(drawn, options.n_chains, attempt),
         };
-        let before = budget.used();
-        let sampled = nuts::sample(
-            target,
-            &sampler,
-            &chain_options,
-            &stream,
-            keep.as_ref(),
-            observer,
-        );
+        // Chains from a checkpoint cost what they did when they were run.
+        let sampled = spent(keep.as_ref()).and_then(|n_before| {
+            budget.charge(n_before);
+            nuts::sample(
+                target,
+                &sampler,
+                &chain_options,
+                &stream,
+                keep.as_ref(),
+                observer,
+            )
+        });
         let judged = sampled.and_then(|sampled| {
             n_gradients += sampled.n_gradients();
-            // Chains from a checkpoint cost what they did when they were run.
-            budget.charge((sampled.n_gradients()).saturating_sub(budget.used() - before));
             let judge = stream.child("judge", 0);
             let (report, used) = judge_watched(target, &sampled, "nuts", &judge, observer)?;
             n_gradients += used;
@@ -108,7 +108,7 @@ pub(super) fn chains(
         }
         best = Some(answer);
         // Divergences call for smaller steps, and so do chains that are stuck in a narrow place.
-        if missed("divergent") || missed("outside_support") || missed("r_hat") {
+        if missed("divergent") || missed("r_hat") {
             accept = (accept + 1).min(TARGET_ACCEPT.len() - 1);
         }
         if missed("r_hat") || missed("ess") {

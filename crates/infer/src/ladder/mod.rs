@@ -46,14 +46,15 @@ use serde::Serialize;
 pub struct Ladder {
     /// The last rung that may be climbed.
     pub top: Rung,
-    /// Paths of each of the two restarts, at least 1.
+    /// Paths of each of the two restarts, at least 1. Default 3, our choice.
     pub n_paths: usize,
-    /// Draws of a round of importance sampling in each restart.
+    /// Draws of a round of importance sampling in each restart, at least 100. Default 1000, our choice: weights worth a
+    /// tenth of them still carry a mean.
     pub n_draws: usize,
-    /// Chains of the last rung, at least 2.
+    /// Chains of the last rung, at least 2. Default 4, the least with which chains can be compared well.
     pub n_chains: usize,
     /// Most gradients, those of judgements included, at least 1; none is no bound. Default 20 million, beyond what any
-    /// of 46 posteriors of posteriordb took. Once they are spent the answer is that of the rungs and chains that
+    /// of 36 posteriors of posteriordb took. Once they are spent the answer is that of the rungs and chains that
     /// were done by then, and is not called good.
     pub max_gradients: Option<u64>,
 }
@@ -131,7 +132,7 @@ pub fn fit(
     let budget = Budget::new(options.max_gradients);
     let target = &Paid {
         target,
-        budget: &budget,
+        gate: &budget,
     } as &dyn LogDensity;
     let mut payer = Payer {
         observer,
@@ -139,11 +140,7 @@ pub fn fit(
     };
     let fitted = climb(target, options, stream, keep, &budget, &mut payer);
     match fitted {
-        // A stop that nobody but the budget asked for.
-        // Whatever failed for want of gradients.
-        Err(error) if payer.is_broke() && !matches!(error, InferError::Run(_)) => {
-            Err(budget.error("ladder"))
-        }
+        Err(error) if payer.explains(&error) => Err(budget.error("ladder")),
         other => other,
     }
 }
@@ -165,12 +162,15 @@ fn climb(
     if budget.is_spent() {
         return Err(InferError::Stopped);
     }
-    for rung in [Rung::Paths, Rung::Refined, Rung::Mixture, Rung::Nuts] {
-        if rung > options.top || best.as_ref().is_some_and(Answer::is_good) {
+    let rungs = [Rung::Paths, Rung::Refined, Rung::Mixture, Rung::Nuts].into_iter();
+    let is_climbed = |rung: &Rung| {
+        *rung <= options.top && (*rung != Rung::Mixture || target.dim() <= WIDEST_MIXTURE)
+    };
+    let rungs: Vec<Rung> = rungs.filter(is_climbed).collect();
+    let mut n_unfinished = 0;
+    for (i, &rung) in rungs.iter().enumerate() {
+        if best.as_ref().is_some_and(Answer::is_good) {
             break;
-        }
-        if rung == Rung::Mixture && target.dim() > WIDEST_MIXTURE {
-            continue;
         }
         let stream = stream.child(rung.name(), 0);
         let (outcome, n_gradients): Outcome = match rung {
@@ -201,7 +201,7 @@ fn climb(
         let n_gradients = n_gradients.min(budget.most().saturating_sub(spent_before));
         let answer = match outcome {
             Ok(answer) => Ok(answer),
-            Err(error) if observer.is_broke() && !matches!(error, InferError::Run(_)) => {
+            Err(error) if observer.explains(&error) => {
                 Err(format!("the {} gradients are spent", budget.most()))
             }
             Err(error) if error.is_of_the_run() => return Err(error),
@@ -223,19 +223,24 @@ fn climb(
             best = Some(better(best, answer));
         }
         if budget.is_spent() {
+            n_unfinished = rungs.len() - i;
             break;
         }
     }
-    if let Some(answer) = best.as_mut().filter(|_| budget.is_spent()) {
-        let mut checks = std::mem::take(&mut answer.report.checks);
-        let most = budget.most() as f64;
-        checks.push(Check::whole(
-            "max_gradients",
-            most + 1.0,
+    if let Some(answer) = best.as_mut().filter(|_| n_unfinished > 0) {
+        // What the answer has not got right yet, as far as its checks name quantities.
+        let unfinished = answer.report.failing();
+        let unfinished: Vec<String> = unfinished.into_iter().map(str::to_owned).collect();
+        let n_unfinished = n_unfinished as f64;
+        let check = Check::whole(
+            "unfinished_rungs",
+            n_unfinished,
             Sense::AtMost,
-            most,
+            0.0,
             f64::INFINITY,
-        ));
+        );
+        let mut checks = std::mem::take(&mut answer.report.checks);
+        checks.push(check.blaming(|| unfinished));
         answer.report = Report::of(checks);
     }
     let Some(mut answer) = best else {
@@ -301,8 +306,28 @@ impl Ladder {
 mod tests {
     use super::*;
     use crate::mcmc::Sampled;
-    use crate::targets::Quadratic;
+    use crate::targets::{Correlated, Counted, Quadratic};
     use jensen_posterior::Draws;
+    use jensen_run::Silent;
+
+    #[test]
+    fn rungs_say_what_the_density_was_asked_for() {
+        for has_products in [false, true] {
+            let target = Counted::new(Correlated::new(0.5), has_products);
+            let stream = Stream::from_seed(1);
+            let answer = fit(&target, &Ladder::default(), &stream, None, &mut Silent).unwrap();
+            assert_eq!(answer.n_gradients(), target.n(), "{has_products}");
+            // The second rung polishes with products.
+            let restarts = Restarts::begin(&target, &Ladder::default(), &stream);
+            let mut restarts = restarts.unwrap();
+            let before = target.n();
+            restarts.n_gradients = 0;
+            let (outcome, n_gradients) =
+                restarts.climb(&target, Rung::Refined, &Ladder::default(), &stream);
+            assert!(outcome.is_ok());
+            assert_eq!(n_gradients, target.n() - before, "{has_products}");
+        }
+    }
 
     /// Whose chains of the second try are judged worse than those of the first.
     #[test]

@@ -6,6 +6,7 @@ use crate::importance::{
 };
 use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::Path;
+use crate::referee::importance::weighted_moments;
 use crate::referee::{Check, Report, Sense};
 use crate::scouts::{Explored, HOPELESS, explore, same_mode};
 use crate::{InferError, laplace};
@@ -26,6 +27,9 @@ const N_STARTS: usize = 100;
 const HEIGHT_SDS: f64 = 3.0;
 const HEIGHT_BEYOND: f64 = 3.0;
 
+/// Coordinates are named that have at least this share of the largest number.
+const SHARE: f64 = 0.5;
+
 /// The two restarts and what they have found so far.
 pub(super) struct Restarts {
     found: [Vec<Path>; 2],
@@ -38,7 +42,7 @@ pub(super) struct Restarts {
     /// Positions for chains to start from, by weight.
     pub(super) starts: [Vec<Vec<f64>>; 2],
     /// Gradients of the paths, charged to the first rung.
-    n_gradients: u64,
+    pub(super) n_gradients: u64,
 }
 
 impl Restarts {
@@ -112,27 +116,30 @@ impl Restarts {
             let spreads: Vec<f64> = (0..target.dim()).map(spread).collect();
             let most = spreads.iter().copied().fold(0.0, f64::max);
             (0..target.dim())
-                .filter(|&i| spreads[i] >= 0.5 * most)
+                .filter(|&i| spreads[i] >= SHARE * most)
                 .map(|i| target.layout().coordinate(i))
                 .collect()
         })
     }
 
-    /// The check that fails where a mode stands higher above the draws than that of a Gaussian, d / 2 nats on average
-    /// of them: a narrow peak on a wide hill, to which paths climb and which no draw of theirs hits.
-    fn peak_check(&self, sample: &Sample) -> Check {
-        let mut typical = 0.0;
-        for (w, ln_p) in sample.weights().iter().zip(&sample.ln_p) {
-            if *w > 0.0 {
-                typical += w * ln_p;
-            }
-        }
-        let modes = hopeful(&self.found[0], self.best_elbo()).into_iter();
-        let modes = modes.map(|path| path.optimum.place.log_density);
-        let height = modes.fold(f64::NEG_INFINITY, f64::max) - typical;
-        let half = 0.5 * sample.dim as f64;
+    /// The check that fails where, in one of the restarts, a mode stands higher above its draws than that of a
+    /// Gaussian, d / 2 nats on average of them: a narrow peak on a wide hill, to which paths climb and which no draw of
+    /// theirs hits. It names the coordinates in which that mode is most unlike the draws.
+    fn peak_check(&self, target: &dyn LogDensity, samples: [&Sample; 2]) -> Check {
+        let highest = [0, 1].map(|index| {
+            let modes = hopeful(&self.found[index], best_elbo(&self.found[index])).into_iter();
+            let height = |path: &Path| path.optimum.place.log_density - typical(samples[index]);
+            modes
+                .map(|path| (height(path), path, samples[index]))
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+        });
+        let highest = highest.into_iter().flatten();
+        let highest = highest.max_by(|a, b| a.0.total_cmp(&b.0));
+        let height = highest.map_or(f64::NAN, |(height, ..)| height);
+        let half = 0.5 * target.dim() as f64;
         let limit = half + HEIGHT_SDS * half.sqrt() + HEIGHT_BEYOND;
-        Check::whole("peak", height, Sense::AtMost, limit, f64::INFINITY)
+        let check = Check::whole("peak", height, Sense::AtMost, limit, f64::INFINITY);
+        check.blaming(|| highest.map_or(Vec::new(), |(_, path, of)| unlike(target, path, of)))
     }
 
     /// The best bound of both restarts, nats.
@@ -204,7 +211,7 @@ impl Restarts {
         if rung == Rung::Paths {
             // The curvature at the modes, which the next rung knows, would tell what such a peak is worth.
             let mut checks = answer.report.checks;
-            checks.push(self.peak_check(&a));
+            checks.push(self.peak_check(target, [&a, &b]));
             answer.report = Report::of(checks);
         }
         if !self.is_settled {
@@ -213,9 +220,36 @@ impl Restarts {
             checks.push(self.modes_check(target));
             answer.report = Report::of(checks);
         }
-        self.starts = [&a, &b].map(|sample| positions(sample, &mut stream.child("starts", 0)));
+        let starts =
+            |index: usize, sample| positions(sample, &mut stream.child("starts", index as u64));
+        self.starts = [starts(0, &a), starts(1, &b)];
         (Ok(answer), n_gradients + used)
     }
+}
+
+/// The weighted mean of the log density of draws, nats.
+fn typical(sample: &Sample) -> f64 {
+    let each = sample.weights().into_iter().zip(&sample.ln_p);
+    let with_weight = each.filter(|(w, _)| *w > 0.0);
+    with_weight.map(|(w, ln_p)| w * ln_p).sum()
+}
+
+/// Names of the coordinates in which a mode is most unlike draws: by its place in their standard deviations, or by the
+/// logarithm of its width over theirs; of all where none stands out.
+fn unlike(target: &dyn LogDensity, path: &Path, sample: &Sample) -> Vec<String> {
+    let d = sample.dim;
+    let (mean, sd) = weighted_moments(sample, &sample.positions, d);
+    let sizes: Vec<f64> = (0..d)
+        .map(|i| {
+            let off = (path.optimum.place.position[i] - mean[i]) / sd[i];
+            off.abs().max((path.sd[i] / sd[i]).ln().abs())
+        })
+        .collect();
+    let most = sizes.iter().copied().fold(0.0, f64::max);
+    // Where no coordinate is unlike by as much as half of a standard deviation the peak is on top of the draws.
+    let least = if most < SHARE { 0.0 } else { SHARE * most };
+    let named = (0..d).filter(|&i| sizes[i] >= least);
+    named.map(|i| target.layout().coordinate(i)).collect()
 }
 
 /// Whether a restart has missed a mode that matters and that the other found.

@@ -6,6 +6,7 @@
 //! gives the bits of an unbroken one.
 
 use super::{ChainCost, Diverged, Kernel, SAMPLER_COLUMNS, Sampled, Transition};
+use crate::budget::{Budget, Paid};
 use crate::check::{at_least_one, positive};
 use crate::drive::{Keep, newest_checkpoint, unreadable};
 use crate::identity::Identity;
@@ -103,7 +104,12 @@ pub fn sample_chains<K: Kernel>(
     };
     job.run(observer, |chain_idx, kept, desk| {
         let stream = stream.child("chain", chain_idx as u64);
-        let mut evaluator = Evaluator::new(target);
+        let meter = Budget::new(None);
+        let target = Paid {
+            target,
+            gate: &meter,
+        };
+        let mut evaluator = Evaluator::new(&target);
         let (mut record, mut state) = match kept {
             Some(record) => {
                 let state = serde_json::from_value(record.state.clone());
@@ -121,6 +127,10 @@ pub fn sample_chains<K: Kernel>(
         while record.step < job.n_steps() {
             let step_stream = stream.child("step", record.step);
             let info = kernel.step(&mut evaluator, &mut state, &step_stream);
+            // A step on refusals of a budget is none: what was handed in before stands.
+            if meter.has_refused() {
+                return Ok(None);
+            }
             record.push(&job, chain_idx, kernel.position(&state), info);
             desk.advance();
             let pause = desk.stopping() || record.step == job.n_steps();
@@ -224,7 +234,10 @@ impl Desk<'_> {
     /// A density that refuses every position once the observer asks to stop, for steps that take long. Another chain
     /// that fails is no reason: which failure is told would depend on who came first.
     pub(super) fn stoppable<'t>(&'t self, target: &'t dyn LogDensity) -> Stoppable<'t> {
-        Stoppable::new(target, self.asked)
+        Stoppable {
+            target,
+            gate: self.asked,
+        }
     }
 
     fn should_keep(&self, step: u64) -> bool {

@@ -1,7 +1,7 @@
 //! The No-U-turn sampler: Hamiltonian trajectories that double until they turn back, with the next
 //! position drawn from the trajectory by its weight.
 //!
-//! [hoffman-2014], Sect. 3, with the multinomial draw of [betancourt-2017], App. A. The sampler is that
+//! [hoffman-2014], Alg. 3 and 6, with the multinomial draw of [betancourt-2017], App. A.3. The sampler is that
 //! of the crate `nuts-rs`: its step size by dual averaging, its metric from the variances of draws and of
 //! gradients together ([seyboldt-2026]), so a warmup is shorter than with draws alone and asks for no
 //! number from the user. A step costs up to 2^depth gradients and a few vector operations for each.
@@ -22,6 +22,7 @@
 use super::chains::{Desk, Job, Record};
 use super::{ChainOptions, Divergence, Sampled, Transition};
 use crate::InferError;
+use crate::budget::{Budget, Paid};
 use crate::check::{at_least_one, enough_warmup, positive, probability};
 use crate::drive::Keep;
 use jensen_density::{Evaluator, LogDensity, Reject};
@@ -143,16 +144,17 @@ fn settings<A: Copy + Debug + Default + Serialize>(
     settings
 }
 
-/// One chain from its start to its end, or none if it was stopped, be it amid a trajectory: a stop does not wait for
-/// the end of one, and what comes after it is made of refusals.
+/// One chain from its start to its end, or none if it was stopped or a budget was spent, be it amid a trajectory: a stop
+/// does not wait for the end of one, and what comes after it is made of refusals.
 fn run_chain<S: Settings>(
     job: &Job<'_>,
     settings: S,
     chain_idx: usize,
     desk: &Desk<'_>,
 ) -> Result<Option<Record>, InferError> {
-    let outcome = draw_chain(job, settings, chain_idx, desk);
-    match desk.stop_asked() {
+    let meter = Budget::new(None);
+    let outcome = draw_chain(job, settings, chain_idx, desk, &meter);
+    match desk.stop_asked() || meter.has_refused() {
         true => Ok(None),
         false => outcome,
     }
@@ -164,9 +166,14 @@ fn draw_chain<S: Settings>(
     settings: S,
     chain_idx: usize,
     desk: &Desk<'_>,
+    meter: &Budget,
 ) -> Result<Option<Record>, InferError> {
     let stream = job.stream.child("chain", chain_idx as u64);
-    let target = desk.stoppable(job.target);
+    let target = Paid {
+        target: job.target,
+        gate: meter,
+    };
+    let target = desk.stoppable(&target);
     let evaluator = RefCell::new(Evaluator::new(&target));
     let start = {
         let mut evaluator = evaluator.borrow_mut();
@@ -633,6 +640,12 @@ mod tests {
         }
     }
 
+    /// Standard error, in units of an effect, with which 10,000 draws have to tell means of standard deviations up to
+    /// 5.6: those of 800 independent ones.
+    const RESOLUTION: f64 = 0.2;
+    /// One in a thousand of 10,000 draws.
+    const MOST_DIVERGENT: usize = 10;
+
     /// Reference means and their standard errors from posteriordb, 10,000 draws by Stan:
     /// theta[1..8], mu, tau.
     const REFERENCE: [(f64, f64); 10] = [
@@ -672,7 +685,7 @@ mod tests {
                 let (mean, own) = estimate(&values, i, |x| x);
                 let allowed = 5.0 * error.hypot(own);
                 assert!(
-                    own < 0.2,
+                    own < RESOLUTION,
                     "{metric:?} {}: resolution {own}",
                     values.names()[i]
                 );
@@ -683,7 +696,7 @@ mod tests {
                 );
             }
             assert!(
-                sampled.divergences.len() < 10,
+                sampled.divergences.len() < MOST_DIVERGENT,
                 "{}",
                 sampled.divergences.len()
             );

@@ -1,6 +1,6 @@
 //! The metric of a warmup: variances estimated in windows that double.
 //!
-//! The schedule is that of Stan: 75 steps to reach the bulk, windows of 25, 50, 100, ... steps with the
+//! The schedule is that of Stan (Reference Manual, "Automatic parameter tuning"): 75 steps to reach the bulk, windows of 25, 50, 100, ... steps with the
 //! variances of each serving in the next, 50 steps for a last step size; of a warmup shorter than 150
 //! steps, 15, 75 and 10 per cent. The estimate of a window of n steps is shrunk towards 1e-3:
 //! v = n / (n + 5) s^2 + 1e-3 * 5 / (n + 5).

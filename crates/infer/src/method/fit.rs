@@ -1,7 +1,8 @@
 //! One fit under way: starts, and the answer of each sort of method with its judgement.
 
 use super::{FitOptions, Fitted};
-use crate::drive::{Flow, Keep, drive};
+use crate::budget::Budget;
+use crate::drive::{Flow, Keep, drive, spent};
 use crate::ladder::{self, Answer, Ladder, Rung};
 use crate::mcmc::{ChainOptions, Kernel, Sampled, Starts, constrain, sample_chains};
 use crate::pathfinder::{self, Pathfinder, multi_path};
@@ -36,6 +37,8 @@ pub(super) struct Fit<'a> {
     pub(super) stream: &'a Stream,
     /// Where states are kept.
     pub(super) keep: Option<&'a Keep>,
+    /// What pays for evaluations of the target; the ladder has one of its own.
+    pub(super) budget: &'a Budget,
 }
 
 /// Unweighted draws that are an answer.
@@ -138,6 +141,7 @@ impl Fit<'_> {
         observer: &mut dyn Observer,
         mut each: impl FnMut(&A::State, A::Info) -> Flow,
     ) -> Result<A::State, InferError> {
+        self.budget.charge(spent(keep)?);
         let stream = self.stream.child("method", restart);
         let each = |_, state: &A::State, info| each(state, info);
         let driven = drive(
@@ -219,6 +223,7 @@ impl Fit<'_> {
     ) -> Result<Fitted, InferError> {
         let stream = self.stream.child("method", 0);
         let (chains, used) = self.chains(observer)?;
+        self.budget.charge(spent(self.keep)?);
         let sampled = sample_chains(kernel, self.target, &chains, &stream, self.keep, observer)?;
         self.sampled(&sampled, used, observer)
     }
@@ -389,6 +394,7 @@ mod tests {
             options: &options,
             stream: &Stream::from_seed(1),
             keep: None,
+            budget: &Budget::new(None),
         };
         let (chains, n_gradients) = fit.chains(&mut Silent).unwrap();
         let Starts::At(starts) = chains.starts else {

@@ -53,7 +53,7 @@ use crate::InferError;
 use crate::budget::{Budget, Paid, Payer};
 use crate::check::at_least;
 use crate::dadvi::dadvi;
-use crate::drive::{Keep, check_start};
+use crate::drive::{Keep, check_start, spent};
 use crate::ladder::Ladder;
 use crate::laplace::laplace;
 use crate::mcmc::nuts;
@@ -88,7 +88,8 @@ pub struct FitOptions {
     pub start: Option<Vec<f64>>,
     /// Most gradients of method and judgement together, at least 1. By default none for methods whose other numbers
     /// bound their work, and those of its own for the ladder, where the smaller bound holds. The ladder then gives
-    /// what it has, with a doubt; other methods end with [`InferError::Budget`].
+    /// what it has, with a doubt; other methods end with [`InferError::Budget`]. Of a fit that goes on from a checkpoint
+    /// the gradients are charged that this one cost.
     pub max_gradients: Option<u64>,
 }
 
@@ -174,47 +175,51 @@ pub fn fit_with(
             options,
             stream,
             keep,
+            budget: &Budget::new(None),
         };
         return fit.climb(&ladder, observer);
     }
     let budget = Budget::new(options.max_gradients);
     let target = Paid {
         target,
-        budget: &budget,
+        gate: &budget,
     };
     let mut payer = Payer {
         observer,
         budget: &budget,
     };
-    let fitted = run(&target, method, options, stream, keep, &mut payer);
-    match payer.is_broke() {
-        true => Err(budget.error(method.name())),
-        false => fitted,
-    }
-}
-
-/// Runs a method whose options were checked.
-fn run(
-    target: &dyn LogDensity,
-    method: &Method,
-    options: &FitOptions,
-    stream: &Stream,
-    keep: Option<&Keep>,
-    observer: &mut dyn Observer,
-) -> Result<Fitted, InferError> {
-    let work = stream.child("method", 0);
     let fit = Fit {
-        target,
+        target: &target,
         name: method.name(),
         options,
         stream,
         keep,
+        budget: &budget,
     };
+    let fitted = run(&fit, method, &mut payer);
+    match fitted {
+        // Of another run nothing was spent.
+        Err(error @ (InferError::OtherRun { .. } | InferError::Beyond { .. })) => Err(error),
+        _ if payer.is_broke() => Err(budget.error(method.name())),
+        fitted => fitted,
+    }
+}
+
+/// Runs a method whose options were checked.
+fn run(fit: &Fit<'_>, method: &Method, observer: &mut dyn Observer) -> Result<Fitted, InferError> {
+    let Fit {
+        target,
+        options,
+        keep,
+        ..
+    } = *fit;
+    let work = fit.stream.child("method", 0);
     match method {
         Method::Ladder(ladder) => fit.climb(ladder, observer),
         Method::MultiPath { n_paths, n_draws } => fit.multi_path(*n_paths, *n_draws, observer),
         Method::Nuts(sampler) => {
             let (chains, used) = fit.chains(observer)?;
+            fit.budget.charge(spent(keep)?);
             let sampled = nuts::sample(target, sampler, &chains, &work, keep, observer)?;
             fit.sampled(&sampled, used, observer)
         }
@@ -249,6 +254,7 @@ fn run(
             let family = kind.family(target.dim())?;
             let (start, used) = fit.start(observer)?;
             let (steps, family) = (options.max_steps.unwrap_or(N_STEPS), family.as_ref());
+            fit.budget.charge(spent(keep)?);
             let found = vi::fit_kept(target, family, &start, steps, &work, keep, observer)?;
             let n_gradients = used + found.n_gradients;
             fit.approximated(found.approximation, n_gradients, observer)

@@ -2,7 +2,7 @@
 //!
 //! The step length a is halved until ln p rises by at least a |g|^2 / 2 (Armijo) and doubled after a success.
 //! The error falls by a factor (k - 1) / (k + 1) a step, k the condition number: use it to see that, and
-//! L-BFGS otherwise. Standard ([nocedal-2006], ch. 3).
+//! L-BFGS otherwise. Standard ([nocedal-2006], ch. 3.1 for the step, 3.3 for the rate).
 
 use super::{Info, Place};
 use crate::dense::dot;

@@ -3,7 +3,7 @@
 //! Direction sum_i q_i (q_i . g) / max(|l_i|, floor) with the eigenpairs (l_i, q_i) of the Hessian of -ln p,
 //! scaled to unit diagonal so that units of the coordinates do not matter; then a strong Wolfe line search.
 //! d Hessian products and O(d^3) a step, quadratic convergence: the method that polishes modes of up to a
-//! few hundred coordinates ([nocedal-2006], ch. 3.4; absolute eigenvalues as in [dauphin-2014]).
+//! few hundred coordinates ([nocedal-2006], eq. 3.30 and ch. 3.4; absolute eigenvalues as in [dauphin-2014], Alg. 1).
 
 use super::{Info, Place, line_search};
 use crate::dense::{dot, max_abs};

@@ -85,7 +85,8 @@ pub(crate) fn confirm(target: &dyn LogDensity, claim: &Claim<'_>, stream: &Strea
     let samples = [&a, &b];
     let values = samples.map(|sample| values_of(target, sample));
     let judge = stream.child("referee", 0);
-    let (report, used) = judge_importance(target, samples, [&values[0], &values[1]], &judge);
+    let (report, used) = judge_importance(target, samples, [&values[0], &values[1]], &judge)
+        .expect("internal error: values are not those of the samples");
     let names = target.layout().value_names();
     let moments = [0, 1].map(|i| weighted_moments(samples[i], &values[i], names.len()));
     let mut reference = (Vec::new(), Vec::new());

@@ -12,6 +12,7 @@ use super::beyond::beyond;
 use super::blame::blamed;
 use super::compare::in_units;
 use super::{Check, Report, Sense, drift, sd_check, squares, stein, tail_shape};
+use crate::InferError;
 use crate::importance::Sample;
 use jensen_density::LogDensity;
 use jensen_posterior::{psis::threshold, resample};
@@ -97,13 +98,19 @@ pub(crate) fn values_of(target: &dyn LogDensity, sample: &Sample) -> Vec<f64> {
     values
 }
 
-/// Judges two independent samples with their values; also the gradients that this took.
+/// Judges two independent samples with their values `[n, n_values]`; also the gradients that this took.
+///
+/// # Errors
+/// [`InferError::Option`] for a sample or values whose lengths are not those of the target and of each other.
 pub fn judge_importance(
     target: &dyn LogDensity,
     samples: [&Sample; 2],
     values: [&[f64]; 2],
     stream: &Stream,
-) -> (Report, u64) {
+) -> Result<(Report, u64), InferError> {
+    for (sample, values) in samples.into_iter().zip(values) {
+        check_lengths(target, sample, values)?;
+    }
     let names = target.layout().value_names();
     let width = names.len();
     let most = Sense::AtMost;
@@ -214,7 +221,35 @@ pub fn judge_importance(
     checks.push(Check::each("drift", &moved, &names, most, DRIFT, 1.0));
     let (far, n_beyond) = beyond(target, &picked.concat());
     checks.extend(far);
-    (Report::of(checks), n_drift + n_beyond)
+    Ok((Report::of(checks), n_drift + n_beyond))
+}
+
+/// Refuses a sample or values of lengths that do not fit.
+fn check_lengths(
+    target: &dyn LogDensity,
+    sample: &Sample,
+    values: &[f64],
+) -> Result<(), InferError> {
+    let (n, d) = (sample.ln_p.len(), target.dim());
+    let width = target.layout().n_values();
+    let lengths = [
+        ("dim", d, sample.dim),
+        ("positions", n * d, sample.positions.len()),
+        ("grads", n * d, sample.grads.len()),
+        ("ln_weights", n, sample.psis.ln_weights.len()),
+        ("values", n * width, values.len()),
+    ];
+    match lengths
+        .iter()
+        .find(|(_, expected, found)| expected != found)
+    {
+        None => Ok(()),
+        Some((option, expected, found)) => Err(InferError::Option {
+            option,
+            expected: format!("{expected} for {n} draws of {d} coordinates and {width} values"),
+            found: found.to_string(),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -256,7 +291,8 @@ mod tests {
             weights[0] = of_one;
             let s = sample(positions.clone(), &weights);
             let stream = Stream::from_seed(1);
-            let (report, _) = judge_importance(&target, [&s, &s], [&positions; 2], &stream);
+            let judged = judge_importance(&target, [&s, &s], [&positions; 2], &stream);
+            let (report, _) = judged.unwrap();
             let find = |name: &str| report.checks.iter().find(|c| c.name == name).cloned();
             (find("mcse").unwrap(), find("ess").unwrap())
         };
@@ -268,6 +304,34 @@ mod tests {
             assert_eq!(error.verdict(), verdict, "{error:?}");
             assert_eq!(ess.verdict(), Verdict::Good, "{ess:?}");
         }
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_are_refused() {
+        let target = Quadratic::new(&[1.0], &[0.0]);
+        let good = sample(vec![0.0, 1.0, 2.0], &[1.0; 3]);
+        let values = good.positions.clone();
+        let stream = Stream::from_seed(1);
+        let refused = |s: &Sample, values: &[f64]| {
+            let judged = judge_importance(&target, [&good, s], [&good.positions, values], &stream);
+            match judged {
+                Err(InferError::Option { option, .. }) => option,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(refused(&good, &values[1..]), "values");
+        let mut s = good.clone();
+        s.positions.pop();
+        assert_eq!(refused(&s, &values), "positions");
+        let mut s = good.clone();
+        s.dim = 2;
+        assert_eq!(refused(&s, &values), "dim");
+        let mut s = good.clone();
+        s.psis.ln_weights.pop();
+        assert_eq!(refused(&s, &values), "ln_weights");
+        let mut s = good.clone();
+        s.grads.pop();
+        assert_eq!(refused(&s, &values), "grads");
     }
 
     #[test]

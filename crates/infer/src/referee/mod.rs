@@ -261,10 +261,14 @@ impl fmt::Display for Report {
 }
 
 /// What to do about checks of which more draws are no cure.
-const HINTS: [(&str, &str); 5] = [
+const HINTS: [(&str, &str); 7] = [
     (
         "sd_k_hat",
         "such standard deviations are not to be trusted: read quantiles",
+    ),
+    (
+        "sd_moments",
+        "tails so heavy leave standard deviations to chance: read quantiles",
     ),
     (
         "outside_support",
@@ -275,12 +279,16 @@ const HINTS: [(&str, &str); 5] = [
         "the density does not fall far out: give its variables a proper prior",
     ),
     (
+        "tail_unseen",
+        "numbers of the density end before its tail: look for overflow in the model",
+    ),
+    (
         "moments",
         "mean or standard deviation does not exist: read quantiles",
     ),
     (
-        "max_gradients",
-        "raise `max_gradients`, or check the gradient of the density",
+        "unfinished_rungs",
+        "the gradients are spent: raise `max_gradients`, or check the gradient of the density",
     ),
 ];
 

@@ -4,6 +4,7 @@ use jensen_density::{Cause, Evaluator, Layout, LogDensity, Reject, Variable, fro
 use jensen_infer::dadvi::{Dadvi, dadvi};
 use jensen_infer::drive::{Flow, drive};
 use jensen_infer::family::{CouplingFlow, Family, FullRank, LowRank, MeanField, StudentT};
+use jensen_infer::importance::{AdaptiveImportance, adaptive_importance};
 use jensen_infer::ladder::{self, Ladder};
 use jensen_infer::laplace::laplace;
 use jensen_infer::mcmc::{
@@ -19,6 +20,7 @@ use jensen_infer::pathfinder::{Pathfinder, multi_path, pathfinder, paths};
 use jensen_infer::svgd::Svgd;
 use jensen_infer::vi::{self, Advi, Bam, Sgvi};
 use jensen_infer::{Algorithm, InferError, starts};
+use jensen_posterior::{Gaussian, Scale};
 use jensen_rng::Stream;
 use jensen_run::Silent;
 use jensen_testkit::targets::{NanIsland, Rejecting};
@@ -306,4 +308,71 @@ fn paths_and_draws_of_none_are_refused() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Numbers outside of the range that the documentation of an option gives.
+#[test]
+fn options_out_of_range_are_refused_by_name() {
+    let target = from_fn(Layout::new(vec![Variable::real("x")]), |x, grad| {
+        grad[0] = -x[0];
+        -0.5 * x[0] * x[0]
+    });
+    let refused = |outcome: Result<(), InferError>, name: &str| match outcome {
+        Err(InferError::Option { option, .. }) => assert_eq!(option, name),
+        other => panic!("{name}: {other:?}"),
+    };
+    let q = Gaussian {
+        mean: vec![0.0],
+        scale: Scale::Diagonal(vec![1.0]),
+    };
+    let importance = |options: AdaptiveImportance| {
+        adaptive_importance(&target, &[&q], &options, &stream()).map(|_| ())
+    };
+    let default = AdaptiveImportance::default;
+    for target_draws in [f64::NAN, -1.0, f64::INFINITY] {
+        let options = AdaptiveImportance {
+            target_draws,
+            ..default()
+        };
+        refused(importance(options), "target_draws");
+    }
+    for target_shape in [f64::NAN, -0.1, 1.1] {
+        let options = AdaptiveImportance {
+            target_shape,
+            ..default()
+        };
+        refused(importance(options), "target_shape");
+    }
+    let climb = |options: Pathfinder| pathfinder(&target, &[1.0], &options, &stream()).map(|_| ());
+    let default = Pathfinder::default;
+    let (no_steps, no_history) = (
+        Pathfinder {
+            max_steps: 0,
+            ..default()
+        },
+        Pathfinder {
+            history: 0,
+            ..default()
+        },
+    );
+    refused(climb(no_steps), "max_steps");
+    refused(climb(no_history), "history");
+    let none = Dadvi {
+        max_steps: 0,
+        ..Dadvi::default()
+    };
+    let solved = dadvi(&target, &[0.0], &[1.0], &none, &stream());
+    refused(solved.map(|_| ()), "max_steps");
+    let ladder =
+        |options: Ladder| ladder::fit(&target, &options, &stream(), None, &mut Silent).map(|_| ());
+    let few = Ladder {
+        n_draws: 99,
+        ..Ladder::default()
+    };
+    refused(ladder(few), "n_draws");
+    let none = Ladder {
+        n_paths: 0,
+        ..Ladder::default()
+    };
+    refused(ladder(none), "n_paths");
 }

@@ -45,10 +45,15 @@ fn once_gradients_are_spent_the_answer_is_that_of_the_rungs_below() {
     assert!(answer.report.verdict > Verdict::Good, "{}", answer.report);
     let said = answer.report.to_string();
     assert!(
-        said.contains("max_gradients 100001.000 above 100000.000"),
+        said.contains("unfinished_rungs 1.000 above 0.000"),
         "{said}"
     );
     assert!(said.contains("raise `max_gradients`"), "{said}");
+    // It names what the other checks have found wrong.
+    let mut checks = answer.report.checks.iter();
+    let spent = checks.find(|check| check.name == "unfinished_rungs").unwrap();
+    assert!(!spent.failing.is_empty(), "{said}");
+    assert_eq!(spent.failing, answer.report.failing());
     let broken = answer.climbed.last().unwrap();
     assert_eq!(broken.rung, Rung::Nuts);
     assert_eq!(

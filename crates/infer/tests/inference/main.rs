@@ -3,12 +3,14 @@
 
 mod bad_input;
 mod budget;
+mod checks;
 mod family_laws;
 mod ladder;
 mod messages;
 mod method;
 mod multi_path;
 mod particles;
+mod posteriors;
 mod resume;
 mod resume_fit;
 mod threads;

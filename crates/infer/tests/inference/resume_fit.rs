@@ -82,6 +82,11 @@ fn facts(fitted: &Fitted) -> String {
 /// each other is then done. NUTS keeps its chains whole.
 const SHARE: u64 = 45;
 
+/// Work by which a budget is too short, per cent: less than what the first of the chains cost.
+const SHORT: u64 = 15;
+/// Most evaluations by which checkpoints are compared with the density.
+const N_COMPARED: u64 = 20;
+
 /// Stopped twice after that much work and resumed each time, then done.
 fn check_resume(method: &Method, options: &FitOptions) {
     let name = method.name();
@@ -111,7 +116,28 @@ fn check_resume(method: &Method, options: &FitOptions) {
             "{name}: it was not stopped amid the work"
         );
     }
-    // It goes on, and the second time it is over and only judged.
+    // A budget is one of all processes: what the checkpoint cost is charged, and no step on its refusals is kept.
+    let within = |max_gradients: u64| FitOptions {
+        max_gradients: Some(max_gradients),
+        ..options.clone()
+    };
+    count.begin(u64::MAX);
+    let short = total - SHORT * unbroken.n_gradients / 100;
+    let broke = fit_with(
+        &target,
+        method,
+        &within(short),
+        &stream,
+        Some(&keep),
+        &mut Silent,
+    );
+    let is_spent = matches!(broke, Err(InferError::Budget { .. }));
+    assert!(is_spent, "{name}: {:?}", broke.err());
+    assert!(count.n() < short, "{name}: {} of {short}", count.n());
+    let enough = within(total + N_COMPARED);
+    let paid = fit_with(&target, method, &enough, &stream, Some(&keep), &mut Silent);
+    assert_eq!(facts(&paid.unwrap()), facts(&unbroken), "{name}");
+    // It goes on, and then it is over and only judged.
     for _ in 0..2 {
         count.begin(u64::MAX);
         let resumed = fit(Some(&keep), &mut Silent).unwrap();
@@ -131,7 +157,7 @@ fn every_method_with_states_resumes_to_the_same_bits() {
     let one = rayon::ThreadPoolBuilder::new().num_threads(1);
     let one = one.build().unwrap();
     one.install(|| check_resume(&Method::Nuts(Nuts::default()), &options));
-    for name in ["slice", "sgvi-full-rank", "advi"] {
+    for name in ["hmc", "slice", "sgvi-full-rank", "advi"] {
         check_resume(&Method::from_name(name).unwrap(), &options);
     }
     let settled = FitOptions {

@@ -44,7 +44,7 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
                 key: key.clone(),
                 nearest: nearest(metric, known.iter()),
                 known,
-                of_kinds: Vec::new(),
+                of_kinds: Box::default(),
             });
         }
         let refuse = |message: String| {

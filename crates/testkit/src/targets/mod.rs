@@ -30,6 +30,7 @@ mod logistic_regression;
 mod lotka_volterra;
 mod mesquite;
 mod nes;
+mod of_log;
 mod student_t;
 
 pub use banana::Banana;
@@ -40,6 +41,7 @@ pub use funnel::Funnel;
 pub use gaussian::Gaussian;
 pub use linear_regression::LinearRegression;
 pub use logistic_regression::LogisticRegression;
+pub use of_log::OfLog;
 pub use student_t::StudentT;
 
 use jensen_density::LogDensity;

@@ -25,7 +25,7 @@ pub enum RecipeError {
         /// The valid keys.
         known: Vec<String>,
         /// Kinds of this part that have such an option, where its own kind has not.
-        of_kinds: Vec<String>,
+        of_kinds: Box<[String]>,
     },
     /// A kind of part that does not exist.
     #[error("{place}: unknown kind \"{kind}\"; there are {}", .known.join(", "))]
@@ -168,12 +168,12 @@ impl RecipeError {
             key: key.to_owned(),
             nearest: nearest(key, known.iter()),
             known,
-            of_kinds: Vec::new(),
+            of_kinds: Box::default(),
         }
     }
 
     /// An unknown key with the kinds of its part that have it.
-    pub(crate) fn with_kinds(mut self, kinds: impl FnOnce(&str) -> Vec<String>) -> Self {
+    pub(crate) fn with_kinds(mut self, kinds: impl FnOnce(&str) -> Box<[String]>) -> Self {
         if let Self::UnknownKey { key, of_kinds, .. } = &mut self {
             *of_kinds = kinds(key);
         }

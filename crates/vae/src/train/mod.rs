@@ -192,10 +192,7 @@ impl Start {
 
     /// Whether this recipe has nothing left to train.
     pub fn is_done(&self, recipe: &Recipe) -> bool {
-        let patience = recipe.train.patience;
-        let is_out_of_patience = patience > 0 && self.state.epochs_without_gain >= patience;
-        let begun = self.state.step > 0 && self.state.batches.position() == 0;
-        self.state.step >= self.total_steps || (begun && is_out_of_patience)
+        self.state.step >= self.total_steps || self.state.has_stopped_early(&recipe.train)
     }
 
     /// Trains to the end; `task` is the one this start was made of.
@@ -330,7 +327,7 @@ impl<'a> Trainer<'a> {
             self.save(observer)?;
         }
         // A run that was killed after it had stopped early has nothing more to do.
-        if self.state.step > 0 && self.state.batches.position() == 0 && self.is_out_of_patience() {
+        if self.state.has_stopped_early(options) {
             return Ok(Ending::EarlyStop);
         }
         while self.state.step < self.total_steps {
@@ -365,7 +362,7 @@ impl<'a> Trainer<'a> {
             if snapshot {
                 self.snapshot = Snapshot::of(&self.state);
             }
-            if epoch_done && !finished && self.is_out_of_patience() {
+            if epoch_done && !finished && self.state.is_out_of_patience(options) {
                 self.save(observer)?;
                 return Ok(Ending::EarlyStop);
             }
@@ -544,11 +541,6 @@ impl<'a> Trainer<'a> {
         }
         hook(&params, self.state.step, &mut self.events)?;
         Ok(true)
-    }
-
-    fn is_out_of_patience(&self) -> bool {
-        let patience = self.task.recipe.train.patience;
-        patience > 0 && self.state.epochs_without_gain >= patience
     }
 
     /// Keeps the snapshot on disk where a run that is resumed from a checkpoint made now needs it.

@@ -36,7 +36,7 @@ pub(super) struct State {
     best_params: Option<Params>,
     /// Whether the last validation was the best.
     pub(super) is_best: bool,
-    pub(super) epochs_without_gain: usize,
+    epochs_without_gain: usize,
     pub(super) n_skipped: u64,
     pub(super) window: Window,
     pub(super) elapsed_s: f64,
@@ -103,6 +103,16 @@ impl State {
     /// The parameters to look at now: the moving average if there is one.
     pub(super) fn current(&self) -> Params {
         self.ema.as_ref().unwrap_or(&self.params).clone()
+    }
+
+    /// Whether validation has not got better for as long as training waits for it.
+    pub(super) fn is_out_of_patience(&self, options: &TrainOptions) -> bool {
+        options.patience > 0 && self.epochs_without_gain >= options.patience
+    }
+
+    /// Whether training stopped early: it looks at its patience between epochs.
+    pub(super) fn has_stopped_early(&self, options: &TrainOptions) -> bool {
+        self.step > 0 && self.batches.position() == 0 && self.is_out_of_patience(options)
     }
 
     /// The parameters to use in the end: those of the best validation if training may stop early.

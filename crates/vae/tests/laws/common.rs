@@ -4,10 +4,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use jensen_data::{Examples, Layout, Values};
 use jensen_nets::Params;
 use jensen_rng::Stream;
+use jensen_run::{RunFolder, Silent};
 use jensen_vae::feed::Feed;
 use jensen_vae::likelihood::DataFacts;
 use jensen_vae::model::{DataSite, Model};
 use jensen_vae::recipe::Recipe;
+use jensen_vae::train::{Task, TrainError, Trained, train};
 
 /// The recipe in a text.
 pub(crate) fn recipe(text: &str) -> Recipe {
@@ -54,6 +56,24 @@ pub(crate) fn assemble(recipe: &Recipe, examples: Examples) -> (Feed, Model, Par
     let (model, params) =
         Model::assemble(recipe, &feed.site(), &device).unwrap_or_else(|error| panic!("{error}"));
     (feed, model, params)
+}
+
+/// Trains from these parameters in a run folder of its own, without validation.
+pub(crate) fn trained(
+    recipe: &Recipe,
+    (feed, model): (&Feed, &Model),
+    first: Params,
+) -> Result<Trained, TrainError> {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(folder.path().join("run")).unwrap();
+    let task = Task {
+        recipe,
+        model,
+        train: feed,
+        validation: None,
+        run: &run,
+    };
+    train(&task, first, &mut Silent, &mut |_, _, _| Ok(()))
 }
 
 /// A site of real vectors of this length.

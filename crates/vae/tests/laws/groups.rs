@@ -1,16 +1,14 @@
 //! Parameter groups own their optimizer: the trainer's steps against steps by hand in f64, each group with
 //! its own rule, rate and norm for clipping.
 
-use crate::common::{assemble, bars, recipe};
+use crate::common::{assemble, bars, recipe, trained};
 use jensen_data::Batches;
 use jensen_nets::Params;
 use jensen_rng::Stream;
-use jensen_run::{RunFolder, Silent};
 use jensen_vae::feed::Feed;
 use jensen_vae::model::Model;
 use jensen_vae::optimizer::Gradient;
 use jensen_vae::recipe::Recipe;
-use jensen_vae::train::{Task, train};
 use std::collections::BTreeMap;
 
 const N: usize = 24;
@@ -166,16 +164,7 @@ fn by_hand(
 fn check(options: &str, clip: f64) -> [usize; 2] {
     let recipe = two_groups(options);
     let (feed, model, first) = assemble(&recipe, bars(N, 1));
-    let folder = tempfile::tempdir().unwrap();
-    let run = RunFolder::create(folder.path().join("run")).unwrap();
-    let task = Task {
-        recipe: &recipe,
-        model: &model,
-        train: &feed,
-        validation: None,
-        run: &run,
-    };
-    let trained = train(&task, first.clone(), &mut Silent, &mut |_, _, _| Ok(())).unwrap();
+    let trained = trained(&recipe, (&feed, &model), first.clone()).unwrap();
     assert_eq!(trained.step, N_STEPS);
     let (expected, n_clipped) = by_hand(&recipe, (&feed, &model, &first), clip);
     let (before, found) = (values(&first), values(&trained.params));

@@ -4,13 +4,11 @@
 //! the eigenvalues of the sample covariance. Sources: [tipping-1999], equations 7 and 8;
 //! [lucas-2019] (a linear VAE has no other maxima).
 
-use crate::common::{assemble, mean_and_error, recipe, vectors};
+use crate::common::{assemble, mean_and_error, recipe, trained, vectors};
 use jensen_data::Examples;
 use jensen_rng::Stream;
-use jensen_run::{RunFolder, Silent};
 use jensen_vae::metric::score;
 use jensen_vae::recipe::Recipe;
-use jensen_vae::train::{Task, train};
 
 const N: usize = 600;
 const P: usize = 5;
@@ -87,16 +85,7 @@ fn a_linear_vae_reaches_probabilistic_pca() {
     let examples = data();
     let exact = closed_form(&examples);
     let (feed, model, params) = assemble(&recipe, examples);
-    let folder = tempfile::tempdir().unwrap();
-    let run = RunFolder::create(folder.path().join("run")).unwrap();
-    let task = Task {
-        recipe: &recipe,
-        model: &model,
-        train: &feed,
-        validation: None,
-        run: &run,
-    };
-    let trained = train(&task, params, &mut Silent, &mut |_, _, _| Ok(())).unwrap();
+    let trained = trained(&recipe, (&feed, &model), params).unwrap();
 
     let stream = Stream::from_seed(3);
     let k = 256;

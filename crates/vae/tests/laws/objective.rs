@@ -1,13 +1,11 @@
 //! Terms of the objective against their definitions, and what clipping, skipping and averaging do.
 
-use crate::common::{assemble, bars, mean_and_error, recipe};
+use crate::common::{assemble, bars, mean_and_error, recipe, trained};
 use jensen_nets::Params;
 use jensen_rng::Stream;
-use jensen_run::{RunFolder, Silent};
 use jensen_vae::ledger::{Readout, Role, to_f64};
 use jensen_vae::metric::{samples_per_example, score};
 use jensen_vae::recipe::Recipe;
-use jensen_vae::train::{Task, train};
 
 const N: usize = 12;
 /// f32 sums of a few dozen terms.
@@ -220,19 +218,9 @@ fn one_step(options: &str) -> (Params, Params) {
         "[train]\nepochs = 1\noptimizer = {{ kind = 'sgd', lr = 1.0, momentum = 0.0 }}\n{options}"
     ));
     let (feed, model, params) = assemble(&recipe, bars(N, 1));
-    let folder = tempfile::tempdir().unwrap();
-    let run = RunFolder::create(folder.path().join("run")).unwrap();
-    let task = Task {
-        recipe: &recipe,
-        model: &model,
-        train: &feed,
-        validation: None,
-        run: &run,
-    };
-    let first = params.clone();
-    let trained = train(&task, params, &mut Silent, &mut |_, _, _| Ok(())).unwrap();
+    let trained = trained(&recipe, (&feed, &model), params.clone()).unwrap();
     assert_eq!(trained.step, 1);
-    (first, trained.params)
+    (params, trained.params)
 }
 
 /// All differences of two lists of parameters.

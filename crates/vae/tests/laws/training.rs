@@ -188,17 +188,8 @@ fn data_of_an_unusual_scale_are_named_when_training_gives_up() {
     let values = (0..400).map(|i| 1e30 * (i as f32 * 0.7).sin()).collect();
     let recipe = recipe("likelihood = 'gaussian'\ndata = { validation = 0.0 }");
     let (feed, model, params) = assemble(&recipe, crate::common::vectors(4, values));
-    let folder = tempfile::tempdir().unwrap();
-    let run = RunFolder::create(folder.path().join("run")).unwrap();
-    let task = Task {
-        recipe: &recipe,
-        model: &model,
-        train: &feed,
-        validation: None,
-        run: &run,
-    };
-    let trained = train(&task, params, &mut Silent, &mut |_, _, _| Ok(()));
-    let text = trained.err().unwrap().to_string();
+    let given_up = crate::common::trained(&recipe, (&feed, &model), params);
+    let text = given_up.err().unwrap().to_string();
     assert!(text.contains("The data reach 1e30: scale them"), "{text}");
 }
 

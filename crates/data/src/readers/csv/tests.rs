@@ -1,3 +1,5 @@
+//! Tables in memory: headers, labels, separators, and cells that cannot be read.
+
 use super::*;
 use crate::files::gzip;
 

@@ -16,9 +16,6 @@ use find::{Found, find};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Names of folders that are parts of a set elsewhere.
-const PARTS: [&str; 4] = ["test", "val", "valid", "validation"];
-
 /// Reads a folder.
 pub(crate) fn read(folder: &Path, options: &OpenOptions) -> Result<Parts, DataError> {
     let (train, test) = (folder.join("train"), folder.join("test"));
@@ -36,7 +33,7 @@ pub(crate) fn read(folder: &Path, options: &OpenOptions) -> Result<Parts, DataEr
     names.sort();
     names.dedup();
     let mut notes = Vec::new();
-    let as_classes = names.iter().filter(|name| PARTS.contains(&name.as_str()));
+    let as_classes = names.iter().filter(|name| unread::is_part(name));
     let as_classes: Vec<String> = as_classes.map(|name| format!("`{name}`")).collect();
     if !has_parts && !as_classes.is_empty() {
         let (which, verb) = (

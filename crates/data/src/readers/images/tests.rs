@@ -1,3 +1,5 @@
+//! Images in memory: folders, sizes, turned photos, transparency.
+
 use super::*;
 use crate::Place;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, LumaA, RgbImage, Rgba, RgbaImage};

@@ -1,4 +1,4 @@
-//! Gradients by the score function: E[f score] with score = grad_lambda ln q(z). [ranganath-2014]
+//! Gradients by the score function: E[f score] with score = grad_lambda ln q(z) ([ranganath-2014], Sect. 2).
 //!
 //! For a group of K draws with objective L and weights v_k (`vi/objective/mod.rs`)
 //!

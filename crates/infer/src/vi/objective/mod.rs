@@ -5,7 +5,7 @@
 //!
 //! - v_k = dL / d ln w_k at fixed draws: the score function and the plain reparameterized gradient
 //! - a_k, the weight of the path derivative of ln w_k when the score terms have been reparameterized once
-//!   more ([tucker-2019]): E[v_k score_k] = E[(d v_k / d ln w_k) path_k], hence a_k = v_k - d v_k / d ln w_k
+//!   more ([tucker-2019], Sect. 3): E[v_k score_k] = E[(d v_k / d ln w_k) path_k], hence a_k = v_k - d v_k / d ln w_k
 //!
 //! | objective | v_k | a_k |
 //! |---|---|---|

@@ -1,0 +1,78 @@
+//! A density behind a gate, which may refuse evaluations and listens to their outcomes.
+
+use jensen_density::{Layout, LogDensity, Reject};
+
+/// What stands between a method and its density.
+pub(crate) trait Gate: Sync {
+    /// Lets so many evaluations pass, or says why not.
+    fn admit(&self, n_evaluations: u64) -> Result<(), Reject>;
+
+    /// Listens to the outcome of one that passed.
+    fn heard<T>(&self, outcome: Result<T, Reject>) -> Result<T, Reject> {
+        outcome
+    }
+}
+
+/// A density behind a gate.
+pub(crate) struct Guarded<'a, G> {
+    pub(crate) target: &'a dyn LogDensity,
+    pub(crate) gate: &'a G,
+}
+
+impl<G: Gate> LogDensity for Guarded<'_, G> {
+    fn layout(&self) -> &Layout {
+        self.target.layout()
+    }
+
+    fn dim(&self) -> usize {
+        self.target.dim()
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.target.scratch_len()
+    }
+
+    fn log_density_and_grad(
+        &self,
+        position: &[f64],
+        grad: &mut [f64],
+        scratch: &mut [f64],
+    ) -> Result<f64, Reject> {
+        self.gate.admit(1)?;
+        let outcome = self.target.log_density_and_grad(position, grad, scratch);
+        self.gate.heard(outcome)
+    }
+
+    fn log_density_and_grad_batch(
+        &self,
+        positions: &[f64],
+        grads: &mut [f64],
+        scratch: &mut [f64],
+    ) -> Vec<Result<f64, Reject>> {
+        let n = positions.len() / self.dim().max(1);
+        match self.gate.admit(n as u64) {
+            Ok(()) => {
+                let batch = (self.target).log_density_and_grad_batch(positions, grads, scratch);
+                let each = batch.into_iter();
+                each.map(|outcome| self.gate.heard(outcome)).collect()
+            }
+            Err(reject) => vec![Err(reject); n],
+        }
+    }
+
+    fn hessian_vector_product(
+        &self,
+        position: &[f64],
+        vector: &[f64],
+        product: &mut [f64],
+        scratch: &mut [f64],
+    ) -> Option<Result<(), Reject>> {
+        let outcome = (self.target).hessian_vector_product(position, vector, product, scratch)?;
+        // A density without products of its own is asked for gradients instead, which come to the gate themselves.
+        Some((self.gate.admit(1)).and(self.gate.heard(outcome)))
+    }
+
+    fn constrain(&self, position: &[f64], values: &mut [f64]) {
+        self.target.constrain(position, values);
+    }
+}
