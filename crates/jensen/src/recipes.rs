@@ -37,6 +37,8 @@ pub const BUILTIN: &[Builtin] = builtin![
     "iwae",
     "vamp-vae",
     "sigma-vae",
+    "vq-vae",
+    "fsq-vae",
 ];
 
 /// A recipe with the changes that a command line makes to it.

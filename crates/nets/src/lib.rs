@@ -19,17 +19,25 @@
 //! ```
 
 mod activation;
+mod attention;
 mod conv;
+mod embedding;
+mod layer_norm;
 mod linear;
 mod mlp;
 mod norm;
 mod params;
 mod residual;
+mod transformer;
 
 pub use activation::Activation;
+pub use attention::{Attention, Memory};
 pub use conv::{Conv2d, ConvShape, ConvTranspose2d};
+pub use embedding::Embedding;
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use mlp::Mlp;
 pub use norm::{Norm, NormKind};
 pub use params::{Builder, Entry, Handle, HostTensor, Init, Observed, Params, ParamsError};
 pub use residual::Residual;
+pub use transformer::{Transformer, TransformerShape};

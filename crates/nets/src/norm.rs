@@ -9,7 +9,7 @@ use crate::{Builder, Handle, Init, Params};
 use burn::tensor::Tensor;
 
 /// Added to the variance; the value of both papers' code.
-const EPSILON: f64 = 1e-5;
+pub(crate) const EPSILON: f64 = 1e-5;
 
 /// Which values share a mean and a variance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -100,7 +100,8 @@ fn decode_in_passes(
 }
 
 /// `steps` images from the first to the second row of each pair of x `[2 m, P]`; row-major
-/// `[m, steps, P]`. `None` once `advance` asks for a stop.
+/// `[m, steps, P]`. On the way a discrete z takes the codes that are nearest, because the decoder has seen no others;
+/// so places change one after the other. `None` once `advance` asks for a stop.
 pub fn interpolate(
     model: &Model,
     params: &Params,
@@ -123,8 +124,19 @@ pub fn interpolate(
         }
         all
     };
-    let z: Vec<Vec<f32>> = means(model, params, x).into_iter().map(between).collect();
-    decode_in_passes(model, params, &z, n_pairs * steps, advance)
+    let n_rows = n_pairs * steps;
+    let z: Vec<Vec<f32>> = (means(model, params, x).into_iter())
+        .zip(model.code_books())
+        .map(|(ends, book)| match book {
+            None => between(ends),
+            Some(book) => {
+                let dim = ends.dims()[1];
+                let z = noise::upload(between(ends), n_rows, dim, params.device());
+                to_f32(book.embed(params, book.codes(params, z)))
+            }
+        })
+        .collect();
+    decode_in_passes(model, params, &z, n_rows, advance)
 }
 
 /// The code at t in [0, 1] between two codes.

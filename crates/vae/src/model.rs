@@ -233,6 +233,11 @@ impl Model {
             .collect()
     }
 
+    /// Whether all latents have codes, so that q(z|x) has all its mass on one z.
+    pub fn is_discrete(&self) -> bool {
+        self.code_books().iter().all(Option::is_some)
+    }
+
     /// Changes what no gradient trains, after a step that saw this, latent by latent.
     pub fn adapt(&self, params: &mut Params, seen: &[Option<Seen>], stream: &Stream) {
         for (i, (slot, seen)) in self.latents.iter().zip(seen).enumerate() {
@@ -512,7 +517,7 @@ fn slot(
     let place = format!("prior.{name}");
     let prior_site = PriorSite {
         dim: latent.dim(),
-        is_discrete: latent.code_book().is_some(),
+        book: (latent.code_book()).map(|book| [book.n_positions(), book.n_codes()]),
         n_values: site.layout.n_values(),
         data_mean: site.mean.clone(),
     };

@@ -7,8 +7,8 @@ use jensen_vae::model::Model;
 use jensen_vae::recipe::{Expectation, Recipe, RecipeError, nearest};
 use std::collections::BTreeMap;
 
-/// The metrics of a fit; K and N stand for numbers.
-const METRICS: [&str; 12] = [
+/// The metrics of a fit; K and N stand for numbers, LATENT for a name.
+const METRICS: [&str; 14] = [
     "test_neg_elbo",
     "test_neg_elbo_binarized",
     "test_neg_elbo_without_latent",
@@ -98,17 +98,19 @@ pub(super) fn check_measured(
 }
 
 fn is_known(metric: &str) -> bool {
-    METRICS
-        .iter()
-        .any(|known| match known.strip_suffix(['K', 'N']) {
+    METRICS.iter().any(|known| {
+        let rest_after = |start: &str| metric.strip_prefix(start).map(str::to_owned);
+        if let Some(start) = known.strip_suffix("LATENT") {
+            return rest_after(start).is_some_and(|name| !name.is_empty());
+        }
+        match known.strip_suffix(['K', 'N']) {
             None => *known == metric,
             Some(start) => {
-                let number = metric
-                    .strip_prefix(start)
-                    .and_then(|number| number.parse().ok());
+                let number = rest_after(start).and_then(|number| number.parse().ok());
                 number.is_some_and(|number: usize| number > 0)
             }
-        })
+        }
+    })
 }
 
 #[cfg(test)]

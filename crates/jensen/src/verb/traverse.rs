@@ -11,6 +11,7 @@ use jensen_rng::Stream;
 use jensen_run::Observer;
 use jensen_vae::feed::Feed;
 use jensen_vae::generate;
+use jensen_vae::latent::CodeBook;
 use jensen_vae::metric::aggregate::{self, ACTIVE_VARIANCE};
 use jensen_vae::model::Model;
 use std::path::PathBuf;
@@ -131,9 +132,13 @@ pub(super) struct Traversal {
 impl Options {
     /// The values of a unit in the pictures of a row: even steps over the range, or over all codes.
     fn values(&self, model: &Model) -> Vec<f64> {
+        self.spread(model.code_books()[self.latent].map(CodeBook::n_codes))
+    }
+
+    fn spread(&self, n_codes: Option<usize>) -> Vec<f64> {
         let share = |step: usize| step as f64 / (self.steps - 1) as f64;
-        let value = |step| match model.code_books()[self.latent] {
-            Some(book) => (share(step) * (book.n_codes() - 1) as f64).round(),
+        let value = |step| match n_codes {
+            Some(n_codes) => (share(step) * (n_codes - 1) as f64).round(),
             None => self.range * (2.0 * share(step) - 1.0),
         };
         (0..self.steps).map(value).collect()
@@ -269,8 +274,7 @@ mod tests {
                 steps,
                 ..Options::default()
             };
-            let values: Vec<f64> = (0..steps).map(|step| options.value(step)).collect();
-            super::short(&values)
+            super::short(&options.spread(None))
         };
         assert_eq!(short(3.0, 7), ["-3", "-2", "-1", "0", "1", "2", "3"]);
         assert_eq!(short(3.0, 11)[..3], ["-3", "-2.4", "-1.8"]);

@@ -1,27 +1,10 @@
 //! Normalization and the residual block against loops in f64: values, and gradients against central
 //! differences of the loops.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use jensen_nets::{Activation, Builder, HostTensor, Norm, NormKind, Params, Residual};
+use crate::common::{EPSILON, Inputs, check, find, normals, upload};
+use burn::tensor::Device;
+use jensen_nets::{Activation, Builder, Norm, NormKind, Residual};
 use jensen_rng::Stream;
-use jensen_testkit::gradient;
-
-/// Relative L2 error of a few dozen operations in f32.
-const VALUE_TOLERANCE: f64 = 3e-6;
-/// The same for backward passes, whose sums are longer.
-const GRADIENT_TOLERANCE: f64 = 2e-5;
-/// Step of the differences: with extrapolation their error is of order h^4.
-const STEP: f64 = 1e-3;
-/// What the layer adds to a variance.
-const EPSILON: f64 = 1e-5;
-
-/// Images and parameters by name, in f64.
-type Inputs = Vec<(String, Vec<f64>)>;
-
-fn find<'a>(inputs: &'a Inputs, name: &str) -> &'a [f64] {
-    let found = inputs.iter().find(|(known, _)| known == name);
-    &found.unwrap_or_else(|| panic!("no `{name}`")).1
-}
 
 /// Images `[B, C, H, W]`, groups of channels one after the other.
 fn norm(inputs: &Inputs, name: &str, x: &[f64], shape: [usize; 4], groups: usize) -> Vec<f64> {
@@ -73,82 +56,6 @@ fn conv3(inputs: &Inputs, name: &str, x: &[f64], [b, c, h, w]: [usize; 4]) -> Ve
 
 fn silu(x: Vec<f64>) -> Vec<f64> {
     x.into_iter().map(|x| x / (1.0 + (-x).exp())).collect()
-}
-
-fn upload<const D: usize>(values: &[f64], shape: [usize; D]) -> Tensor<D> {
-    let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
-}
-
-fn download<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    let values = tensor.inner().into_data().try_into_vec::<f32>().unwrap();
-    values.into_iter().map(f64::from).collect()
-}
-
-fn normals(stream: &mut Stream, n: usize) -> Vec<f64> {
-    // Numbers that f32 has exactly, so that both sides see the same.
-    (0..n).map(|_| f64::from(stream.normal() as f32)).collect()
-}
-
-#[track_caller]
-fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
-    let scale = norm(&mut expected.iter().copied());
-    assert!(
-        difference <= tolerance * scale,
-        "{what}: relative error {}",
-        difference / scale
-    );
-}
-
-/// Compares a block at random parameters with its loop, `plain`.
-fn check(
-    what: &str,
-    mut params: Params,
-    shape: [usize; 4],
-    own: impl Fn(&Params, Tensor<4>) -> Tensor<4>,
-    plain: impl Fn(&Inputs) -> Vec<f64>,
-) {
-    let mut stream = Stream::from_seed(6);
-    let n: usize = shape.iter().product();
-    let mut inputs: Inputs = vec![("x".to_owned(), normals(&mut stream, n))];
-    let mut host: Vec<HostTensor> = params.to_host();
-    for tensor in &mut host {
-        let values = normals(&mut stream, tensor.values.len());
-        tensor.values = values.iter().map(|&v| v as f32).collect();
-        inputs.push((tensor.name.clone(), values));
-    }
-    params.load(&host).unwrap();
-    let upstream = normals(&mut stream, n);
-
-    let tracked = params.tracked();
-    let x = upload(&inputs[0].1, shape).autodiff().require_grad();
-    let y = own(&tracked, x.clone());
-    close(what, &download(y.clone()), &plain(&inputs), VALUE_TOLERANCE);
-    let mut grads = (y * upload(&upstream, shape)).sum().backward();
-    let mut found = vec![download(x.grad_remove(&mut grads).unwrap())];
-    for (index, tensor) in host.iter().enumerate() {
-        found.push(match tensor.shape.len() {
-            1 => download(tracked.at::<1>(index).grad_remove(&mut grads).unwrap()),
-            _ => download(tracked.at::<4>(index).grad_remove(&mut grads).unwrap()),
-        });
-    }
-    for (index, found) in found.iter().enumerate() {
-        let loss = |values: &[f64]| -> f64 {
-            let mut inputs = inputs.clone();
-            inputs[index].1 = values.to_vec();
-            plain(&inputs)
-                .iter()
-                .zip(&upstream)
-                .map(|(y, u)| y * u)
-                .sum()
-        };
-        let expected = gradient(loss, &inputs[index].1, STEP);
-        let what = format!("{what}: gradient of {}", inputs[index].0);
-        close(&what, found, &expected, GRADIENT_TOLERANCE);
-    }
 }
 
 #[test]

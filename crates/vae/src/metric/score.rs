@@ -90,6 +90,8 @@ pub(super) fn nll(
     stream: &Stream,
     advance: &mut Advance<'_>,
 ) -> Option<Vec<f64>> {
+    // Where all mass is on one z, every sample is the same.
+    let k = if model.is_discrete() { 1 } else { k };
     let mut nll = Vec::with_capacity(feed.len());
     for indices in batches(feed.len(), importance::examples_per_report(k)) {
         let stream = stream.child("batch", indices[0] as u64);

@@ -1,7 +1,9 @@
 //! Priors p(z): fixed, trained with the network, or fitted to the codes after training.
 
+mod choice;
 pub mod mixture;
 pub mod normal;
+pub mod transformer;
 pub mod uniform;
 pub mod vamp;
 
@@ -30,11 +32,11 @@ fn code_book<'a>(context: &PriorContext<'a>) -> &'a dyn CodeBook {
         .expect("internal error: a prior over codes for a latent without any")
 }
 
-/// Refuses a prior over codes for a latent that has none.
-fn expect_codes(kind: &str, place: &str, site: &PriorSite) -> Result<(), RecipeError> {
-    match site.is_discrete {
-        true => Ok(()),
-        false => Err(RecipeError::value(
+/// Positions and codes of the latent; refuses a prior over codes for a latent that has none.
+fn expect_codes(kind: &str, place: &str, site: &PriorSite) -> Result<[usize; 2], RecipeError> {
+    match site.book {
+        Some(book) => Ok(book),
+        None => Err(RecipeError::value(
             place,
             format!(
                 "kind = \"{kind}\" is a prior over codes, and this latent is continuous; take kind = \"normal\""
@@ -45,9 +47,9 @@ fn expect_codes(kind: &str, place: &str, site: &PriorSite) -> Result<(), RecipeE
 
 /// Refuses a density of numbers for a latent of codes.
 fn expect_numbers(kind: &str, place: &str, site: &PriorSite) -> Result<(), RecipeError> {
-    match site.is_discrete {
-        false => Ok(()),
-        true => Err(RecipeError::value(
+    match site.book {
+        None => Ok(()),
+        Some(_) => Err(RecipeError::value(
             place,
             format!(
                 "kind = \"{kind}\" is a density of numbers, and this latent has codes; take kind = \"uniform\""
@@ -86,8 +88,8 @@ pub trait Prior: Send + Sync {
 pub struct PriorSite {
     /// Dimension of the latent.
     pub dim: usize,
-    /// Whether the latent has codes.
-    pub is_discrete: bool,
+    /// Positions and codes at each, of a latent that has codes.
+    pub book: Option<[usize; 2]>,
     /// Number of data values P, for priors made of pseudo-inputs.
     pub n_values: usize,
     /// Mean of the training data, `[P]`, where pseudo-inputs start.
@@ -98,5 +100,10 @@ pub struct PriorSite {
 pub type Build = fn(&Table, &str, &PriorSite, &mut Builder) -> Result<Box<dyn Prior>, RecipeError>;
 
 /// The known priors.
-pub const CATALOGUE: &[Entry<Build>] =
-    &[mixture::ENTRY, normal::ENTRY, uniform::ENTRY, vamp::ENTRY];
+pub const CATALOGUE: &[Entry<Build>] = &[
+    mixture::ENTRY,
+    normal::ENTRY,
+    transformer::ENTRY,
+    uniform::ENTRY,
+    vamp::ENTRY,
+];

@@ -1,7 +1,7 @@
 //! Laws over latents of codes: codes and vectors correspond, a posterior is one code, and the uniform prior over
 //! them adds up to one.
 
-use crate::common::{assemble, bars, recipe};
+use crate::common::{assemble, bars, recipe, trained};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use jensen_nets::{Builder, Params};
 use jensen_rng::Stream;
@@ -30,7 +30,7 @@ fn map() -> Port {
     }
 }
 
-fn vector() -> Port {
+pub(crate) fn vector() -> Port {
     Port {
         name: "bottom".to_owned(),
         width: 24,
@@ -38,7 +38,7 @@ fn vector() -> Port {
     }
 }
 
-fn build(kind: &str, options: &str, port: &Port) -> (Box<dyn Latent>, Params) {
+pub(crate) fn build(kind: &str, options: &str, port: &Port) -> (Box<dyn Latent>, Params) {
     let entry = find(latent::CATALOGUE, kind, "test").unwrap();
     let mut table = (entry.defaults)();
     overlay(&mut table, &options.parse().unwrap(), "test").unwrap();
@@ -50,12 +50,12 @@ fn build(kind: &str, options: &str, port: &Port) -> (Box<dyn Latent>, Params) {
     (latent, builder.finish())
 }
 
-fn codes(values: Vec<i64>, positions: usize) -> Tensor<2, Int> {
+pub(crate) fn codes(values: Vec<i64>, positions: usize) -> Tensor<2, Int> {
     let shape = [values.len() / positions, positions];
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
-fn host(codes: Tensor<2, Int>) -> Vec<i64> {
+pub(crate) fn host(codes: Tensor<2, Int>) -> Vec<i64> {
     codes.into_data().convert::<i64>().try_into_vec().unwrap()
 }
 
@@ -157,7 +157,7 @@ fn the_uniform_prior_adds_up_to_one_and_draws_every_code_alike() {
     let (latent, params) = build("fsq", "levels = [3, 2]", &vector());
     let site = PriorSite {
         dim: latent.dim(),
-        is_discrete: true,
+        book: Some([5, 6]),
         n_values: 4,
         data_mean: vec![0.0; 4],
     };
@@ -221,4 +221,39 @@ fn priors_of_the_other_kind_are_refused() {
             .to_string()
             .contains("this latent is continuous")
     );
+}
+
+#[test]
+fn a_fit_uses_all_of_256_codes() {
+    let text = "
+        latent.z.kind = 'vq'
+        encoder = { kind = 'conv', channels = [16], fc = 0 }
+        decoder = { kind = 'conv', channels = [16], fc = 0 }
+        likelihood = { kind = 'gaussian', scale = 0.2 }
+        data = { batch = 128, validation = 0.0 }
+        train.epochs = 40
+    ";
+    let recipe = recipe(text);
+    let data = jensen_data::open("digits", &jensen_data::OpenOptions::default()).unwrap();
+    let n_batches = data.train.len().div_ceil(128) as u64;
+    let (feed, model, first) = assemble(&recipe, data.train);
+    assert_eq!(model.code_books()[0].unwrap().n_codes(), 256);
+    let usage = |params: &Params| {
+        let measures = model.measures(params, n_batches);
+        let usage = measures.iter().find(|(name, _)| name == "usage.z");
+        usage.unwrap().1
+    };
+    let trained = trained(&recipe, (&feed, &model), first).unwrap();
+    let found = usage(&trained.params);
+    assert!(found >= 0.99, "{found}");
+    // A code that no vector chose in an epoch would have been counted.
+    let mut other = trained.params.clone();
+    let mut host = other.to_host();
+    let age = host
+        .iter_mut()
+        .find(|tensor| tensor.name == "latent.z.age")
+        .unwrap();
+    age.values[..64].fill(n_batches as f32);
+    other.load(&host).unwrap();
+    assert!(usage(&other) <= 0.75, "{}", usage(&other));
 }

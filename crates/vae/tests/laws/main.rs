@@ -1,5 +1,6 @@
 //! What must hold for every part, every bound and every run of the trainer.
 
+mod autoregressive;
 mod baseline;
 mod bounds;
 mod common;

@@ -1,0 +1,5 @@
+//! Blocks against loops in f64 over plain numbers.
+
+mod common;
+mod images;
+mod sequences;

@@ -1,0 +1,318 @@
+//! An autoregressive prior over codes: log p(z) = sum_i log p(c_i | c_1 ... c_{i-1}), by a causal transformer.
+//!
+//! Position i of the input is the vector of code i - 1, or a start vector, plus a vector of the place; the output
+//! there gives the logits of code i. The prior is trained with the network by its rate, which has no gradient for
+//! the encoder, because codes are whole numbers. Samples are drawn code by code, with the keys and values of earlier
+//! positions kept. Sources: [esser-2021], section 3.2; [oord-2017], section 3.3.
+//! Cost: 12 L W^2 + W K a position, and n (n + 1) L W for attention; the same for all samples together, position
+//! after position.
+
+use super::choice::Choice;
+use super::{Prior, PriorContext, PriorSite, code_book};
+use crate::ledger::to_f32;
+use crate::part::{self, Entry};
+use crate::recipe::RecipeError;
+use burn::tensor::{Int, Tensor, TensorData, activation};
+use jensen_nets::{Activation, Builder, Embedding, Linear, Params, Transformer, TransformerShape};
+use jensen_rng::Stream;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+/// Options of the transformer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// Numbers W of a position, a multiple of `heads`.
+    pub width: usize,
+    /// Blocks L, at least 1.
+    pub layers: usize,
+    /// Heads of every attention, at least 1.
+    pub heads: usize,
+    /// Nonlinearity of the hidden units.
+    pub activation: String,
+    /// In samples, logits are divided by it before a code is drawn, above 0; 1 draws from the prior itself.
+    pub temperature: f64,
+    /// In samples, only so many of the most probable codes are drawn; 0 for all.
+    pub top_k: usize,
+    /// In samples, only the fewest codes that hold this share of the probability are drawn, in (0, 1].
+    pub top_p: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            width: 64,
+            layers: 2,
+            heads: 4,
+            activation: "relu".to_owned(),
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+        }
+    }
+}
+
+/// Standard deviation of the first embeddings ([radford-2019]).
+const SCALE: f64 = 0.02;
+/// Hidden units of a block, in widths.
+const N_HIDDEN: usize = 4;
+/// Far more than any prior has; a slip of the pen would fill the memory.
+const MOST_LAYERS: usize = 1000;
+/// Samples that are drawn together.
+const BATCH: usize = 256;
+
+struct TransformerPrior {
+    start: Embedding,
+    codes: Embedding,
+    places: Embedding,
+    body: Transformer,
+    head: Linear,
+    choice: Choice,
+    n_codes: usize,
+}
+
+pub(super) const ENTRY: Entry<super::Build> = Entry {
+    kind: "transformer",
+    about: "codes one after the other, each by a transformer that sees those before",
+    defaults: part::defaults::<Options>,
+    build: |table, place, site, builder| {
+        Ok(Box::new(TransformerPrior::new(
+            table, place, site, builder,
+        )?))
+    },
+};
+
+fn check(options: &Options, place: &str) -> Result<Choice, RecipeError> {
+    let refuse = |message: String| Err(RecipeError::value(place, message));
+    let Options {
+        width,
+        layers,
+        heads,
+        temperature,
+        top_k,
+        top_p,
+        activation: _,
+    } = *options;
+    if heads == 0 || width == 0 || !width.is_multiple_of(heads) {
+        return refuse(format!(
+            "width = {width}, heads = {heads}: expected a width that is a multiple of the heads, both at least 1"
+        ));
+    }
+    if !(1..=MOST_LAYERS).contains(&layers) {
+        return refuse(format!("layers = {layers}: expected 1 to {MOST_LAYERS}"));
+    }
+    let choice = Choice {
+        temperature,
+        top_k,
+        top_p,
+    };
+    choice.check(place)?;
+    Ok(choice)
+}
+
+impl TransformerPrior {
+    fn new(
+        table: &Table,
+        place: &str,
+        site: &PriorSite,
+        builder: &mut Builder,
+    ) -> Result<Self, RecipeError> {
+        let [n, n_codes] = super::expect_codes("transformer", place, site)?;
+        let options: Options = part::options(table, place)?;
+        let choice = check(&options, place)?;
+        let activation = crate::encoder::activation(place, &options.activation)?;
+        let width = options.width;
+        let shape = TransformerShape {
+            width,
+            n_layers: options.layers,
+            n_heads: options.heads,
+            n_hidden: N_HIDDEN * width,
+        };
+        let embedding = |b: &mut Builder, name, n| Embedding::new(b, name, n, width, SCALE);
+        Ok(Self {
+            start: embedding(builder, "start", 1),
+            codes: embedding(builder, "codes", n_codes),
+            places: embedding(builder, "places", n),
+            body: Transformer::new(builder, "body", shape, activation),
+            head: Linear::new(builder, "head", width, n_codes, Activation::Identity),
+            choice,
+            n_codes,
+        })
+    }
+
+    /// log p(c_i | c_1 ... c_{i-1}) of every code, `[R n, K]`, for codes `[R, n]`.
+    fn conditionals(&self, params: &Params, codes: Tensor<2, Int>) -> Tensor<2> {
+        let [rows, n] = codes.dims();
+        let width = self.start.table(params).dims()[1];
+        let start = self.start.table(params).reshape([1, 1, width]);
+        let mut inputs = vec![start.repeat_dim(0, rows)];
+        if n > 1 {
+            let before = codes.narrow(1, 0, n - 1).reshape([rows * (n - 1)]);
+            let vectors = self.codes.forward(params, before);
+            inputs.push(vectors.reshape([rows, n - 1, width]));
+        }
+        let places = self.places.table(params).reshape([1, n, width]);
+        let x = Tensor::cat(inputs, 1) + places;
+        let y = self.body.forward(params, x.reshape([rows * n, width]), n);
+        activation::log_softmax(self.head.forward(params, y), 1)
+    }
+
+    /// Goes from position to position of `rows` sequences at once: `next` gets a position and its logits `[R, K]` and
+    /// gives the codes `[R]` there.
+    fn walk(
+        &self,
+        params: &Params,
+        n: usize,
+        rows: usize,
+        next: &mut dyn FnMut(usize, &[f32]) -> Vec<i64>,
+    ) {
+        let mut memories = self.body.memories();
+        let mut x = self.start.table(params).repeat_dim(0, rows);
+        for i in 0..n {
+            let place = self.places.table(params).narrow(0, i, 1);
+            let y = self.body.step(params, x + place, &mut memories);
+            let codes = next(i, &to_f32(self.head.forward(params, y)));
+            let codes = TensorData::new(codes, [rows]);
+            x = (self.codes).forward(params, Tensor::from_data(codes, params.device()));
+        }
+    }
+
+    /// The codes of a draw for each stream, `[R, n]` row-major.
+    fn draw(&self, params: &Params, n: usize, streams: &mut [Stream]) -> Vec<i64> {
+        let rows = streams.len();
+        let mut drawn = vec![0; rows * n];
+        self.walk(params, n, rows, &mut |i, logits| {
+            let draws = logits.chunks_exact(self.n_codes).zip(&mut *streams);
+            let codes: Vec<i64> = draws
+                .map(|(logits, stream)| self.choice.draw(logits, stream) as i64)
+                .collect();
+            for (row, &code) in codes.iter().enumerate() {
+                drawn[row * n + i] = code;
+            }
+            codes
+        });
+        drawn
+    }
+}
+
+impl Prior for TransformerPrior {
+    fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
+        let codes = code_book(context).codes(context.params, z);
+        let [rows, n] = codes.dims();
+        let conditionals = self.conditionals(context.params, codes.clone());
+        let chosen = conditionals.gather(1, codes.reshape([rows * n, 1]));
+        chosen.reshape([rows, n]).sum_dim(1).reshape([rows])
+    }
+
+    fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
+        let book = code_book(context);
+        let positions = book.n_positions();
+        // A stream a draw, so that the draws do not depend on how many are drawn together.
+        let mut streams: Vec<Stream> = (0..n).map(|i| stream.child("draw", i as u64)).collect();
+        let drawn = (streams.chunks_mut(BATCH))
+            .flat_map(|streams| self.draw(context.params, positions, streams));
+        let codes = TensorData::new(drawn.collect::<Vec<i64>>(), [n, positions]);
+        book.embed(
+            context.params,
+            Tensor::from_data(codes, context.params.device()),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::to_f64;
+    use burn::tensor::Device;
+
+    const N: usize = 6;
+    const K: usize = 5;
+    const ROWS: usize = 3;
+    /// Two ways through some hundred sums in f32, of logits of a few nats.
+    const TOLERANCE: f64 = 1e-5;
+
+    /// A prior whose parameters are far from the first ones, and codes `[3, 6]`.
+    fn example() -> (TransformerPrior, Params, Vec<i64>) {
+        let mut table = part::defaults::<Options>();
+        let options = "width = 8\nlayers = 2\nheads = 2";
+        part::overlay(&mut table, &options.parse().unwrap(), "prior.z").unwrap();
+        let site = PriorSite {
+            dim: N,
+            book: Some([N, K]),
+            n_values: 1,
+            data_mean: vec![0.0],
+        };
+        let mut builder = Builder::new(Stream::from_seed(3), &Device::flex());
+        let prior = TransformerPrior::new(&table, "prior.z", &site, &mut builder).unwrap();
+        let mut params = builder.finish();
+        let mut stream = Stream::from_seed(4);
+        let mut host = params.to_host();
+        for value in host.iter_mut().flat_map(|tensor| &mut tensor.values) {
+            *value += 0.5 * stream.normal() as f32;
+        }
+        params.load(&host).unwrap();
+        let codes = (0..ROWS * N).map(|_| stream.below(K) as i64).collect();
+        (prior, params, codes)
+    }
+
+    /// `[R, n, K]`.
+    fn conditionals(prior: &TransformerPrior, params: &Params, codes: &[i64]) -> Vec<f64> {
+        let codes = TensorData::new(codes.to_vec(), [codes.len() / N, N]);
+        to_f64(prior.conditionals(params, Tensor::from_data(codes, params.device())))
+    }
+
+    #[test]
+    fn steps_with_memory_are_the_whole_pass() {
+        let (prior, params, codes) = example();
+        let whole = conditionals(&prior, &params, &codes);
+        let mut n_steps = 0;
+        prior.walk(&params, N, ROWS, &mut |i, logits| {
+            for (row, logits) in logits.chunks_exact(K).enumerate() {
+                let total: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
+                for (k, &logit) in logits.iter().enumerate() {
+                    let (found, expected) =
+                        (f64::from(logit) - total.ln(), whole[(row * N + i) * K + k]);
+                    assert!(
+                        (found - expected).abs() < TOLERANCE,
+                        "{row}, {i}: {found}, {expected}"
+                    );
+                }
+            }
+            n_steps += 1;
+            (0..ROWS).map(|row| codes[row * N + i]).collect()
+        });
+        assert_eq!(n_steps, N);
+    }
+
+    #[test]
+    fn a_code_changes_only_what_comes_after_it() {
+        let (prior, params, codes) = example();
+        let before = conditionals(&prior, &params, &codes);
+        for changed in 0..N {
+            let mut other = codes.clone();
+            other[N + changed] = (other[N + changed] + 1) % K as i64;
+            let after = conditionals(&prior, &params, &other);
+            for row in 0..ROWS * N {
+                let at = row * K..(row + 1) * K;
+                let sees = row / N == 1 && row % N > changed;
+                assert_eq!(
+                    before[at.clone()] != after[at],
+                    sees,
+                    "row {row}, changed {changed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_draw_does_not_depend_on_those_beside_it() {
+        let (prior, params, _) = example();
+        let streams: Vec<Stream> = (0..5).map(|i| Stream::from_seed(i)).collect();
+        let together = prior.draw(&params, N, &mut streams.clone());
+        for (i, stream) in streams.into_iter().enumerate() {
+            assert_eq!(
+                prior.draw(&params, N, &mut [stream]),
+                together[i * N..(i + 1) * N]
+            );
+        }
+    }
+}
