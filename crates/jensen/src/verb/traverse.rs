@@ -222,10 +222,14 @@ pub(super) fn make(
         codes.ok_or(Error::Stopped)?[options.latent].spread_of_units()
     };
     let in_use = |dim: usize| variances[dim] > ACTIVE_VARIANCE;
-    let dims = match options.dims.is_empty() {
+    let mut dims = match options.dims.is_empty() {
         false => options.dims.clone(),
         true => most_used(&variances, options.n_dims),
     };
+    // Positions of codes are read from the upper left on; dimensions have no order of their own.
+    if options.dims.is_empty() && model.code_books()[options.latent].is_some() {
+        dims.sort_unstable();
+    }
     let n = dims.len().saturating_mul(options.steps);
     memory::check_rows(
         &format!("holding {n} pictures"),

@@ -4,10 +4,13 @@
 //! from with gradients. Noise comes from outside, `[B K, d]`: row r is a sample for example r / K.
 //! A posterior is a Gaussian, or it puts all its mass on a code of a [`CodeBook`].
 
+mod book;
 pub mod discrete;
 pub mod fsq;
 pub mod gaussian;
 pub mod gaussian_full;
+pub mod lfq;
+pub mod rvq;
 pub mod vq;
 
 use crate::encoder::Port;
@@ -138,8 +141,14 @@ pub struct Kind {
 }
 
 /// The known latents.
-pub const CATALOGUE: &[Entry<Kind>] =
-    &[fsq::ENTRY, gaussian::ENTRY, gaussian_full::ENTRY, vq::ENTRY];
+pub const CATALOGUE: &[Entry<Kind>] = &[
+    fsq::ENTRY,
+    gaussian::ENTRY,
+    gaussian_full::ENTRY,
+    lfq::ENTRY,
+    rvq::ENTRY,
+    vq::ENTRY,
+];
 
 /// The prior of a resolved latent for which a recipe names none.
 pub(crate) fn usual_prior(table: &Table) -> &'static str {

@@ -12,14 +12,18 @@ use jensen_vae::noise;
 use jensen_vae::part::{find, overlay};
 use jensen_vae::prior::{self, PriorContext, PriorSite};
 
-/// Kinds, options, and the number of codes at a position.
-const CASES: [(&str, &str, usize); 6] = [
-    ("fsq", "levels = [8, 6, 5]", 240),
-    ("fsq", "levels = [2, 3, 4, 2]", 48),
-    ("fsq", "levels = [7]", 7),
-    ("vq", "codes = 40\ndim = 3", 40),
-    ("vq", "codes = 7\ndim = 2\ncosine = true", 7),
-    ("vq", "codes = 9\ndim = 1\ndecay = 0.0", 9),
+/// Kinds, options, the number of codes at a position, and positions at a place.
+const CASES: [(&str, &str, usize, usize); 10] = [
+    ("fsq", "levels = [8, 6, 5]", 240, 1),
+    ("fsq", "levels = [2, 3, 4, 2]", 48, 1),
+    ("fsq", "levels = [7]", 7, 1),
+    ("vq", "codes = 40\ndim = 3", 40, 1),
+    ("vq", "codes = 7\ndim = 2\ncosine = true", 7, 1),
+    ("vq", "codes = 9\ndim = 1\ndecay = 0.0", 9, 1),
+    ("lfq", "bits = 5", 32, 1),
+    ("lfq", "bits = 1", 2, 1),
+    ("rvq", "codes = 9\nbooks = 2\ndim = 3", 9, 2),
+    ("rvq", "codes = 4\nbooks = 3\ndim = 1\ndecay = 0.0", 4, 3),
 ];
 
 fn map() -> Port {
@@ -76,13 +80,13 @@ fn every_discrete_latent_has_a_case() {
 #[test]
 fn codes_and_vectors_correspond() {
     for port in [map(), vector()] {
-        for (kind, options, n_codes) in CASES {
+        for (kind, options, n_codes, per_place) in CASES {
             let (latent, params) = build(kind, options, &port);
             let book = latent.code_book().unwrap();
             let n = book.n_positions();
             assert_eq!(
                 (book.n_codes(), n),
-                (n_codes, if port.map.is_some() { 6 } else { 5 })
+                (n_codes, per_place * if port.map.is_some() { 6 } else { 5 })
             );
             // Every code at every position, each row another mixture of them.
             let all: Vec<i64> = (0..n_codes * n)
@@ -99,7 +103,7 @@ fn codes_and_vectors_correspond() {
 fn a_posterior_is_one_code() {
     let device = Device::flex();
     for port in [map(), vector()] {
-        for (kind, options, _) in CASES {
+        for (kind, options, ..) in CASES {
             let (latent, params) = build(kind, options, &port);
             let features = noise::normal(&mut Stream::from_seed(8), 7, port.width, &device) * 3.0;
             let posterior = latent.posterior(&params, features);
@@ -131,7 +135,7 @@ fn a_posterior_is_one_code() {
 
 #[test]
 fn the_map_of_z_has_the_places_of_the_features() {
-    for (kind, options, _) in CASES {
+    for (kind, options, ..) in CASES {
         let (latent, params) = build(kind, options, &map());
         let width = latent.dim() / 6;
         assert_eq!(latent.map(), Some([width, 2, 3]));
@@ -187,7 +191,7 @@ fn the_uniform_prior_adds_up_to_one_and_draws_every_code_alike() {
 
 #[test]
 fn priors_of_the_other_kind_are_refused() {
-    for (kind, options, _) in CASES {
+    for (kind, options, ..) in CASES {
         let text = |prior: &str| {
             format!(
                 "latent.z = {{ kind = '{kind}', positions = 3, {} }}\nprior.z.kind = '{prior}'\n\
@@ -256,4 +260,32 @@ fn a_fit_uses_all_of_256_codes() {
     age.values[..64].fill(n_batches as f32);
     other.load(&host).unwrap();
     assert!(usage(&other) <= 0.75, "{}", usage(&other));
+}
+
+#[test]
+fn each_book_leaves_less_over() {
+    let text = "
+        latent.z = { kind = 'rvq', codes = 8, books = 3, dim = 4 }
+        encoder = { kind = 'conv', channels = [8], fc = 0 }
+        decoder = { kind = 'conv', channels = [8], fc = 0 }
+        likelihood = { kind = 'gaussian', scale = 0.1 }
+        data = { batch = 32, validation = 0.0 }
+        train = { epochs = 10, optimizer = { kind = 'adam', lr = 3e-3 } }
+    ";
+    let recipe = recipe(text);
+    let (feed, model, first) = assemble(&recipe, bars(640, 1));
+    let trained = trained(&recipe, (&feed, &model), first).unwrap();
+    let stream = Stream::from_seed(2);
+    let x = feed.batch(&(0..200).collect::<Vec<usize>>(), &stream);
+    let seen = model.posteriors(&trained.params, x)[0].seen().unwrap();
+    let left = |book: usize| -> f64 {
+        let rows = seen.vectors.chunks_exact(12);
+        let numbers = rows.flat_map(|row| &row[4 * book..][..4]);
+        numbers.map(|&r| f64::from(r).powi(2)).sum()
+    };
+    let left = [0, 1, 2].map(left);
+    assert!(
+        left[1] < 0.5 * left[0] && left[2] < 0.7 * left[1],
+        "{left:?}"
+    );
 }
