@@ -1,14 +1,20 @@
 //! Scouts: ascents from far away, for the modes that starts near the origin never reach.
 //!
-//! A scout starts uniformly in a box around what is known, as the best path's Gaussian, some standard deviations wide in
-//! every coordinate, and climbs by L-BFGS without asking for Gaussians on its way: about fifty gradients. Only where
-//! it ends on a new mode is its path searched as others are. Modes come in crowds, so that who finds one goes on
-//! from there until a round of scouts finds nothing new. What lies farther than [`REACH`] standard
-//! deviations from the modes that are known, or has a basin that a dozen starts miss, stays unknown to any
+//! A scout starts uniformly in a box and climbs by L-BFGS without asking for Gaussians on its way: about fifty
+//! gradients. Only where it ends on a new mode is its path searched as others are. Most boxes lie around one mode, as
+//! the best path's Gaussian, some of its standard deviations wide in every coordinate. The others, the wide ones, lie
+//! around all modes that matter, some times as wide as these are apart, as those that exchanged names of components
+//! make; where only one is known, around the origin, as first starts do.
+//!
+//! Modes come in crowds, so that who finds one goes on from there until a round of scouts finds nothing new, and few
+//! are left: of n ascents from wide boxes that came to modes which matter, those to modes where no other came are about
+//! as many as the next n would bring to modes that are still unknown ([good-1953]). What lies farther than [`REACH`]
+//! standard deviations from the modes that are known, or has a basin that a dozen starts miss, stays unknown to any
 //! method that looks at a density point by point.
 
-use crate::optimize::{Optimum, lbfgs::Lbfgs, maximize};
+use crate::optimize::{Optimum, Stop, lbfgs::Lbfgs, maximize};
 use crate::pathfinder::{self, Path, Pathfinder};
+use crate::referee::drift::moments;
 use crate::{InferError, starts};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_rng::Stream;
@@ -18,8 +24,12 @@ use rayon::prelude::*;
 const RADII: [f64; 4] = [4.0, 8.0, 16.0, REACH];
 /// How far scouts look for modes, in standard deviations of the best mode known.
 pub const REACH: f64 = 32.0;
-/// Scouts of a restart.
-const N_SCOUTS: u64 = 12;
+/// Scouts of a round around one mode.
+const N_SCOUTS: usize = 12;
+/// Half-widths of the wide boxes: in standard deviations of the places of known modes, and in units of the
+/// coordinates where only one is known.
+const SPREADS: [f64; 6] = [1.0, 2.0, 4.0, 1.0, 2.0, 4.0];
+const FIRST: [f64; 6] = [2.0, 2.0, 2.0, 4.0, 4.0, 8.0];
 /// Starts tried by a scout: far away a density often refuses.
 const N_TRIES: u64 = 10;
 /// Steps of a scout's ascent; one that has not arrived by then is on no mode.
@@ -30,6 +40,9 @@ const SAME: f64 = 0.5;
 const MOST_NEW: usize = 6;
 /// Rounds of scouts of a restart; after them some modes are unknown for sure.
 const MOST_ROUNDS: u64 = 8;
+/// The share of ascents that may be expected to end on unknown modes: they hold as little, if basins are worth what
+/// they hold.
+const UNSEEN: f64 = 0.1;
 /// A path whose bound lies this many nats below the best has ended on a hill that does not matter.
 pub(crate) const HOPELESS: f64 = 15.0;
 
@@ -41,7 +54,9 @@ type Climb = (Vec<f64>, Optimum);
 pub(crate) struct Explored {
     pub(crate) paths: Vec<Path>,
     pub(crate) n_gradients: u64,
-    /// Whether the last round of scouts found no mode that matters.
+    /// Where first paths and ascents from wide boxes have arrived.
+    ends: Vec<Vec<f64>>,
+    /// Whether the last round of scouts found no mode that matters, and hardly any may be left.
     pub(crate) is_settled: bool,
     /// Why the first path gave no Gaussian, where none did.
     pub(crate) failed: Option<InferError>,
@@ -58,7 +73,9 @@ pub(crate) fn explore(
     stream: &Stream,
 ) -> Result<Explored, InferError> {
     let begun = pathfinder::tried(target, n_paths, &Pathfinder::default(), stream)?;
+    let ends = begun.found.iter().filter_map(|path| arrived(&path.optimum));
     let mut explored = Explored {
+        ends: ends.collect(),
         paths: begun.found,
         n_gradients: begun.n_gradients,
         is_settled: false,
@@ -96,48 +113,122 @@ impl Explored {
                 _ => self.paths.last().unwrap_or(best),
             };
             let least = best.elbo - HOPELESS;
-            let known = |end: &[f64]| {
+            let known = |optimum: &Optimum| {
                 let mut known = self.paths.iter().chain(others);
-                known.any(|path| same_mode(path, end))
+                known.any(|path| is_same(path, optimum))
             };
             let stream = match round {
                 0 => stream.clone(),
                 _ => stream.child("round", round),
             };
-            let around = (&around.gaussian.mean[..], &around.sd[..]);
-            let far = scout(target, around, &known, &stream);
+            let mut boxes = StartBox::around(&around.gaussian.mean, &around.sd);
+            boxes.extend(self.wide_boxes(others, least));
+            let far = scout(target, &boxes, &known, &stream);
             self.n_gradients += far.n_gradients;
             let is_new = far.paths.iter().any(|path| path.elbo > least);
             self.paths.extend(far.paths);
-            if !is_new {
+            let wide = far.optima.iter().skip(N_SCOUTS).flatten();
+            self.ends.extend(wide.filter_map(arrived));
+            has_found |= is_new;
+            if !is_new && self.unseen(others) <= UNSEEN {
                 self.is_settled = true;
                 return has_found;
             }
-            has_found = true;
         }
         has_found
     }
+
+    /// Boxes around all modes that matter.
+    fn wide_boxes(&self, others: &[Path], least: f64) -> Vec<StartBox> {
+        let modes = self.paths.iter().chain(others);
+        let modes: Vec<&Path> = modes.filter(|path| path.elbo > least).collect();
+        let places = modes.iter().map(|path| &path.optimum.place.position);
+        let d = modes.first().map_or(0, |path| path.sd.len());
+        let (center, apart) = moments(places, d, modes.len() as f64);
+        let has_many = modes.iter().any(|path| !same_mode(path, &center));
+        let boxes = (0..SPREADS.len()).map(|k| match has_many {
+            true => StartBox {
+                half_width: apart.iter().map(|s| SPREADS[k] * s).collect(),
+                center: center.clone(),
+            },
+            false => StartBox {
+                half_width: vec![FIRST[k]; d],
+                center: vec![0.0; d],
+            },
+        });
+        boxes.collect()
+    }
+
+    /// The share of ascents that are expected to end on a mode that matters and is still unknown.
+    fn unseen(&self, others: &[Path]) -> f64 {
+        let elbos = self.paths.iter().map(|path| path.elbo);
+        let least = elbos.fold(f64::NEG_INFINITY, f64::max) - HOPELESS;
+        let known: Vec<&Path> = self.paths.iter().chain(others).collect();
+        let mut n_arrived = vec![0u32; known.len()];
+        for end in &self.ends {
+            if let Some(mode) = known.iter().position(|path| same_mode(path, end)) {
+                n_arrived[mode] += u32::from(known[mode].elbo > least);
+            }
+        }
+        let n_alone = n_arrived.iter().filter(|&&n| n == 1).count();
+        let n_all: u32 = n_arrived.iter().sum();
+        n_alone as f64 / f64::from(n_all.max(1))
+    }
 }
 
-/// Paths to modes that are not known, from boxes around a center with standard deviations, `[d]` each.
+/// The end of an ascent, if it has come to one.
+fn arrived(optimum: &Optimum) -> Option<Vec<f64>> {
+    (optimum.stop == Stop::Converged).then(|| optimum.place.position.clone())
+}
+
+/// Where a scout starts, uniformly.
+pub(crate) struct StartBox {
+    center: Vec<f64>,
+    half_width: Vec<f64>,
+}
+
+impl StartBox {
+    /// Boxes around a center with standard deviations, `[d]` each.
+    pub(crate) fn around(center: &[f64], sd: &[f64]) -> Vec<Self> {
+        let boxes = (0..N_SCOUTS).map(|k| Self {
+            center: center.to_vec(),
+            half_width: sd.iter().map(|s| RADII[k % RADII.len()] * s).collect(),
+        });
+        boxes.collect()
+    }
+
+    fn draw(&self, draws: &mut Stream) -> Vec<f64> {
+        let sides = self.center.iter().zip(&self.half_width);
+        sides
+            .map(|(m, half)| m + half * (2.0 * draws.uniform() - 1.0))
+            .collect()
+    }
+}
+
+/// What scouts have found.
+#[derive(Default)]
+pub(crate) struct Scouted {
+    /// Paths to modes that were not known.
+    pub(crate) paths: Vec<Path>,
+    /// Where each scout came, if it found a start.
+    optima: Vec<Option<Optimum>>,
+    /// Gradients used.
+    pub(crate) n_gradients: u64,
+}
+
+/// Sends a scout from each box.
 pub(crate) fn scout(
     target: &dyn LogDensity,
-    (center, sd): (&[f64], &[f64]),
-    is_known: &dyn Fn(&[f64]) -> bool,
+    boxes: &[StartBox],
+    is_known: &dyn Fn(&Optimum) -> bool,
     stream: &Stream,
-) -> Explored {
-    let outcomes: Vec<(Option<Climb>, u64)> = (0..N_SCOUTS)
-        .into_par_iter()
-        .map(|index| {
-            let stream = stream.child("scout", index);
-            let radius = RADII[index as usize % RADII.len()];
-            let around = |draws: &mut Stream, _| -> Vec<f64> {
-                (center.iter().zip(sd))
-                    .map(|(m, s)| m + radius * s * (2.0 * draws.uniform() - 1.0))
-                    .collect()
-            };
+) -> Scouted {
+    let outcomes: Vec<(Option<Climb>, u64)> = (boxes.par_iter().enumerate())
+        .map(|(index, within)| {
+            let stream = stream.child("scout", index as u64);
             let mut evaluator = Evaluator::new(target);
-            let start = starts::first_accepted(&mut evaluator, &stream, N_TRIES, around);
+            let propose = |draws: &mut Stream, _| within.draw(draws);
+            let start = starts::first_accepted(&mut evaluator, &stream, N_TRIES, propose);
             let climbed = start.and_then(|start| {
                 let optimum = maximize(&Lbfgs::default(), target, &start, MAX_STEPS)?;
                 Ok((start, optimum))
@@ -149,14 +240,15 @@ pub(crate) fn scout(
             (climbed, evaluator.n_gradients() + used)
         })
         .collect();
-    let mut new = Explored::default();
+    let mut new = Scouted::default();
     for (index, (climbed, used)) in outcomes.into_iter().enumerate() {
         new.n_gradients += used;
         let Some((start, optimum)) = climbed else {
+            new.optima.push(None);
             continue;
         };
-        let end = &optimum.place.position;
-        let is_known = is_known(end) || new.paths.iter().any(|path| same_mode(path, end));
+        let is_known = is_known(&optimum) || new.paths.iter().any(|path| is_same(path, &optimum));
+        new.optima.push(Some(optimum));
         if is_known || new.paths.len() == MOST_NEW {
             continue;
         }
@@ -167,6 +259,13 @@ pub(crate) fn scout(
         new.paths.extend(path);
     }
     new
+}
+
+/// Whether an ascent has come to the mode at the end of a path; all ascents that have no end are one, since each
+/// is somewhere else on its way to infinity.
+pub(crate) fn is_same(path: &Path, optimum: &Optimum) -> bool {
+    let is_endless = |optimum: &Optimum| optimum.stop == Stop::MaxSteps;
+    same_mode(path, &optimum.place.position) || (is_endless(&path.optimum) && is_endless(optimum))
 }
 
 /// Whether a position is the mode at the end of a path.

@@ -8,7 +8,7 @@ use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::Path;
 use crate::referee::importance::weighted_moments;
 use crate::referee::{Check, Report, Sense};
-use crate::scouts::{Explored, HOPELESS, explore, same_mode};
+use crate::scouts::{Explored, HOPELESS, explore, is_same};
 use crate::{InferError, laplace};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, StudentT, resample};
@@ -89,8 +89,7 @@ impl Restarts {
     fn shared(&self, index: usize) -> Vec<&Path> {
         let mut shared = hopeful(&self.found[index], self.best_elbo());
         for path in hopeful(&self.found[1 - index], self.best_elbo()) {
-            let end = &path.optimum.place.position;
-            if !shared.iter().any(|known| same_mode(known, end)) {
+            if !shared.iter().any(|known| is_same(known, &path.optimum)) {
                 shared.push(path);
             }
         }
@@ -255,9 +254,14 @@ fn unlike(target: &dyn LogDensity, path: &Path, sample: &Sample) -> Vec<String> 
 /// Whether a restart has missed a mode that matters and that the other found.
 fn misses(restart: &Explored, other: &Explored) -> bool {
     let best = best_elbo(restart.paths.iter().chain(&other.paths));
-    let is_known = |end: &[f64]| restart.paths.iter().any(|path| same_mode(path, end));
+    let is_known = |found: &Path| {
+        restart
+            .paths
+            .iter()
+            .any(|path| is_same(path, &found.optimum))
+    };
     let mut matter = hopeful(&other.paths, best).into_iter();
-    matter.any(|path| !is_known(&path.optimum.place.position))
+    matter.any(|path| !is_known(path))
 }
 
 /// Positions of a sample drawn by weight.

@@ -24,9 +24,9 @@ use super::importance::{values_of, weighted_moments};
 use super::region::Region;
 use super::{Check, Sense};
 use crate::importance::pool;
-use crate::optimize::{lbfgs::Lbfgs, maximize};
+use crate::optimize::{Optimum, lbfgs::Lbfgs, maximize};
 use crate::pathfinder::{self, Path, Pathfinder};
-use crate::scouts::{same_mode, scout};
+use crate::scouts::{StartBox, is_same, scout};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::bridge::bridge;
 use jensen_posterior::{Approximation, Draws};
@@ -117,14 +117,15 @@ fn far_modes(target: &dyn LogDensity, draws: &Draws, stream: &Stream) -> (Vec<Fa
         .map(|(_, optimum)| optimum.n_gradients)
         .sum();
     let mut found: Vec<Path> = Vec::new();
-    let is_known = |found: &[Path], end: &[f64]| found.iter().any(|path| same_mode(path, end));
+    let is_known =
+        |found: &[Path], optimum: &Optimum| found.iter().any(|path| is_same(path, optimum));
     // Starts that the density refuses everywhere lead nowhere.
     if let Ok(begun) = pathfinder::tried(target, N_PATHS, &options, stream) {
         n_gradients += begun.n_gradients;
         found.extend(begun.found);
     }
     for (i, (start, optimum)) in ascents.iter().enumerate() {
-        if !is_known(&found, &optimum.place.position) {
+        if !is_known(&found, optimum) {
             let stream = stream.child("ascent", i as u64);
             let (path, used) = pathfinder::counted(target, start, &options, &stream);
             n_gradients += used;
@@ -133,8 +134,8 @@ fn far_modes(target: &dyn LogDensity, draws: &Draws, stream: &Stream) -> (Vec<Fa
     }
     for round in 0..N_ROUNDS {
         let round = stream.child("round", round);
-        let is_known = |end: &[f64]| is_known(&found, end);
-        let scouted = scout(target, (&center, &sd), &is_known, &round);
+        let is_known = |optimum: &Optimum| is_known(&found, optimum);
+        let scouted = scout(target, &StartBox::around(&center, &sd), &is_known, &round);
         n_gradients += scouted.n_gradients;
         found.extend(scouted.paths);
     }

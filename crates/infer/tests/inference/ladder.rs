@@ -15,6 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A good answer has every mean within a quarter of a standard deviation; the draws of four thousand
 /// effective ones would be four times nearer.
 const GOOD: f64 = 0.25;
+/// Stein errors of a thousand draws of the target itself, in standard deviations, stay below this.
+const BALANCED: f64 = 0.1;
+/// Standard errors by which a mean may be off.
+const SIGMAS: f64 = 5.0;
+/// How far trajectories move the mean of draws of the target by chance, in standard deviations, and at least move those
+/// that lie one standard deviation off.
+const AT_REST: f64 = 0.05;
+const MOVED: f64 = 0.2;
 
 pub(crate) fn climb(target: &dyn LogDensity, seed: u64) -> Result<Answer, InferError> {
     let stream = Stream::from_seed(seed);
@@ -385,12 +393,12 @@ fn weights_mend_a_proposal_that_is_off() {
         "{}",
         sample.psis.k_hat
     );
-    assert!(stein(&sample).iter().all(|error| *error < 0.1));
+    assert!(stein(&sample).iter().all(|error| *error < BALANCED));
     let weights = sample.weights();
     for i in 0..d {
         let mean: f64 = sample.rows().zip(&weights).map(|(z, w)| w * z[i]).sum();
-        // Five standard errors of as many draws as the weights are worth.
-        let bound = 5.0 * target.reference.sd[i] / sample.psis.effective_draws().sqrt();
+        // Of as many draws as the weights are worth.
+        let bound = SIGMAS * target.reference.sd[i] / sample.psis.effective_draws().sqrt();
         assert!((mean - target.reference.mean[i]).abs() < bound, "{mean}");
     }
 }
@@ -423,8 +431,8 @@ fn draws_drift_where_they_are_not_of_the_target() {
         assert!(n_gradients > 0);
         moved.into_iter().fold(0.0, f64::max)
     };
-    assert!(moved(0.0) < 0.05, "{}", moved(0.0));
-    assert!(moved(1.0) > 0.2, "{}", moved(1.0));
+    assert!(moved(0.0) < AT_REST, "{}", moved(0.0));
+    assert!(moved(1.0) > MOVED, "{}", moved(1.0));
 }
 
 #[test]
