@@ -89,3 +89,44 @@ fn peaks_at_whole_numbers_are_found_or_doubted() {
         n_good("s = 10", &peaks(10.0, a), 0.0, 10.0);
     }
 }
+
+/// A product over d coordinates of the same mixture of unit normals with these shares and means, with the mean and
+/// the standard deviation of a coordinate.
+fn crowd(d: usize, shares: &'static [f64], at: &'static [f64]) -> (impl LogDensity, f64, f64) {
+    let layout = Layout::new(vec![Variable::new("x", &[d])]);
+    let density = from_fn(layout, move |x, grad| {
+        let coordinate = |(x, g): (&f64, &mut f64)| {
+            let terms: Vec<f64> = (shares.iter().zip(at))
+                .map(|(share, m)| share.ln() - 0.5 * (x - m).powi(2))
+                .collect();
+            let most = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = terms.iter().map(|t| (t - most).exp()).sum();
+            let pulls = terms.iter().zip(at);
+            *g = pulls.map(|(t, m)| (t - most).exp() / sum * (m - x)).sum();
+            most + sum.ln()
+        };
+        x.iter().zip(grad).map(coordinate).sum::<f64>()
+    });
+    let mean: f64 = shares.iter().zip(at).map(|(share, m)| share * m).sum();
+    let moments = shares
+        .iter()
+        .zip(at)
+        .map(|(share, m)| share * (1.0 + m * m));
+    let sd = (moments.sum::<f64>() - mean * mean).sqrt();
+    (density, mean, sd)
+}
+
+#[test]
+fn normal_laws_side_by_side_are_all_found() {
+    const SIX: [f64; 6] = [1.0 / 6.0; 6];
+    let cases: [(usize, &[f64], &[f64]); 4] = [
+        (2, &[0.3, 0.7], &[0.0, 10.0]),
+        (3, &[0.3, 0.7], &[-5.0, 5.0]),
+        (1, &SIX, &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0]),
+        (2, &[0.2; 5], &[0.0, 10.0, 20.0, 30.0, 40.0]),
+    ];
+    for (which, (d, shares, at)) in cases.into_iter().enumerate() {
+        let (target, mean, sd) = crowd(d, shares, at);
+        assert_eq!(n_good(&format!("crowd {which}"), &target, mean, sd), 3);
+    }
+}

@@ -125,61 +125,6 @@ fn a_far_mode_in_two_hundred_coordinates_is_never_missed_in_silence() {
     assert!(n_right > 0, "not one of these is good: {said}");
 }
 
-/// A product over d coordinates of the same mixture of unit normals with these shares and means, with the mean and
-/// the standard deviation of a coordinate.
-fn crowd(d: usize, shares: &'static [f64], at: &'static [f64]) -> (impl LogDensity, f64, f64) {
-    let layout = Layout::new(vec![Variable::new("x", &[d])]);
-    let density = from_fn(layout, move |x, grad| {
-        let coordinate = |(x, g): (&f64, &mut f64)| {
-            let terms: Vec<f64> = (shares.iter().zip(at))
-                .map(|(share, m)| share.ln() - 0.5 * (x - m).powi(2))
-                .collect();
-            let most = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = terms.iter().map(|t| (t - most).exp()).sum();
-            let pulls = terms.iter().zip(at);
-            *g = pulls.map(|(t, m)| (t - most).exp() / sum * (m - x)).sum();
-            most + sum.ln()
-        };
-        x.iter().zip(grad).map(coordinate).sum::<f64>()
-    });
-    let mean: f64 = shares.iter().zip(at).map(|(share, m)| share * m).sum();
-    let moments = shares
-        .iter()
-        .zip(at)
-        .map(|(share, m)| share * (1.0 + m * m));
-    let sd = (moments.sum::<f64>() - mean * mean).sqrt();
-    (density, mean, sd)
-}
-
-#[test]
-fn crowds_of_modes_are_found_or_doubted() {
-    const SIX: [f64; 6] = [1.0 / 6.0; 6];
-    let cases: [(usize, &[f64], &[f64]); 4] = [
-        (2, &[0.3, 0.7], &[0.0, 10.0]),
-        (3, &[0.3, 0.7], &[-5.0, 5.0]),
-        (1, &SIX, &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0]),
-        (2, &[0.2; 5], &[0.0, 10.0, 20.0, 30.0, 40.0]),
-    ];
-    let (mut n_good, mut n_runs) = (0, 0);
-    for (which, (d, shares, at)) in cases.into_iter().enumerate() {
-        let (target, mean, sd) = crowd(d, shares, at);
-        for seed in 1..=2 {
-            let answer = climb(&target, seed).unwrap();
-            let off = answer.mean.iter().map(|m| (m - mean).abs() / sd);
-            let off = off.fold(0.0, f64::max);
-            n_runs += 1;
-            n_good += usize::from(answer.is_good());
-            assert!(
-                !answer.is_good() || off < GOOD,
-                "case {which}, seed {seed}: off by {off}, {}",
-                answer.report
-            );
-        }
-    }
-    // Two and four and six modes are not too many to be sure of: more than a third of the runs.
-    assert!(3 * n_good > n_runs, "{n_good} of {n_runs}");
-}
-
 /// exp(-max(0, |x| - 1)) is proper, and flat where starts lie.
 #[test]
 fn a_plateau_is_no_reason_to_fail() {
