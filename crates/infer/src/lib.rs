@@ -30,6 +30,7 @@ pub mod ladder;
 pub mod laplace;
 pub mod mcmc;
 pub mod method;
+mod modes;
 pub mod optimize;
 pub mod pathfinder;
 pub mod referee;

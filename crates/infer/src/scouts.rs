@@ -12,6 +12,7 @@
 //! standard deviations from the modes that are known, or has a basin that a dozen starts miss, stays unknown to any
 //! method that looks at a density point by point.
 
+use crate::modes::{is_same, mode_of, modes};
 use crate::optimize::{Optimum, Stop, lbfgs::Lbfgs, maximize};
 use crate::pathfinder::{self, Path, Pathfinder};
 use crate::referee::drift::moments;
@@ -34,15 +35,13 @@ const FIRST: [f64; 6] = [2.0, 2.0, 2.0, 4.0, 4.0, 8.0];
 const N_TRIES: u64 = 10;
 /// Steps of a scout's ascent; one that has not arrived by then is on no mode.
 const MAX_STEPS: u64 = 200;
-/// Ends of ascents that are nearer than this in standard deviations, in every coordinate, are the same mode.
-const SAME: f64 = 0.5;
 /// New modes taken from a round of scouts.
 const MOST_NEW: usize = 6;
 /// Rounds of scouts of a restart; after them some modes are unknown for sure.
-const MOST_ROUNDS: u64 = 8;
+const MOST_ROUNDS: u64 = 16;
 /// The share of ascents that may be expected to end on unknown modes: they hold as little, if basins are worth what
 /// they hold.
-const UNSEEN: f64 = 0.1;
+const UNSEEN: f64 = 0.05;
 /// A path whose bound lies this many nats below the best has ended on a hill that does not matter.
 pub(crate) const HOPELESS: f64 = 15.0;
 
@@ -55,7 +54,7 @@ pub(crate) struct Explored {
     pub(crate) paths: Vec<Path>,
     pub(crate) n_gradients: u64,
     /// Where first paths and ascents from wide boxes have arrived.
-    ends: Vec<Vec<f64>>,
+    ends: Vec<Optimum>,
     /// Whether the last round of scouts found no mode that matters, and hardly any may be left.
     pub(crate) is_settled: bool,
     /// Why the first path gave no Gaussian, where none did.
@@ -73,9 +72,9 @@ pub(crate) fn explore(
     stream: &Stream,
 ) -> Result<Explored, InferError> {
     let begun = pathfinder::tried(target, n_paths, &Pathfinder::default(), stream)?;
-    let ends = begun.found.iter().filter_map(|path| arrived(&path.optimum));
+    let ends = begun.found.iter().map(|path| &path.optimum);
     let mut explored = Explored {
-        ends: ends.collect(),
+        ends: ends.filter(|end| has_arrived(end)).cloned().collect(),
         paths: begun.found,
         n_gradients: begun.n_gradients,
         is_settled: false,
@@ -113,24 +112,23 @@ impl Explored {
                 _ => self.paths.last().unwrap_or(best),
             };
             let least = best.elbo - HOPELESS;
-            let known = |optimum: &Optimum| {
-                let mut known = self.paths.iter().chain(others);
-                known.any(|path| is_same(path, optimum))
-            };
             let stream = match round {
                 0 => stream.clone(),
                 _ => stream.child("round", round),
             };
             let mut boxes = StartBox::around(&around.gaussian.mean, &around.sd);
-            boxes.extend(self.wide_boxes(others, least));
+            boxes.extend(self.wide_boxes(target, others, least));
+            let known = |optimum: &Optimum| {
+                let mut known = self.paths.iter().chain(others);
+                known.any(|path| is_same(path, optimum))
+            };
             let far = scout(target, &boxes, &known, &stream);
             self.n_gradients += far.n_gradients;
-            let is_new = far.paths.iter().any(|path| path.elbo > least);
-            self.paths.extend(far.paths);
-            let wide = far.optima.iter().skip(N_SCOUTS).flatten();
-            self.ends.extend(wide.filter_map(arrived));
+            let wide = far.optima.into_iter().skip(N_SCOUTS).flatten();
+            self.ends.extend(wide.filter(has_arrived));
+            let is_new = self.add(target, others, far.paths, least);
             has_found |= is_new;
-            if !is_new && self.unseen(others) <= UNSEEN {
+            if !is_new && self.unseen(target, others, least) <= UNSEEN {
                 self.is_settled = true;
                 return has_found;
             }
@@ -138,15 +136,44 @@ impl Explored {
         has_found
     }
 
+    /// Adds paths, and says whether one of them has come to a mode that matters and was not known.
+    fn add(
+        &mut self,
+        target: &dyn LogDensity,
+        others: &[Path],
+        paths: Vec<Path>,
+        least: f64,
+    ) -> bool {
+        let n_known = self.paths.len() + others.len();
+        let known = self.paths.iter().chain(others);
+        let all: Vec<&Path> = known.chain(&paths).collect();
+        let mut evaluator = Evaluator::new(target);
+        let modes = modes(&mut evaluator, &all);
+        self.n_gradients += evaluator.n_gradients();
+        let mut new = modes.iter().zip(&all);
+        let is_new = new.any(|(mode, path)| *mode >= n_known && path.elbo > least);
+        self.paths.extend(paths);
+        is_new
+    }
+
     /// Boxes around all modes that matter.
-    fn wide_boxes(&self, others: &[Path], least: f64) -> Vec<StartBox> {
-        let modes = self.paths.iter().chain(others);
-        let modes: Vec<&Path> = modes.filter(|path| path.elbo > least).collect();
-        let places = modes.iter().map(|path| &path.optimum.place.position);
-        let d = modes.first().map_or(0, |path| path.sd.len());
-        let (center, apart) = moments(places, d, modes.len() as f64);
-        let has_many = modes.iter().any(|path| !same_mode(path, &center));
-        let boxes = (0..SPREADS.len()).map(|k| match has_many {
+    fn wide_boxes(
+        &mut self,
+        target: &dyn LogDensity,
+        others: &[Path],
+        least: f64,
+    ) -> Vec<StartBox> {
+        let known = self.paths.iter().chain(others);
+        let known: Vec<&Path> = known.filter(|path| path.elbo > least).collect();
+        let mut evaluator = Evaluator::new(target);
+        let modes = modes(&mut evaluator, &known);
+        let first = (known.iter().enumerate()).filter(|(i, _)| modes[*i] == *i);
+        let places: Vec<&Vec<f64>> = first
+            .map(|(_, path)| &path.optimum.place.position)
+            .collect();
+        let d = target.dim();
+        let (center, apart) = moments(places.iter(), d, places.len() as f64);
+        let boxes = (0..SPREADS.len()).map(|k| match places.len() > 1 {
             true => StartBox {
                 half_width: apart.iter().map(|s| SPREADS[k] * s).collect(),
                 center: center.clone(),
@@ -156,29 +183,37 @@ impl Explored {
                 center: vec![0.0; d],
             },
         });
+        self.n_gradients += evaluator.n_gradients();
         boxes.collect()
     }
 
     /// The share of ascents that are expected to end on a mode that matters and is still unknown.
-    fn unseen(&self, others: &[Path]) -> f64 {
-        let elbos = self.paths.iter().map(|path| path.elbo);
-        let least = elbos.fold(f64::NEG_INFINITY, f64::max) - HOPELESS;
+    fn unseen(&mut self, target: &dyn LogDensity, others: &[Path], least: f64) -> f64 {
         let known: Vec<&Path> = self.paths.iter().chain(others).collect();
+        let mut evaluator = Evaluator::new(target);
+        let modes = modes(&mut evaluator, &known);
         let mut n_arrived = vec![0u32; known.len()];
         for end in &self.ends {
-            if let Some(mode) = known.iter().position(|path| same_mode(path, end)) {
-                n_arrived[mode] += u32::from(known[mode].elbo > least);
+            if let Some(mode) = mode_of(&mut evaluator, &known, &modes, end) {
+                n_arrived[mode] += 1;
             }
         }
-        let n_alone = n_arrived.iter().filter(|&&n| n == 1).count();
-        let n_all: u32 = n_arrived.iter().sum();
-        n_alone as f64 / f64::from(n_all.max(1))
+        self.n_gradients += evaluator.n_gradients();
+        // A mode matters by its best path.
+        let matters = |mode: usize| {
+            let mut paths = known.iter().zip(&modes);
+            paths.any(|(path, of)| *of == mode && path.elbo > least)
+        };
+        let arrived = (0..known.len()).filter(|&mode| n_arrived[mode] > 0 && matters(mode));
+        let counts: Vec<u32> = arrived.map(|mode| n_arrived[mode]).collect();
+        let n_alone = counts.iter().filter(|&&n| n == 1).count();
+        n_alone as f64 / f64::from(counts.iter().sum::<u32>().max(1))
     }
 }
 
-/// The end of an ascent, if it has come to one.
-fn arrived(optimum: &Optimum) -> Option<Vec<f64>> {
-    (optimum.stop == Stop::Converged).then(|| optimum.place.position.clone())
+/// Whether an ascent has come to an end.
+fn has_arrived(optimum: &Optimum) -> bool {
+    optimum.stop == Stop::Converged
 }
 
 /// Where a scout starts, uniformly.
@@ -259,42 +294,4 @@ pub(crate) fn scout(
         new.paths.extend(path);
     }
     new
-}
-
-/// Whether an ascent has come to the mode at the end of a path; all ascents that have no end are one, since each
-/// is somewhere else on its way to infinity.
-pub(crate) fn is_same(path: &Path, optimum: &Optimum) -> bool {
-    let is_endless = |optimum: &Optimum| optimum.stop == Stop::MaxSteps;
-    same_mode(path, &optimum.place.position) || (is_endless(&path.optimum) && is_endless(optimum))
-}
-
-/// Whether a position is the mode at the end of a path.
-pub(crate) fn same_mode(path: &Path, position: &[f64]) -> bool {
-    near(&path.optimum.place.position, &path.sd, position)
-}
-
-/// Whether a position is a mode, to half a standard deviation in every coordinate: on average over many coordinates,
-/// modes that lie far apart along one of them would be the same.
-pub(crate) fn near(mode: &[f64], sd: &[f64], position: &[f64]) -> bool {
-    let mut gaps = position.iter().zip(mode).zip(sd);
-    gaps.all(|((x, m), s)| (x - m).abs() < SAME * s)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modes_apart_along_one_coordinate_of_many_are_two() {
-        for d in [1, 10, 100, 1000] {
-            let (mode, sd) = (vec![1.0; d], vec![0.1; d]);
-            let mut end = mode.clone();
-            assert!(near(&mode, &sd, &end));
-            end[d - 1] += 0.06;
-            assert!(!near(&mode, &sd, &end), "{d}");
-            // An ascent that ends a little off in every coordinate is at the mode.
-            let end = vec![1.04; d];
-            assert!(near(&mode, &sd, &end), "{d}");
-        }
-    }
 }

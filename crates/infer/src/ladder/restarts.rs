@@ -4,11 +4,12 @@ use super::{Answer, Ladder, Outcome, Rung};
 use crate::importance::{
     AdaptiveImportance, Sample, adaptive_importance, heavier, pool, squared_distance,
 };
+use crate::modes::{is_same, modes};
 use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::Path;
 use crate::referee::importance::weighted_moments;
 use crate::referee::{Check, Report, Sense};
-use crate::scouts::{Explored, HOPELESS, explore, is_same};
+use crate::scouts::{Explored, HOPELESS, explore};
 use crate::{InferError, laplace};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, StudentT, resample};
@@ -56,12 +57,12 @@ impl Restarts {
         let mut is_new = false;
         for meeting in 0..MOST_MEETINGS {
             // What one of them missed says that both may have missed more.
-            is_new = misses(&explored[0], &explored[1]) || misses(&explored[1], &explored[0]);
+            let [a, b] = &mut explored;
+            is_new = misses(target, a, b) || misses(target, b, a);
             if !is_new {
                 break;
             }
             let stream = stream.child("meeting", meeting);
-            let [a, b] = &mut explored;
             let found = [
                 a.scout_on(target, &b.paths, &stream.child("restart", 0)),
                 b.scout_on(target, &a.paths, &stream.child("restart", 1)),
@@ -251,17 +252,16 @@ fn unlike(target: &dyn LogDensity, path: &Path, sample: &Sample) -> Vec<String> 
     named.map(|i| target.layout().coordinate(i)).collect()
 }
 
-/// Whether a restart has missed a mode that matters and that the other found.
-fn misses(restart: &Explored, other: &Explored) -> bool {
+/// Whether a restart has missed a mode that matters and that the other found; what it takes is charged to the restart.
+fn misses(target: &dyn LogDensity, restart: &mut Explored, other: &Explored) -> bool {
     let best = best_elbo(restart.paths.iter().chain(&other.paths));
-    let is_known = |found: &Path| {
-        restart
-            .paths
-            .iter()
-            .any(|path| is_same(path, &found.optimum))
-    };
-    let mut matter = hopeful(&other.paths, best).into_iter();
-    matter.any(|path| !is_known(path))
+    let n_known = restart.paths.len();
+    let matter = hopeful(&other.paths, best);
+    let all: Vec<&Path> = restart.paths.iter().chain(matter).collect();
+    let mut evaluator = Evaluator::new(target);
+    let modes = modes(&mut evaluator, &all);
+    restart.n_gradients += evaluator.n_gradients();
+    modes.iter().any(|mode| *mode >= n_known)
 }
 
 /// Positions of a sample drawn by weight.
