@@ -200,6 +200,64 @@ fn every_member_of_a_family_stands_in_its_catalogue() {
     }
 }
 
+/// Types that make a trait true in the files of a folder, without those of its tests.
+fn members(folder: &str, of: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in files(&format!("crates/{folder}"), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for part in code.split(&format!("impl {of} for ")).skip(1) {
+            let is_name = |c: &char| c.is_ascii_alphanumeric();
+            found.insert(part.chars().take_while(is_name).collect());
+        }
+    }
+    found
+}
+
+/// The text of a function, up to the first line that closes it.
+fn body(text: &str, head: &str) -> String {
+    let (_, after) = text
+        .split_once(head)
+        .unwrap_or_else(|| panic!("no `{head}`"));
+    after.split("\n}\n").next().unwrap_or_default().to_owned()
+}
+
+/// Families and samplers are tested by laws, each with a case of its own.
+#[test]
+fn every_family_and_every_sampler_has_its_cases_of_the_laws() {
+    let text = read("crates/infer/tests/inference/family_laws.rs");
+    let cases = body(&text, "fn families() ");
+    let families = members("infer/src/family", "Family");
+    assert!(families.len() > 3, "{families:?}");
+    for family in families {
+        let has_case = [" {", "::"]
+            .iter()
+            .any(|end| cases.contains(&format!("({family}{end}")));
+        assert!(has_case, "{family} has no case in `families`");
+    }
+    let text = read("crates/infer/src/mcmc/laws.rs");
+    let samplers = members("infer/src/mcmc", "Kernel");
+    assert!(samplers.len() > 3, "{samplers:?}");
+    for (law, head) in [
+        ("recovers", "fn moments_of_known_targets() "),
+        (
+            "is_reproducible",
+            "fn neither_threads_nor_interruptions_change_a_bit() ",
+        ),
+    ] {
+        let cases = body(&text, head);
+        for sampler in &samplers {
+            // Blocks of conditionals are made by a function, being of a model.
+            let case = match sampler.as_str() {
+                "Blocks" => "slice_and_walk()",
+                sampler => sampler,
+            };
+            let has_case = cases.contains(&format!("{law}(&{case}"));
+            assert!(has_case, "{sampler} has no case of `{law}`");
+        }
+    }
+}
+
 #[test]
 fn every_file_opens_with_a_head_comment() {
     for (name, text) in sources() {

@@ -306,6 +306,27 @@ mod tests {
         }
     }
 
+    /// A shape below the limit for a thousand draws, 1 - 1/3, that may as well be above it.
+    #[test]
+    fn a_shape_that_may_be_above_the_limit_does_not_pass() {
+        let target = Quadratic::new(&[1.0], &[0.0]);
+        let judged = |k_hat: f64, k_hat_sd: f64| {
+            let mut stream = Stream::from_seed(4);
+            let positions: Vec<f64> = (0..1000).map(|_| stream.normal()).collect();
+            let mut s = sample(positions.clone(), &[1.0; 1000]);
+            (s.psis.k_hat, s.psis.k_hat_sd) = (k_hat, k_hat_sd);
+            let judged = judge_importance(&target, [&s, &s], [&positions; 2], &stream);
+            let (report, _) = judged.unwrap();
+            let check = report.checks.iter().find(|check| check.name == "k_hat");
+            check.cloned().unwrap()
+        };
+        let sure = judged(0.6, 0.05);
+        assert_eq!(sure.verdict(), Verdict::Good, "{sure:?}");
+        let unsure = judged(0.6, 0.1);
+        assert_eq!(unsure.verdict(), Verdict::Doubtful, "{unsure:?}");
+        assert_eq!(unsure.failing, ["x[1]"]);
+    }
+
     #[test]
     fn lengths_that_do_not_fit_are_refused() {
         let target = Quadratic::new(&[1.0], &[0.0]);

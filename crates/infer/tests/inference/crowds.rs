@@ -4,6 +4,7 @@ use super::ladder::climb;
 use jensen_density::{Layout, LogDensity, Variable, from_fn};
 use jensen_rng::Stream;
 use jensen_special::logspace::log_sum_exp;
+use jensen_testkit::targets::NormalMixture;
 use std::f64::consts::TAU;
 
 /// A good answer has every mean within a quarter of a standard deviation, which is right to a factor of 3/2.
@@ -90,32 +91,6 @@ fn peaks_at_whole_numbers_are_found_or_doubted() {
     }
 }
 
-/// A product over d coordinates of the same mixture of unit normals with these shares and means, with the mean and
-/// the standard deviation of a coordinate.
-fn crowd(d: usize, shares: &'static [f64], at: &'static [f64]) -> (impl LogDensity, f64, f64) {
-    let layout = Layout::new(vec![Variable::new("x", &[d])]);
-    let density = from_fn(layout, move |x, grad| {
-        let coordinate = |(x, g): (&f64, &mut f64)| {
-            let terms: Vec<f64> = (shares.iter().zip(at))
-                .map(|(share, m)| share.ln() - 0.5 * (x - m).powi(2))
-                .collect();
-            let most = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = terms.iter().map(|t| (t - most).exp()).sum();
-            let pulls = terms.iter().zip(at);
-            *g = pulls.map(|(t, m)| (t - most).exp() / sum * (m - x)).sum();
-            most + sum.ln()
-        };
-        x.iter().zip(grad).map(coordinate).sum::<f64>()
-    });
-    let mean: f64 = shares.iter().zip(at).map(|(share, m)| share * m).sum();
-    let moments = shares
-        .iter()
-        .zip(at)
-        .map(|(share, m)| share * (1.0 + m * m));
-    let sd = (moments.sum::<f64>() - mean * mean).sqrt();
-    (density, mean, sd)
-}
-
 #[test]
 fn normal_laws_side_by_side_are_all_found() {
     const SIX: [f64; 6] = [1.0 / 6.0; 6];
@@ -126,8 +101,12 @@ fn normal_laws_side_by_side_are_all_found() {
         (2, &[0.2; 5], &[0.0, 10.0, 20.0, 30.0, 40.0]),
     ];
     for (which, (d, shares, at)) in cases.into_iter().enumerate() {
-        let (target, mean, sd) = crowd(d, shares, at);
-        let n_good = n_good(&format!("crowd {which}"), &target, mean, sd);
+        let parts: Vec<(f64, f64, f64)> = (shares.iter().zip(at))
+            .map(|(share, m)| (*share, *m, 1.0))
+            .collect();
+        let target = NormalMixture::new(&parts).product(d);
+        let (mean, sd) = (target.reference.mean[0], target.reference.sd[0]);
+        let n_good = n_good(&format!("crowd {which}"), target.density.as_ref(), mean, sd);
         // Of 25 modes some may stay unknown, which is told.
         assert!(n_good >= 2, "crowd {which}: {n_good}");
     }

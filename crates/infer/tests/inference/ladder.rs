@@ -4,13 +4,12 @@ use jensen_density::{Layout, LogDensity, Variable, from_fn};
 use jensen_infer::InferError;
 use jensen_infer::drive::Keep;
 use jensen_infer::importance::{AdaptiveImportance, adaptive_importance, heavier};
-use jensen_infer::ladder::{Answer, Ladder, Rung, fit};
+use jensen_infer::ladder::{Answer, Climbed, Ladder, Rung, fit};
 use jensen_infer::referee::{Verdict, drift, stein};
 use jensen_posterior::{Approximation, Gaussian, Scale};
 use jensen_rng::Stream;
 use jensen_run::{Checkpoints, Event, Observer, RunFolder, Silent};
-use jensen_testkit::targets::{self, NanIsland, Rejecting, Target, synthetic};
-use std::sync::atomic::{AtomicU64, Ordering};
+use jensen_testkit::targets::{self, Counted, Funnel, NanIsland, Rejecting, Target, synthetic};
 
 /// A good answer has every mean within a quarter of a standard deviation; the draws of four thousand
 /// effective ones would be four times nearer.
@@ -66,7 +65,42 @@ fn regular_targets_are_answered_and_called_good() {
             answer.climbed.iter().all(|rung| rung.n_gradients > 0),
             "{said}"
         );
-        assert_eq!(answer.climbed.last().map(|c| c.rung), Some(answer.rung));
+        climbed_no_higher_than_needed(&answer, &said);
+    }
+}
+
+/// All rungs up to that of a good answer were climbed, in their order, and the last of them is the first good one.
+fn climbed_no_higher_than_needed(answer: &Answer, said: &str) {
+    let all = [Rung::Paths, Rung::Refined, Rung::Mixture, Rung::Nuts];
+    let rungs: Vec<Rung> = answer.climbed.iter().map(|c| c.rung).collect();
+    assert_eq!(rungs[..], all[..rungs.len()], "{said}");
+    assert_eq!(rungs.last(), Some(&answer.rung), "{said}");
+    let is_good = |climbed: &Climbed| {
+        let report = climbed.report.as_ref();
+        report.is_some_and(|report| report.verdict == Verdict::Good)
+    };
+    let good: Vec<bool> = answer.climbed.iter().map(is_good).collect();
+    let (last, earlier) = good.split_last().unwrap();
+    assert!(*last && !earlier.contains(&true), "{said}: {good:?}");
+}
+
+/// One target for each rung, with its cost as the density counts it.
+#[test]
+fn every_rung_answers_what_those_below_cannot() {
+    let targets = synthetic();
+    for (name, rung) in [
+        ("gaussian-correlated", Rung::Paths),
+        ("student_t", Rung::Refined),
+        ("eight_schools_noncentered", Rung::Mixture),
+        ("banana", Rung::Nuts),
+    ] {
+        let target = targets.iter().find(|t| t.name.contains(name)).unwrap();
+        let counted = Counted::new(target.density.as_ref(), true);
+        let answer = climb(&counted, 1).unwrap();
+        let said = format!("{name}: {}", answer.report);
+        assert_eq!(answer.rung, rung, "{said}");
+        climbed_no_higher_than_needed(&answer, &said);
+        assert_eq!(answer.n_gradients(), counted.n(), "{said}");
     }
 }
 
@@ -183,7 +217,7 @@ fn the_number_of_threads_changes_no_bit() {
 
 /// Asks to stop once this many evaluations were seen.
 struct StopAfter<'a> {
-    evaluations: &'a AtomicU64,
+    counted: &'a Counted<'a>,
     limit: u64,
 }
 
@@ -191,31 +225,17 @@ impl Observer for StopAfter<'_> {
     fn on(&mut self, _: &Event<'_>) {}
 
     fn stop_requested(&self) -> bool {
-        self.evaluations.load(Ordering::Relaxed) >= self.limit
+        self.counted.n() >= self.limit
     }
 }
 
 /// The funnel goes up to the last rung; it is stopped on the first, amid the chains, and near the end.
 #[test]
 fn a_resumed_fit_has_the_bits_of_an_unbroken_one() {
-    let evaluations = AtomicU64::new(0);
-    let funnel = from_fn(
-        Layout::new(vec![Variable::real("v"), Variable::new("x", &[3])]),
-        |z, grad| {
-            evaluations.fetch_add(1, Ordering::Relaxed);
-            let (v, x) = (z[0], &z[1..]);
-            let square: f64 = x.iter().map(|x| x * x).sum();
-            let precision = (-v).exp();
-            grad[0] = -v / 9.0 - 0.5 * x.len() as f64 + 0.5 * precision * square;
-            grad[1..]
-                .iter_mut()
-                .zip(x)
-                .for_each(|(g, x)| *g = -x * precision);
-            -v * v / 18.0 - 0.5 * x.len() as f64 * v - 0.5 * precision * square
-        },
-    );
+    let funnel = Funnel::new(4).target().density;
+    let funnel = Counted::new(funnel.as_ref(), true);
     let options = Ladder::default();
-    let stream = Stream::from_seed(8);
+    let stream = Stream::from_seed(3);
     let facts = |answer: Answer| {
         let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<u64>>();
         let draws: Vec<Vec<u64>> = answer.draws.rows().map(bits).collect();
@@ -226,7 +246,7 @@ fn a_resumed_fit_has_the_bits_of_an_unbroken_one() {
     let unbroken = facts(fit(&funnel, &options, &stream, None, &mut Silent).unwrap());
     assert_eq!(unbroken.0, Rung::Nuts);
     assert_eq!(unbroken.1.len() % 4000, 0);
-    let total = evaluations.load(Ordering::Relaxed);
+    let total = funnel.reset();
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(folder.path().join("run")).unwrap();
     let keep = Keep {
@@ -234,17 +254,17 @@ fn a_resumed_fit_has_the_bits_of_an_unbroken_one() {
         every: 1,
     };
     for share in [0.001, 0.3, 0.5] {
-        evaluations.store(0, Ordering::Relaxed);
+        funnel.reset();
         let mut stopper = StopAfter {
-            evaluations: &evaluations,
+            counted: &funnel,
             limit: (share * total as f64) as u64,
         };
         let outcome = fit(&funnel, &options, &stream, Some(&keep), &mut stopper);
         assert!(matches!(outcome, Err(InferError::Stopped)), "{share}");
-        assert!(evaluations.load(Ordering::Relaxed) < total, "{share}");
+        assert!(funnel.n() < total, "{share}");
     }
     // Chains that are kept are charged before others go on: a budget that is too short ends earlier than it would.
-    evaluations.store(0, Ordering::Relaxed);
+    funnel.reset();
     let short = Ladder {
         max_gradients: Some(total - total / 20),
         ..Ladder::default()
@@ -252,15 +272,15 @@ fn a_resumed_fit_has_the_bits_of_an_unbroken_one() {
     let broke = fit(&funnel, &short, &stream, Some(&keep), &mut Silent).unwrap();
     let said = broke.report.to_string();
     assert!(said.contains("max_gradients"), "{said}");
-    assert!(evaluations.load(Ordering::Relaxed) < total - total / 20);
-    evaluations.store(0, Ordering::Relaxed);
+    assert!(funnel.n() < total - total / 20);
+    funnel.reset();
     let resumed = fit(&funnel, &options, &stream, Some(&keep), &mut Silent).unwrap();
     assert!(
         facts(resumed) == unbroken,
         "a resumed fit differs from an unbroken one"
     );
     // Chains that were finished were not run again.
-    assert!(evaluations.load(Ordering::Relaxed) < total);
+    assert!(funnel.n() < total);
 }
 
 /// A skewed autoregression: x_i = x_{i-1} / 2 + z_i with exp(z_i) ~ gamma(2, 1).
