@@ -325,7 +325,6 @@ fn plain<T: Default + Serialize + serde::de::DeserializeOwned>(
     part::options(&resolved, place)
 }
 
-/// A group with its defaults; the prefix has none.
 /// A word is short for the kind of an optimizer, as it is for other parts.
 fn name_optimizer(table: &mut Table, place: &str) -> Result<(), RecipeError> {
     if table.contains_key("optimizer") {
@@ -335,6 +334,7 @@ fn name_optimizer(table: &mut Table, place: &str) -> Result<(), RecipeError> {
     Ok(())
 }
 
+/// A group with its defaults; the prefix has none.
 fn resolve_group(user: &Table, place: &str) -> Result<Value, RecipeError> {
     let mut resolved = part::defaults::<GroupOptions>();
     let mut user = user.clone();
