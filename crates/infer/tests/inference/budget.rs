@@ -51,7 +51,9 @@ fn once_gradients_are_spent_the_answer_is_that_of_the_rungs_below() {
     assert!(said.contains("raise `max_gradients`"), "{said}");
     // It names what the other checks have found wrong.
     let mut checks = answer.report.checks.iter();
-    let spent = checks.find(|check| check.name == "unfinished_rungs").unwrap();
+    let spent = checks
+        .find(|check| check.name == "unfinished_rungs")
+        .unwrap();
     assert!(!spent.failing.is_empty(), "{said}");
     assert_eq!(spent.failing, answer.report.failing());
     let broken = answer.climbed.last().unwrap();
