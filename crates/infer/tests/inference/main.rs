@@ -9,6 +9,8 @@ mod family_laws;
 mod ladder;
 mod messages;
 mod method;
+mod method_modes;
+mod method_requests;
 mod multi_path;
 mod nuts;
 mod particles;
