@@ -23,6 +23,7 @@ pub mod drive;
 mod error;
 pub mod family;
 mod found;
+mod gradient;
 mod guard;
 mod identity;
 pub mod importance;
@@ -45,4 +46,5 @@ mod targets;
 
 pub use algorithm::Algorithm;
 pub use error::InferError;
+pub use gradient::check_gradient;
 pub use method::{FitOptions, Fitted, Method, fit_with};

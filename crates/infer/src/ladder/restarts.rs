@@ -10,7 +10,7 @@ use crate::pathfinder::Path;
 use crate::referee::importance::weighted_moments;
 use crate::referee::{Check, Report, Sense};
 use crate::scouts::{Explored, HOPELESS, explore};
-use crate::{InferError, laplace};
+use crate::{InferError, check_gradient, laplace};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, StudentT, resample};
 use jensen_rng::Stream;
@@ -52,6 +52,7 @@ impl Restarts {
         options: &Ladder,
         stream: &Stream,
     ) -> Result<Self, InferError> {
+        let n_checked = check_gradient(target, &stream.child("gradient", 0))?;
         let run = |index: u64| explore(target, options.n_paths, &stream.child("restart", index));
         let mut explored: [Explored; 2] = [run(0)?, run(1)?];
         let mut is_new = false;
@@ -73,7 +74,7 @@ impl Restarts {
             }
         }
         let is_settled = !is_new && explored.iter().all(|restart| restart.is_settled);
-        let n_gradients = explored.iter().map(|restart| restart.n_gradients).sum();
+        let n_explored: u64 = explored.iter().map(|restart| restart.n_gradients).sum();
         let failed = explored.iter().find_map(|restart| restart.failed.as_ref());
         let failed = failed.map(ToString::to_string);
         Ok(Self {
@@ -82,7 +83,7 @@ impl Restarts {
             is_settled,
             refined: [Vec::new(), Vec::new()],
             starts: [Vec::new(), Vec::new()],
-            n_gradients,
+            n_gradients: n_checked + n_explored,
         })
     }
 

@@ -99,7 +99,8 @@ fn a_budget_that_suffices_changes_no_bit_and_one_that_buys_nothing_is_an_error()
     assert!(is_option, "{refused:?}");
 }
 
-/// A staircase: its gradient says nothing of its jumps, so that nothing converges.
+/// A staircase: its gradient says nothing of its jumps, so that nothing converges. And a gradient that is wrong far from
+/// where starts lie, so that differences there do not tell.
 #[test]
 fn jumps_and_wrong_gradients_cost_no_more_than_the_budget() {
     let layout = || Layout::new(vec![Variable::new("x", &[4])]);
@@ -108,8 +109,9 @@ fn jumps_and_wrong_gradients_cost_no_more_than_the_budget() {
         x.iter().map(|x| -(4.0 * x.abs()).floor()).sum::<f64>()
     });
     let wrong = from_fn(layout(), |x, grad| {
-        grad.iter_mut().zip(x).for_each(|(g, x)| *g = *x);
-        -0.5 * x.iter().map(|x| x * x).sum::<f64>()
+        let slope = |x: f64| if x.abs() > 2.1 { x } else { 10.0 - x };
+        grad.iter_mut().zip(x).for_each(|(g, x)| *g = slope(*x));
+        x.iter().map(|x| 10.0 * x - 0.5 * x * x).sum::<f64>()
     });
     let most = 200_000;
     for (name, target) in [("stairs", &stairs as &dyn LogDensity), ("wrong", &wrong)] {
