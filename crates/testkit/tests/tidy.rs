@@ -376,6 +376,9 @@ fn every_example_is_built_tested_and_shown() {
         let tested = entry.and_then(|entry| entry.get("test")?.as_bool());
         assert_eq!(tested, Some(true), "{name} is no tested example");
         assert!(page.contains(&format!("--example {name}\n")), "{name}");
+        let text = fs::read_to_string(&file).unwrap();
+        let draws = text.contains(&format!("check_pictures(folder.path(), \"{name}\")"));
+        assert!(draws, "no test draws the pictures of {name}");
     }
     for part in page.split("](").skip(1) {
         let (picture, _) = part.split_once(')').unwrap();
