@@ -9,9 +9,10 @@ own data, or some of them on other data.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import tempfile
+
+import provenance
 
 SEEDS = [1, 2, 3]
 
@@ -21,14 +22,16 @@ def main():
     parser.add_argument("--binary", default="target/release/jensen")
     parser.add_argument("--names", help="recipes, separated by commas; all of them unless named")
     parser.add_argument("--data", help="other data than the recipe's own")
+    parser.add_argument("--commit", help="commit that the binary is of; the one checked out unless given")
     parser.add_argument("--out", required=True)
     options = parser.parse_args()
+    commit = provenance.commit(options.commit)
+    versions = provenance.versions(options.binary)
     names = sorted(name.removesuffix(".toml") for name in os.listdir("recipes") if name.endswith(".toml"))
     if options.names:
         names = options.names.split(",")
     data = ["--data", options.data] if options.data else []
     on = f"the data {os.path.basename(options.data.rstrip('/'))}" if options.data else "its own data"
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     recipes = {}
     for name in names:
         runs = []
@@ -47,18 +50,13 @@ def main():
     record = {
         "what": f"each recipe on {on}, `jensen reproduce NAME --seed S`; code 0 means that what it expects was reached",
         "commit": commit,
-        "processor": processor(),
+        "processor": provenance.processor(),
+        "versions": versions,
         "recipes": recipes,
     }
     with open(options.out, "w") as file:
         json.dump(record, file, indent=1)
         file.write("\n")
-
-
-def processor():
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    return f"{names[0]}, {len(names)} threads" if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ import sys
 import tempfile
 import time
 
+import provenance
+
 BATCH = 128
 # Seconds between our checkpoints: some fall into the shortest fit.
 CHECKPOINT_SECONDS = 2
@@ -161,24 +163,6 @@ def quartiles(values):
     return {"median": middle, "quartiles": [low, high], "all": values}
 
 
-def processor():
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    flags = subprocess.run(["lscpu"], capture_output=True, text=True).stdout
-    simd = [flag for flag in ("avx512f", "avx2", "fma") if flag in flags]
-    return f"{names[0]}, {len(names)} cores, {' '.join(simd)}"
-
-
-def said(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def locked(package):
-    """The version of a dependency in Cargo.lock."""
-    with open("Cargo.lock") as file:
-        return re.search(rf'name = "{package}"\nversion = "(.+?)"', file.read()).group(1)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder with the MNIST files")
@@ -186,8 +170,11 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--no-compile", action="store_true", help="leave out compiled PyTorch")
+    parser.add_argument("--commit", help="commit that the binary is of; the one checked out unless given")
     parser.add_argument("--out", required=True)
     options = parser.parse_args()
+    commit = provenance.commit(options.commit)
+    versions = provenance.versions(options.binary)
 
     import torch
 
@@ -215,19 +202,12 @@ def main():
 
     record = {
         "what": "training speed, samples per second, batch 128, f32; ratio = jensen / best PyTorch configuration",
-        "commit": said("git", "rev-parse", "HEAD"),
-        "processor": processor(),
+        "commit": commit,
+        "processor": provenance.processor(),
         "threads": options.threads,
         "epochs": {network: size["epochs"] for network, size in plan.items()},
         "checkpoint_seconds": CHECKPOINT_SECONDS,
-        "versions": {
-            "jensen": said(options.binary, "--version").split()[-1],
-            "rustc": said("rustc", "--version").split()[1],
-            "burn": locked("burn"),
-            "faer": locked("faer"),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": {**versions, "torch": torch.__version__, "python": platform.python_version()},
         # The sides run alternately; a load above the threads says that others were at work too.
         "load_before_and_after_each": [round(load, 1) for load in loads],
         "seeds": list(range(options.repetitions)),

@@ -24,6 +24,7 @@ use jensen::report::chart::{LineChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 
 /// What is known before the tosses, and the tosses.
 #[derive(Clone, Copy)]
@@ -177,7 +178,11 @@ const SHORT: Coin = Coin {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
-    let mut out = std::io::stdout().lock();
+    draw(Path::new(&folder), &mut std::io::stdout().lock())
+}
+
+/// Prints the numbers and writes the pictures.
+fn draw(folder: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let coin = TOSSED;
     let (Coin { heads, tosses, .. }, shapes) = (coin, coin.posterior());
     let answer = coin.fit()?;
@@ -208,7 +213,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("coin", belief(&coin)),
         ("coin_prediction", prediction(&coin)),
     ] {
-        writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
+        writeln!(out, "wrote {}", write_svg(folder, name, &svg)?.display())?;
     }
     Ok(())
 }
@@ -287,5 +292,12 @@ mod tests {
         assert!((answer.sd[0] / sd - 1.0).abs() < OF_LADDER);
         let (found, error) = answer.log_evidence.unwrap();
         assert!((found - TOSSED.ln_evidence()).abs() < N_ERRORS * error);
+    }
+
+    #[test]
+    fn it_draws_the_pictures_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), &mut std::io::sink()).unwrap();
+        jensen_testkit::check_pictures(folder.path(), "coin");
     }
 }

@@ -28,6 +28,7 @@ use jensen::report::chart::{LineChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 
 /// The mean of q, one standard deviation of p away.
 const M: f64 = 1.0;
@@ -223,7 +224,11 @@ fn training(curves: &[(&str, Vec<f64>)]) -> String {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
-    let mut out = std::io::stdout().lock();
+    draw(Path::new(&folder), &mut std::io::stdout().lock())
+}
+
+/// Prints the numbers and writes the pictures.
+fn draw(folder: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     writeln!(
         out,
         "Variance of the gradient by the mean of q, {N_DRAWS} draws: closed form (measured)\n\n  \
@@ -252,7 +257,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("gradient_training", training(&curves)),
     ];
     for (name, svg) in pictures {
-        writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
+        writeln!(out, "wrote {}", write_svg(folder, name, &svg)?.display())?;
     }
     Ok(())
 }
@@ -335,5 +340,12 @@ mod tests {
         assert!(baseline > FACTOR * best, "{baseline} {best}");
         // Nothing is better than the best.
         assert!(plain > 0.0 && landing > 0.0, "{plain} {landing}");
+    }
+
+    #[test]
+    fn it_draws_the_pictures_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), &mut std::io::sink()).unwrap();
+        jensen_testkit::check_pictures(folder.path(), "gradient_variance");
     }
 }

@@ -32,6 +32,7 @@ use jensen::report::chart::{LineChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 /// Coefficients, and points.
@@ -384,7 +385,11 @@ fn pictures(curves: &[Curve], limits: [f64; 2]) -> [(&'static str, String); 3] {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
-    let mut out = std::io::stdout().lock();
+    draw(Path::new(&folder), &mut std::io::stdout().lock())
+}
+
+/// Prints the numbers and writes the pictures.
+fn draw(folder: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let exact = Posterior::draw()?;
     let curves = compare(&exact)?;
     writeln!(
@@ -413,7 +418,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "\nlimits of VI's sds: full rank {full:.1} %, mean-field {independent:.1} %"
     )?;
     for (name, svg) in pictures(&curves, limits) {
-        writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
+        writeln!(out, "wrote {}", write_svg(folder, name, &svg)?.display())?;
     }
     Ok(())
 }
@@ -490,5 +495,12 @@ mod tests {
         }
         // Chains overtake mean-field.
         assert!(independent.sd > gibbs.sd);
+    }
+
+    #[test]
+    fn it_draws_the_pictures_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), &mut std::io::sink()).unwrap();
+        jensen_testkit::check_pictures(folder.path(), "mcmc_or_vi");
     }
 }

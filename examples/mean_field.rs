@@ -20,6 +20,7 @@ use jensen::report::chart::{LineChart, ScatterChart, ScatterClass, Series, write
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 
 const MEAN: [f64; 2] = [1.0, -0.5];
 /// The correlation of the picture.
@@ -107,7 +108,11 @@ fn narrowing(found: &[(f64, f64, f64)]) -> String {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
-    let mut out = std::io::stdout().lock();
+    draw(Path::new(&folder), &mut std::io::stdout().lock())
+}
+
+/// Prints the numbers and writes the pictures.
+fn draw(folder: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     writeln!(
         out,
         "Standard deviation of the first variable (truth 1) and KL(q || p), nats\n"
@@ -136,7 +141,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("mean_field", ellipses),
         ("mean_field_sd", narrowing(&found)),
     ] {
-        writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
+        writeln!(out, "wrote {}", write_svg(folder, name, &svg)?.display())?;
     }
     Ok(())
 }
@@ -204,5 +209,12 @@ mod tests {
                 "r = {r}: {elbo} ± {error}, KL {kl}"
             );
         }
+    }
+
+    #[test]
+    fn it_draws_the_pictures_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), &mut std::io::sink()).unwrap();
+        jensen_testkit::check_pictures(folder.path(), "mean_field");
     }
 }

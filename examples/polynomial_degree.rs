@@ -28,6 +28,7 @@ use jensen::rng::Stream;
 use std::error::Error;
 use std::f64::consts::TAU;
 use std::io::Write;
+use std::path::Path;
 
 /// The coefficients behind the data: degree 3.
 const TRUTH: [f64; 4] = [0.2, -0.4, 0.4, 0.7];
@@ -245,7 +246,11 @@ fn fits(data: &Data) -> Result<String, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
-    let mut out = std::io::stdout().lock();
+    draw(Path::new(&folder), &mut std::io::stdout().lock())
+}
+
+/// Prints the numbers and writes the pictures.
+fn draw(folder: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let data = Data::draw();
     let rows = table(&data)?;
     let truth = TRUTH.len() - 1;
@@ -281,7 +286,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("polynomial_degree", hill(&rows)),
         ("polynomial_fits", fits(&data)?),
     ] {
-        writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
+        writeln!(out, "wrote {}", write_svg(folder, name, &svg)?.display())?;
     }
     Ok(())
 }
@@ -368,5 +373,12 @@ mod tests {
         // Its evidence is paid for: the difference between both grows with every further degree.
         let price = |d: usize| best[d] - data.ln_evidence(d).unwrap();
         assert!((TRUTH.len()..=MAX_DEGREE).all(|d| price(d) > price(d - 1)));
+    }
+
+    #[test]
+    fn it_draws_the_pictures_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), &mut std::io::sink()).unwrap();
+        jensen_testkit::check_pictures(folder.path(), "polynomial_degree");
     }
 }

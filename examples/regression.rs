@@ -30,6 +30,7 @@ use jensen::report::chart::{LineChart, ScatterChart, Series, write_svg};
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 
 /// The straight line behind the data, and the standard deviation of the noise.
 const TRUTH: [f64; 2] = [1.0, 0.6];
@@ -197,7 +198,11 @@ fn plane(path: &[(f64, f64)], posterior: &Gaussian, mean_field: &Gaussian) -> St
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
-    let mut out = std::io::stdout().lock();
+    draw(Path::new(&folder), &mut std::io::stdout().lock())
+}
+
+/// Prints the numbers and writes the pictures.
+fn draw(folder: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let data = Data::draw();
     let (least_squares, ridge) = (data.normal_equations(0.0)?, data.normal_equations(RIDGE)?);
     let (climbed, path) = data.gradient_descent()?;
@@ -230,7 +235,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("regression_plane", plane(&path, &posterior, &mean_field)),
     ];
     for (name, svg) in pictures {
-        writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
+        writeln!(out, "wrote {}", write_svg(folder, name, &svg)?.display())?;
     }
     Ok(())
 }
@@ -299,5 +304,12 @@ mod tests {
         let (found, _) = data.mean_field().unwrap();
         let lost = kl_gaussian(&found, &posterior) - unavoidable;
         assert!((0.0..OF_STOP_RULE).contains(&lost), "{lost} nats lost");
+    }
+
+    #[test]
+    fn it_draws_the_pictures_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), &mut std::io::sink()).unwrap();
+        jensen_testkit::check_pictures(folder.path(), "regression");
     }
 }

@@ -28,6 +28,7 @@ use jensen::report::chart::{LineChart, ScatterChart, ScatterClass, Series, write
 use jensen::rng::Stream;
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 
 const N: usize = 40;
 /// The cost C of a unit of hinge loss.
@@ -263,7 +264,11 @@ fn uncertainty(data: &Data, mode: &Machine, chains: &Sampled) -> String {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
-    let mut out = std::io::stdout().lock();
+    draw(Path::new(&folder), &mut std::io::stdout().lock())
+}
+
+/// Prints the numbers and writes the pictures.
+fn draw(folder: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let data = Data::draw();
     let (dual, mode) = (data.solve_dual(), data.mode()?);
     let machine = data.machine(&dual.multipliers);
@@ -306,7 +311,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("svm_posterior", uncertainty(&data, &mode, &chains)),
     ];
     for (name, svg) in pictures {
-        writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
+        writeln!(out, "wrote {}", write_svg(folder, name, &svg)?.display())?;
     }
     Ok(())
 }
@@ -432,5 +437,12 @@ mod tests {
                 "coordinate {i}: {off} ± {error}"
             );
         }
+    }
+
+    #[test]
+    fn it_draws_the_pictures_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), &mut std::io::sink()).unwrap();
+        jensen_testkit::check_pictures(folder.path(), "svm");
     }
 }

@@ -25,6 +25,7 @@ use jensen_testkit::integrate;
 use std::error::Error;
 use std::f64::consts::TAU;
 use std::io::Write;
+use std::path::Path;
 
 /// Weight of the left mode.
 const WEIGHT: f64 = 0.6;
@@ -207,7 +208,11 @@ fn spread_over_distance() -> Result<String, InferError> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).unwrap_or("examples-out".into());
-    let mut out = std::io::stdout().lock();
+    draw(Path::new(&folder), &mut std::io::stdout().lock())
+}
+
+/// Prints the numbers and writes the pictures.
+fn draw(folder: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let modes = Modes { half: HALF };
     let (left, right) = (
         modes.best_exclusive([-HALF, 1.0])?,
@@ -241,7 +246,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("two_divergences_distance", spread_over_distance()?),
     ];
     for (name, svg) in pictures {
-        writeln!(out, "wrote {}", write_svg(&folder, name, &svg)?.display())?;
+        writeln!(out, "wrote {}", write_svg(folder, name, &svg)?.display())?;
     }
     Ok(())
 }
@@ -338,5 +343,12 @@ mod tests {
                 "{lost} nats lost"
             );
         }
+    }
+
+    #[test]
+    fn it_draws_the_pictures_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), &mut std::io::sink()).unwrap();
+        jensen_testkit::check_pictures(folder.path(), "two_divergences");
     }
 }

@@ -11,6 +11,7 @@ mod line;
 mod show;
 mod stop;
 mod terminal;
+mod tip;
 
 use clap::Parser;
 use console::Complaint;
@@ -33,7 +34,13 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let args = match args::Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return explain(&error),
+        Err(mut error) => {
+            let words: Vec<String> = (env::args_os().skip(1))
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
+            tip::add(&mut error, &words);
+            return explain(&error);
+        }
     };
     dispatch::run(&args).unwrap_or_else(|error| {
         let complaint = Complaint::of(&error);

@@ -26,6 +26,7 @@ mod files;
 pub mod npy;
 mod open;
 mod readers;
+mod spelling;
 mod transform;
 
 pub use batches::Batches;
@@ -36,3 +37,4 @@ pub use download::Progress;
 pub use error::{Attempt, DataError, Failure, Malformed, Place};
 pub use examples::{Examples, Layout, ValueRange, Values};
 pub use open::{OpenOptions, open, open_with_progress};
+pub use spelling::nearest;

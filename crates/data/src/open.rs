@@ -1,7 +1,7 @@
 //! From a name or path to a data set.
 
 use crate::download::Progress;
-use crate::{DataError, Dataset, catalogue, readers};
+use crate::{DataError, Dataset, catalogue, nearest, readers};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -143,18 +143,10 @@ fn missing(source: &str) -> DataError {
             known,
         };
     }
-    // Half the letters right is near enough to be worth naming.
-    const NEAR: f64 = 0.5;
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::normalized_damerau_levenshtein(name, source), name))
-        .filter(|(likeness, _)| *likeness >= NEAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name.clone());
     DataError::UnknownName {
         name: source.into(),
+        nearest: nearest(source, known.iter()),
         known,
-        nearest,
     }
 }
 

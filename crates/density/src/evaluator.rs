@@ -63,15 +63,17 @@ impl<'a> Evaluator<'a> {
         value
     }
 
-    /// The log density alone; a rejected position has minus infinity.
+    /// The log density alone at `[d]`, nats with a free constant; a rejected position has minus infinity. It costs, and
+    /// counts as, a gradient.
     pub fn log_density(&mut self, position: &[f64]) -> f64 {
         let mut grad = vec![0.0; self.dim()];
         self.log_density_and_grad(position, &mut grad)
             .unwrap_or(f64::NEG_INFINITY)
     }
 
-    /// The product of the Hessian with `vector`: the density's own, or a central difference of two
-    /// gradients, which count as gradients.
+    /// The product of the Hessian at a position `[d]` with `vector` `[d]`, written to `product` `[d]`, nats per unit of
+    /// position: the density's own, or a central difference of two gradients, which count as gradients and leave an error
+    /// of some 1e-9 of its size.
     ///
     /// # Errors
     /// [`Reject`] where one of the evaluations is refused.

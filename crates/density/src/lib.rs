@@ -67,20 +67,6 @@ pub trait LogDensity: Sync {
         scratch: &mut [f64],
     ) -> Result<f64, Reject>;
 
-    /// The same at M positions, `[M, d]` row after row, none where d is 0; a density that can share work overrides it.
-    fn log_density_and_grad_batch(
-        &self,
-        positions: &[f64],
-        grads: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Vec<Result<f64, Reject>> {
-        // A density without coordinates has no rows to cut.
-        let d = self.dim().max(1);
-        (positions.chunks_exact(d).zip(grads.chunks_exact_mut(d)))
-            .map(|(position, grad)| self.log_density_and_grad(position, grad, scratch))
-            .collect()
-    }
-
     /// The product of the Hessian at `position` with `vector` `[d]`, written to `product`; `None` where
     /// the density has no second derivatives of its own and differences of gradients must serve.
     fn hessian_vector_product(

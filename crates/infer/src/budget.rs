@@ -65,11 +65,17 @@ impl Budget {
 }
 
 impl Gate for Budget {
-    fn admit(&self, n_gradients: u64) -> Result<(), Reject> {
-        let before = self.used.fetch_add(n_gradients, Ordering::Relaxed);
-        match before.saturating_add(n_gradients) > self.most {
-            false => Ok(()),
-            true => self.heard(Err(Reject::at(PLACE, Cause::OutsideSupport))),
+    fn admit(&self) -> Result<(), Reject> {
+        match self.used.fetch_add(1, Ordering::Relaxed) < self.most {
+            true => Ok(()),
+            false => self.heard(Err(Reject::at(PLACE, Cause::OutsideSupport))),
+        }
+    }
+
+    fn check(&self) -> Result<(), Reject> {
+        match self.used.load(Ordering::Relaxed) < self.most {
+            true => Ok(()),
+            false => self.heard(Err(Reject::at(PLACE, Cause::OutsideSupport))),
         }
     }
 

@@ -38,7 +38,8 @@ pub struct Driven<S> {
     pub stopped: bool,
 }
 
-/// Steps an algorithm up to `n_steps` times or until `each` says that it is done. Step t draws from the
+/// Steps an algorithm from a start `[d]`, unconstrained, up to `n_steps` times or until `each`, which is shown the number
+/// of steps done, the state and what the step measured, says that it is done. Step t draws from the
 /// child `step`, t of the stream, so where a run is interrupted does not matter; with `keep` it goes on
 /// from the newest checkpoint, and ends at once where `each` had said that it is done.
 ///
@@ -198,7 +199,11 @@ pub(crate) fn unreadable(reason: String) -> InferError {
     }
 }
 
-/// Refuses a start of the wrong length or with a coordinate that is not finite.
+/// Refuses a start that is not `[d]` finite numbers; whether the density accepts it is not asked.
+///
+/// # Errors
+/// [`InferError::Empty`] for a density without coordinates, [`InferError::Length`], and [`InferError::Start`] with the
+/// first coordinate that is not finite.
 pub fn check_start(target: &dyn LogDensity, start: &[f64]) -> Result<(), InferError> {
     let d = target.dim();
     if d == 0 {

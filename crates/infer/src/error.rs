@@ -95,6 +95,21 @@ pub enum InferError {
         /// The newest refusal.
         last: Reject,
     },
+    /// A gradient that is not that of the density.
+    #[error(
+        "the gradient is not that of the density: at {coordinate} = {value} its component is {given}, and differences of \
+         the log density give {slope}"
+    )]
+    Gradient {
+        /// Name of the coordinate that is off by most.
+        coordinate: String,
+        /// Its value, units of position.
+        value: f64,
+        /// The component of the gradient, nats per unit of position.
+        given: f64,
+        /// The slope by differences, nats per unit of position.
+        slope: f64,
+    },
     /// An ascent ended where the density still rises.
     #[error(
         "laplace: no mode was found: the ascent ended ({stop:?}) at {coordinate} = {value}, where the log density \

@@ -4,8 +4,11 @@ use jensen_density::{Layout, LogDensity, Reject};
 
 /// What stands between a method and its density.
 pub(crate) trait Gate: Sync {
-    /// Lets so many evaluations pass, or says why not.
-    fn admit(&self, n_evaluations: u64) -> Result<(), Reject>;
+    /// Lets an evaluation pass, or says why not.
+    fn admit(&self) -> Result<(), Reject>;
+
+    /// Says why it would let none pass, without counting.
+    fn check(&self) -> Result<(), Reject>;
 
     /// Listens to the outcome of one that passed.
     fn heard<T>(&self, outcome: Result<T, Reject>) -> Result<T, Reject> {
@@ -38,26 +41,9 @@ impl<G: Gate> LogDensity for Guarded<'_, G> {
         grad: &mut [f64],
         scratch: &mut [f64],
     ) -> Result<f64, Reject> {
-        self.gate.admit(1)?;
+        self.gate.admit()?;
         let outcome = self.target.log_density_and_grad(position, grad, scratch);
         self.gate.heard(outcome)
-    }
-
-    fn log_density_and_grad_batch(
-        &self,
-        positions: &[f64],
-        grads: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Vec<Result<f64, Reject>> {
-        let n = positions.len() / self.dim().max(1);
-        match self.gate.admit(n as u64) {
-            Ok(()) => {
-                let batch = (self.target).log_density_and_grad_batch(positions, grads, scratch);
-                let each = batch.into_iter();
-                each.map(|outcome| self.gate.heard(outcome)).collect()
-            }
-            Err(reject) => vec![Err(reject); n],
-        }
     }
 
     fn hessian_vector_product(
@@ -67,9 +53,13 @@ impl<G: Gate> LogDensity for Guarded<'_, G> {
         product: &mut [f64],
         scratch: &mut [f64],
     ) -> Option<Result<(), Reject>> {
+        // Before the density is asked; a product is counted once it is known to have any, since otherwise it is asked
+        // for gradients instead, which come to the gate themselves.
+        if let Err(reject) = self.gate.check() {
+            return Some(Err(reject));
+        }
         let outcome = (self.target).hessian_vector_product(position, vector, product, scratch)?;
-        // A density without products of its own is asked for gradients instead, which come to the gate themselves.
-        Some((self.gate.admit(1)).and(self.gate.heard(outcome)))
+        Some(self.gate.admit().and(self.gate.heard(outcome)))
     }
 
     fn constrain(&self, position: &[f64], values: &mut [f64]) {

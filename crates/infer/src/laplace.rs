@@ -152,8 +152,9 @@ fn covariance_factor(precision: &Mat<f64>) -> Option<Scale> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{Correlated, Counted, Quadratic, rosenbrock};
-    use jensen_density::{Layout, Reject};
+    use crate::targets::{Correlated, Quadratic, rosenbrock};
+    use jensen_density::{Layout, Reject, Variable};
+    use jensen_testkit::targets::Counted;
 
     #[test]
     fn a_gaussian_is_its_own_approximation() {
@@ -171,12 +172,80 @@ mod tests {
     fn own_products_and_differences_are_counted_as_they_are_asked_for() {
         let mut costs = Vec::new();
         for has_products in [false, true] {
-            let target = Counted::new(Correlated::new(0.9), has_products);
+            let correlated = Correlated::new(0.9);
+            let target = Counted::new(&correlated, has_products);
             let (_, info) = laplace(&target, &[0.0; 2]).unwrap();
             assert_eq!(info.n_gradients, target.n(), "{has_products}");
             costs.push(info.n_gradients);
         }
         assert!(costs[1] < costs[0], "{costs:?}");
+    }
+
+    /// 2 x - exp(x) - (y - sin x)^2 / 2, with products of its own.
+    struct Bent(Layout);
+
+    impl LogDensity for Bent {
+        fn layout(&self) -> &Layout {
+            &self.0
+        }
+
+        fn log_density_and_grad(
+            &self,
+            p: &[f64],
+            grad: &mut [f64],
+            _: &mut [f64],
+        ) -> Result<f64, Reject> {
+            let (x, off) = (p[0], p[1] - p[0].sin());
+            grad[0] = 2.0 - x.exp() + off * x.cos();
+            grad[1] = -off;
+            Ok(2.0 * x - x.exp() - 0.5 * off * off)
+        }
+
+        fn hessian_vector_product(
+            &self,
+            p: &[f64],
+            v: &[f64],
+            product: &mut [f64],
+            _: &mut [f64],
+        ) -> Option<Result<(), Reject>> {
+            let (x, off) = (p[0], p[1] - p[0].sin());
+            let xx = -x.exp() - x.cos().powi(2) - off * x.sin();
+            product[0] = xx * v[0] + x.cos() * v[1];
+            product[1] = x.cos() * v[0] - v[1];
+            Some(Ok(()))
+        }
+    }
+
+    /// Truncation h^2/6 and rounding of gradients over h, at h = 6e-6.
+    const BY_DIFFERENCES: f64 = 1e-9;
+
+    #[test]
+    fn curvature_by_differences_is_that_of_own_products() {
+        let bent = Bent(Layout::new(vec![Variable::new("x", &[2])]));
+        let hessian = |has_products: bool, at: &[f64]| {
+            let target = Counted::new(&bent, has_products);
+            dense::hessian(&mut Evaluator::new(&target), at).unwrap()
+        };
+        for at in [[std::f64::consts::LN_2, 0.6], [-3.0, 2.0], [4.0, -1e3]] {
+            let (own, other) = (hessian(true, &at), hessian(false, &at));
+            let size = own[(0, 0)].abs();
+            for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let error = (own[(i, j)] - other[(i, j)]).abs() / size;
+                assert!(error < BY_DIFFERENCES, "{at:?} [{i}, {j}]: {error:e}");
+            }
+        }
+        // At the mode x = ln 2, y = sin x: -Hessian = [[2 + c^2, -c], [-c, 1]] with c = cos x.
+        let c = std::f64::consts::LN_2.cos();
+        for has_products in [true, false] {
+            let (q, _) = laplace(&Counted::new(&bent, has_products), &[0.0; 2]).unwrap();
+            let found = q.scale.variances();
+            for (found, exact) in found.iter().zip([0.5, 1.0 + 0.5 * c * c]) {
+                assert!(
+                    (found / exact - 1.0).abs() < 1e-6,
+                    "{has_products}: {found}"
+                );
+            }
+        }
     }
 
     #[test]

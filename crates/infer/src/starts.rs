@@ -10,7 +10,8 @@ const RADIUS: f64 = 2.0;
 const N_TRIES: u64 = 25;
 const N_RADII: u64 = 8;
 
-/// A random position that the density accepts.
+/// A random position `[d]`, unconstrained, that the density accepts: uniform on (-2, 2) in every coordinate, and on half
+/// of that after every 25 refusals.
 ///
 /// # Errors
 /// [`InferError::RefusedEverywhere`] after two hundred refusals, [`InferError::Empty`] without coordinates.

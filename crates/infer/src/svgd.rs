@@ -15,7 +15,7 @@
 //!
 //! # Differences from the paper
 //!
-//! AdaGrad ([duchi-2011]) divides by all squares since the beginning, so a bad start slows every later step.
+//! AdaGrad ([duchi-2011], Fig. 1) divides by all squares since the beginning, so a bad start slows every later step.
 //! Here phi is divided by the root of a running mean of its squares, and the steps shrink as
 //! (1 + t / 100)^-1/2, which ends the jitter that a constant step leaves.
 

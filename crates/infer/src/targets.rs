@@ -1,7 +1,6 @@
 //! Small densities with known modes, for the unit tests of this crate.
 
 use jensen_density::{Cause, Layout, LogDensity, Reject, Variable};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Independent Gaussians: mean and standard deviation of each coordinate.
 pub(crate) struct Quadratic {
@@ -124,61 +123,5 @@ impl LogDensity for Correlated {
     ) -> Option<Result<(), Reject>> {
         product.copy_from_slice(&self.times([v[0], v[1]]).map(|x| -x));
         Some(Ok(()))
-    }
-}
-
-/// A density that counts what is asked of it, with or without its own Hessian products.
-pub(crate) struct Counted<T> {
-    pub(crate) target: T,
-    pub(crate) has_products: bool,
-    n: AtomicU64,
-}
-
-impl<T> Counted<T> {
-    pub(crate) fn new(target: T, has_products: bool) -> Self {
-        Self {
-            target,
-            has_products,
-            n: AtomicU64::new(0),
-        }
-    }
-
-    /// Gradients and products so far.
-    pub(crate) fn n(&self) -> u64 {
-        self.n.load(Ordering::Relaxed)
-    }
-}
-
-impl<T: LogDensity> LogDensity for Counted<T> {
-    fn layout(&self) -> &Layout {
-        self.target.layout()
-    }
-
-    fn scratch_len(&self) -> usize {
-        self.target.scratch_len()
-    }
-
-    fn log_density_and_grad(
-        &self,
-        position: &[f64],
-        grad: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Result<f64, Reject> {
-        self.n.fetch_add(1, Ordering::Relaxed);
-        self.target.log_density_and_grad(position, grad, scratch)
-    }
-
-    fn hessian_vector_product(
-        &self,
-        position: &[f64],
-        vector: &[f64],
-        product: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Option<Result<(), Reject>> {
-        if !self.has_products {
-            return None;
-        }
-        self.n.fetch_add(1, Ordering::Relaxed);
-        (self.target).hessian_vector_product(position, vector, product, scratch)
     }
 }

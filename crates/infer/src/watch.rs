@@ -183,7 +183,11 @@ impl Drop for Alarm<'_> {
 
 /// Closed once a stop is asked for.
 impl Gate for AtomicBool {
-    fn admit(&self, _: u64) -> Result<(), Reject> {
+    fn admit(&self) -> Result<(), Reject> {
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), Reject> {
         match self.load(Ordering::Relaxed) {
             false => Ok(()),
             true => Err(Reject::at("a stop on request", Cause::OutsideSupport)),

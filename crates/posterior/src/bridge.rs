@@ -73,7 +73,7 @@ pub fn bridge(
             log_density(&position) - ln_g
         })
         .collect();
-    bridge_log_ratios(
+    of_log_ratios(
         &posterior,
         &proposed,
         draws.n_chains(),
@@ -86,7 +86,7 @@ pub fn bridge(
 ///
 /// # Errors
 /// As [`bridge`].
-pub fn bridge_log_ratios(
+fn of_log_ratios(
     posterior: &[f64],
     proposed: &[f64],
     n_chains: usize,

@@ -67,7 +67,8 @@ pub fn importance_weighted(ln_weights: &[f64], k: usize) -> Result<Estimate, Pos
     })
 }
 
-/// ln Z, nats, by Pareto-smoothed importance sampling, with the smoothed weights that say whether to trust it.
+/// ln Z, nats, by Pareto-smoothed importance sampling from log weights ln p - ln q at draws of q, `[s]`, nats, with the
+/// smoothed weights, `[s]`, that say whether to trust it.
 ///
 /// # Errors
 /// Fewer than two draws, and those of [`Psis::smooth`].

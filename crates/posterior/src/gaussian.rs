@@ -72,7 +72,7 @@ impl Scale {
         }
     }
 
-    /// S^-1 x in place, by forward substitution.
+    /// S^-1 x in place for x `[d]`, by forward substitution; not finite where a diagonal entry of S is zero.
     pub fn solve(&self, x: &mut [f64]) {
         match self {
             Self::Diagonal(sd) => {
@@ -91,7 +91,8 @@ impl Scale {
         }
     }
 
-    /// S^-T x in place, by back substitution; S^-T S^-1 is the precision.
+    /// S^-T x in place for x `[d]`, by back substitution; S^-T S^-1 is the precision. Not finite where a diagonal entry
+    /// of S is zero.
     pub fn solve_transposed(&self, x: &mut [f64]) {
         match self {
             Self::Diagonal(_) => self.solve(x),

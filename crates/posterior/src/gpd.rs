@@ -36,7 +36,9 @@ pub struct Gpd {
 }
 
 impl Gpd {
-    /// Fits excesses over a threshold, sorted upwards, all positive. At least five make sense.
+    /// Fits excesses over a threshold, `[n]` in any unit, sorted upwards, all positive. At least five make sense.
+    ///
+    /// Panics for no excesses.
     pub fn fit(excesses: &[f64]) -> Self {
         let n = excesses.len() as f64;
         let n_nodes = N_NODES + n.sqrt() as usize;

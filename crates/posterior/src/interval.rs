@@ -8,7 +8,7 @@
 /// h within this many ulp of a whole number means the whole number: p n is seldom exact.
 const ROUNDING: f64 = 4.0 * f64::EPSILON;
 
-/// An interval of values.
+/// An interval of values, in their unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// Lower end.
@@ -17,27 +17,16 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The quantile of draws in any order, at probability `p` in [0, 1].
+/// The quantile of draws `[n]` in any order, in their unit, at the probability `p`; one outside [0, 1] means the nearer
+/// end.
 ///
 /// Panics for no draws.
 pub fn quantile(draws: &[f64], p: f64) -> f64 {
     quantile_of_sorted(&sorted(draws), p)
 }
 
-/// The interval that leaves (1 - `probability`)/2 of the draws on each side.
-///
-/// Panics for no draws.
-pub fn central(draws: &[f64], probability: f64) -> Interval {
-    let sorted = sorted(draws);
-    let side = 0.5 * (1.0 - probability);
-    Interval {
-        low: quantile_of_sorted(&sorted, side),
-        high: quantile_of_sorted(&sorted, 1.0 - side),
-    }
-}
-
-/// The shortest interval that holds a share `probability` in (0, 1) of the draws; of equally short ones the
-/// lowest.
+/// The shortest interval that holds a share `probability` in (0, 1) of the draws `[n]` in any order; of equally short
+/// ones the lowest.
 ///
 /// Panics for no draws.
 pub fn highest_density(draws: &[f64], probability: f64) -> Interval {
@@ -59,7 +48,7 @@ pub fn highest_density(draws: &[f64], probability: f64) -> Interval {
     }
 }
 
-/// The quantile of draws `[n]` that are sorted upwards.
+/// [`quantile`] of draws `[n]` that are sorted upwards.
 ///
 /// Panics for no draws.
 pub fn quantile_of_sorted(sorted: &[f64], p: f64) -> f64 {
@@ -93,8 +82,9 @@ mod tests {
         // h = 0.3 * 10 = 3 up to rounding: the draw itself, not a neighbor within an ulp.
         let tenths: Vec<f64> = (0..11).map(|i| f64::from(i) * 0.1).collect();
         assert_eq!(quantile(&tenths, 0.3), tenths[3]);
-        let middle = central(&tenths, 0.8);
-        assert_eq!((middle.low, middle.high), (tenths[1], tenths[9]));
+        // 0.1 * 10 and 0.9 * 10, likewise.
+        let ends = [0.1, 0.9].map(|p| quantile(&tenths, p));
+        assert_eq!(ends, [tenths[1], tenths[9]]);
     }
 
     #[test]

@@ -74,7 +74,8 @@ pub fn i1_over_i0_slope(x: f64) -> f64 {
 }
 
 /// ln I0(b) - ln I0(a) - (I1/I0)(a) (b - a) for a, b >= 0, at least zero: the divergence of ln I0. Neighbors by
-/// the integral of (b - x) times [`i1_over_i0_slope`], whose relative accuracy it has.
+/// the integral of (b - x) times [`i1_over_i0_slope`], whose relative accuracy it has; others lose what their terms do,
+/// [`ln_i0_scaled`] of both and (b - a) times [`i1_over_i0_complement`].
 pub fn ln_i0_divergence(a: f64, b: f64) -> f64 {
     /// Nodes and weights of the Gauss-Legendre rule of eight points on (-1, 1), the positive half.
     const RULE: [[f64; 2]; 4] = [

@@ -23,7 +23,7 @@ const MOST: f64 = 0.75;
 /// The function, its logarithm, and the partials of the logarithm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IncompleteBeta {
-    /// I_x(a, b).
+    /// I_x(a, b), to 32 ulp times max(1, |ln I|).
     pub value: f64,
     /// Its logarithm, which stays finite where the function underflows.
     pub ln: f64,

@@ -23,7 +23,7 @@ const NEGLIGIBLE: f64 = f64::EPSILON / 8.0;
 /// A function of shape a and x, its logarithm, and the partials of the logarithm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Incomplete {
-    /// The function.
+    /// The function, to 32 ulp times max(1, |ln|).
     pub value: f64,
     /// Its logarithm, which stays finite where the function underflows.
     pub ln: f64,

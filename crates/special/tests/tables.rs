@@ -202,6 +202,13 @@ const CASES: &[Case] = &[
         0.0,
     ),
     case(
+        "excess_by",
+        "excess",
+        |x| remainder::excess_by(x[0], x[1], x[2]),
+        8.0,
+        0.0,
+    ),
+    case(
         "gamma_divergence",
         "ln_gamma",
         |x| gamma_divergence::ln_gamma_divergence(x[0], x[1], x[1] - x[0]),
@@ -242,6 +249,13 @@ const CASES: &[Case] = &[
         |x| bessel::i1_over_i0_complement(x[0]),
         40.0,
         0.1,
+    ),
+    case(
+        "bessel_far",
+        "i1_over_i0_complement",
+        |x| bessel::i1_over_i0_complement(x[0]),
+        8.0,
+        0.0,
     ),
     case(
         "sums",
@@ -393,5 +407,64 @@ fn the_slope_of_the_bessel_ratio_loses_what_is_said() {
         let found = bessel::i1_over_i0_slope(x);
         let lost = distance(found, exact, 0.0);
         assert!(lost <= ulps, "{x}: {found} {exact}, {lost} ulp");
+    }
+}
+
+/// The functions themselves have the errors of their logarithms, to 32 units of the larger of one and the logarithm, and
+/// one of the exponential function.
+#[test]
+fn incomplete_functions_are_the_exponentials_of_their_logarithms() {
+    let check = |table: &str, column: &str, function: &dyn Fn(&[f64]) -> (f64, f64)| {
+        let (names, rows) = read(table);
+        let column = names.iter().position(|name| name == column).unwrap();
+        for row in rows {
+            let (exact, (found, ln)) = (row[column], function(&row));
+            // What underflows has no digits.
+            if exact < f64::MIN_POSITIVE {
+                assert!(found <= f64::MIN_POSITIVE, "{table} {row:?}: {found}");
+                continue;
+            }
+            let allowed = 32.0 * ln.abs().max(1.0) + 1.0;
+            let error = (found / exact - 1.0).abs();
+            assert!(error <= allowed * f64::EPSILON, "{table} {row:?}: {found}");
+        }
+    };
+    let both = |f: incomplete_gamma::Incomplete| (f.value, f.ln);
+    check("incomplete_gamma", "p", &|x| both(gamma_p(x[0], x[1])));
+    check("incomplete_gamma", "q", &|x| both(gamma_q(x[0], x[1])));
+    check("incomplete_beta", "i", &|x| {
+        let found = beta_inc(x[0], x[1], x[2]);
+        (found.value, found.ln)
+    });
+}
+
+/// Neighbors have the relative accuracy of the slope between them; far ones lose what their terms lose, and a unit for
+/// each sum.
+#[test]
+fn the_divergence_of_the_bessel_function_loses_what_is_said() {
+    let (_, rows) = read("bessel_divergence");
+    for row in rows {
+        let (a, b, exact) = (row[0], row[1], row[2]);
+        let found = bessel::ln_i0_divergence(a, b);
+        let allowed = if (b - a).abs() > 0.25 * a.max(1.0) {
+            let logarithms = bessel::ln_i0_scaled(a).abs() + bessel::ln_i0_scaled(b).abs();
+            let slope = match a < 20.0 {
+                true => 5.0,
+                false => 8.0 * bessel::i1_over_i0_complement(a),
+            };
+            (5.0 * logarithms + (slope + 1.0) * (b - a).abs()) * f64::EPSILON
+        } else {
+            let most = match a.max(b) {
+                x if x < 20.0 => (20.0 * x * x).max(10.0),
+                x => (40.0 * x).max(20.0 * 400.0),
+            };
+            most * exact * f64::EPSILON
+        };
+        let lost = (found - exact).abs();
+        assert!(
+            lost <= allowed,
+            "{a} {b}: {found} {exact}, {:.1}",
+            lost / allowed
+        );
     }
 }

@@ -1,12 +1,15 @@
-//! For tests only: finite differences, quadrature, targets with known answers, and the folder of larger data.
+//! For tests only: finite differences, quadrature, targets with known answers, pictures of examples, and the folder of
+//! larger data.
 
 mod finite_difference;
 mod mean;
+mod pictures;
 mod quadrature;
 pub mod targets;
 
 pub use finite_difference::{gradient, gradient_error};
 pub use mean::assert_mean;
+pub use pictures::check_pictures;
 pub use quadrature::{integrate, integrate_line};
 
 use std::io::Write as _;

@@ -9,8 +9,8 @@
 use jensen_density::{Cause, Evaluator, LogDensity, Reject};
 use jensen_rng::Stream;
 use jensen_testkit::targets::{
-    Banana, Bimodal, EightSchools, Funnel, NanIsland, Parameterization, Rejecting, StudentT,
-    Target, posteriordb, posteriordb_draws, synthetic,
+    Banana, Bimodal, Counted, EightSchools, Funnel, NanIsland, NormalMixture, Parameterization,
+    Rejecting, StudentT, Target, posteriordb, posteriordb_draws, synthetic,
 };
 use jensen_testkit::{gradient, integrate_line};
 
@@ -64,7 +64,8 @@ fn check_gradient(target: &Target, positions: usize, half_width: f64) {
 
 #[test]
 fn gradients_agree_with_finite_differences() {
-    for target in synthetic() {
+    let mixture = || NormalMixture::new(&[(0.2, -1.0, 0.5), (0.8, 1.0, 1.5)]);
+    for target in (synthetic().into_iter()).chain([mixture().joint(3), mixture().product(3)]) {
         check_gradient(&target, 5, 2.0);
     }
     for target in posteriordb().unwrap_or_default() {
@@ -237,9 +238,12 @@ fn check_moments(target: &Target, i: usize, moment: impl Fn(u32) -> f64) {
 
 #[test]
 fn moments_and_normalizers_agree_with_quadrature() {
+    let mixture = || NormalMixture::new(&[(1.0, -3.0, 0.5), (2.0, 1.0, 1.5), (1.0, 4.0, 1.0)]);
     for target in [
         Bimodal::new(1, 6.0, 0.3).target(),
         StudentT::new(1, 9, 1.0, 2.0).target(),
+        mixture().joint(1),
+        mixture().product(1),
     ] {
         let density = &*target.density;
         check_moments(&target, 0, |power| {
@@ -271,6 +275,17 @@ fn moments_and_normalizers_agree_with_quadrature() {
                 })
             })
         });
+    }
+    for mixtures in [mixture().joint(2), mixture().product(2)] {
+        for i in 0..2 {
+            check_moments(&mixtures, i, |power| {
+                trapezoid(-15.0, 15.0, 300, |x| {
+                    trapezoid(-15.0, 15.0, 300, |y| {
+                        [x, y][i].powi(power as i32) * mass(&*mixtures.density, [x, y])
+                    })
+                })
+            });
+        }
     }
     // One school: its standardized effect u is normal given mean and spread, over ten deviations each way.
     let (y, s) = (3.0, 4.0);
@@ -356,6 +371,23 @@ fn the_broken_targets_are_refused_where_they_are_broken() {
     assert_eq!(evaluator.log_density(&[1.2, 0.9]), f64::NEG_INFINITY);
     assert_eq!(evaluator.log_density(&[0.0, 2.0]), -2.0);
     assert_eq!(evaluator.n_rejected(), 1);
+}
+
+#[test]
+fn a_counted_density_is_the_same_and_says_what_it_was_asked_for() {
+    let target = EightSchools::embedded(Parameterization::Centered).target();
+    let plain = target.density.as_ref();
+    let counted = Counted::new(plain, true);
+    let mut position = vec![0.3; plain.dim()];
+    position[1] = -0.7;
+    for _ in 0..3 {
+        assert_eq!(evaluate(&counted, &position), evaluate(plain, &position));
+    }
+    assert_eq!((counted.n(), counted.reset(), counted.n()), (3, 3, 0));
+    let [mut values, mut expected] = [0.0, 1.0].map(|x| vec![x; plain.layout().n_values()]);
+    counted.constrain(&position, &mut values);
+    plain.constrain(&position, &mut expected);
+    assert_eq!(values, expected);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn sources() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The arrows that ARCHITECTURE.md allows: lines of its table `| crate | ... | imports |`.
+/// The arrows of ARCHITECTURE.md: lines of its table `| crate | ... | imports |`.
 fn allowed_imports() -> Vec<(String, BTreeSet<String>)> {
     let text = read("ARCHITECTURE.md");
     let rows = text.lines().filter(|line| line.starts_with("| `"));
@@ -60,7 +60,7 @@ fn allowed_imports() -> Vec<(String, BTreeSet<String>)> {
 }
 
 #[test]
-fn crates_import_what_the_architecture_allows() {
+fn crates_import_what_the_architecture_says() {
     let allowed = allowed_imports();
     let mut seen = BTreeSet::new();
     for manifest in files("crates", "toml") {
@@ -75,7 +75,7 @@ fn crates_import_what_the_architecture_allows() {
             .to_string_lossy()
             .into_owned();
         let table: toml::Table = fs::read_to_string(&manifest).unwrap().parse().unwrap();
-        let Some((_, allowed)) = allowed.iter().find(|(name, _)| *name == folder) else {
+        let Some((_, arrows)) = allowed.iter().find(|(name, _)| *name == folder) else {
             panic!("ARCHITECTURE.md has no row for the crate `{folder}`");
         };
         let empty = toml::Table::new();
@@ -83,6 +83,7 @@ fn crates_import_what_the_architecture_allows() {
             .get("dependencies")
             .and_then(toml::Value::as_table)
             .unwrap_or(&empty);
+        let mut imported = BTreeSet::new();
         for dependency in dependencies.keys() {
             let ours = match dependency.as_str() {
                 "jensen" => "jensen",
@@ -92,8 +93,22 @@ fn crates_import_what_the_architecture_allows() {
                 },
             };
             assert!(
-                allowed.contains(ours),
+                arrows.contains(ours),
                 "`{folder}` imports `{ours}`, which the table does not allow"
+            );
+            imported.insert(ours.to_owned());
+        }
+        let code: String = (files(&format!("crates/{folder}/src"), "rs").iter())
+            .map(|file| fs::read_to_string(file).unwrap())
+            .collect();
+        for arrow in arrows {
+            let library = match arrow.as_str() {
+                "jensen" => "jensen::".to_owned(),
+                other => format!("jensen_{other}"),
+            };
+            assert!(
+                imported.contains(arrow) && code.contains(&library),
+                "the table says that `{folder}` imports `{arrow}`, and it does not"
             );
         }
         seen.insert(folder);
@@ -196,6 +211,64 @@ fn every_member_of_a_family_stands_in_its_catalogue() {
                     assert!(methods.contains(&format!("Method::{member}(")), "{member}");
                 }
             }
+        }
+    }
+}
+
+/// Types that make a trait true in the files of a folder, without those of its tests.
+fn members(folder: &str, of: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in files(&format!("crates/{folder}"), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for part in code.split(&format!("impl {of} for ")).skip(1) {
+            let is_name = |c: &char| c.is_ascii_alphanumeric();
+            found.insert(part.chars().take_while(is_name).collect());
+        }
+    }
+    found
+}
+
+/// The text of a function, up to the first line that closes it.
+fn body(text: &str, head: &str) -> String {
+    let (_, after) = text
+        .split_once(head)
+        .unwrap_or_else(|| panic!("no `{head}`"));
+    after.split("\n}\n").next().unwrap_or_default().to_owned()
+}
+
+/// Families and samplers are tested by laws, each with a case of its own.
+#[test]
+fn every_family_and_every_sampler_has_its_cases_of_the_laws() {
+    let text = read("crates/infer/tests/inference/family_laws.rs");
+    let cases = body(&text, "fn families() ");
+    let families = members("infer/src/family", "Family");
+    assert!(families.len() > 3, "{families:?}");
+    for family in families {
+        let has_case = [" {", "::"]
+            .iter()
+            .any(|end| cases.contains(&format!("({family}{end}")));
+        assert!(has_case, "{family} has no case in `families`");
+    }
+    let text = read("crates/infer/src/mcmc/laws.rs");
+    let samplers = members("infer/src/mcmc", "Kernel");
+    assert!(samplers.len() > 3, "{samplers:?}");
+    for (law, head) in [
+        ("recovers", "fn moments_of_known_targets() "),
+        (
+            "is_reproducible",
+            "fn neither_threads_nor_interruptions_change_a_bit() ",
+        ),
+    ] {
+        let cases = body(&text, head);
+        for sampler in &samplers {
+            // Blocks of conditionals are made by a function, being of a model.
+            let case = match sampler.as_str() {
+                "Blocks" => "slice_and_walk()",
+                sampler => sampler,
+            };
+            let has_case = cases.contains(&format!("{law}(&{case}"));
+            assert!(has_case, "{sampler} has no case of `{law}`");
         }
     }
 }
@@ -303,6 +376,9 @@ fn every_example_is_built_tested_and_shown() {
         let tested = entry.and_then(|entry| entry.get("test")?.as_bool());
         assert_eq!(tested, Some(true), "{name} is no tested example");
         assert!(page.contains(&format!("--example {name}\n")), "{name}");
+        let text = fs::read_to_string(&file).unwrap();
+        let draws = text.contains(&format!("check_pictures(folder.path(), \"{name}\")"));
+        assert!(draws, "no test draws the pictures of {name}");
     }
     for part in page.split("](").skip(1) {
         let (picture, _) = part.split_once(')').unwrap();

@@ -10,7 +10,7 @@ mod overrides;
 pub(crate) mod words;
 
 pub use data::{Binarize, DataOptions, Range};
-pub use error::{RecipeError, nearest};
+pub use error::RecipeError;
 
 use crate::objective::TermTable;
 use crate::{bound, decoder, encoder, latent, likelihood, objective, optimizer, part, prior};
@@ -245,6 +245,24 @@ impl Recipe {
         Table::try_from(self).expect("internal error: a recipe does not serialize")
     }
 
+    /// The dotted key that an option of this name sets, such as `train.epochs` for `epochs`; also by what other
+    /// programs call it.
+    pub fn key_called(&self, name: &str) -> Option<String> {
+        words::option_called(name, &self.options())
+    }
+
+    /// The dotted key whose last part is the most similar to this name, if any is similar.
+    pub fn key_like(&self, name: &str) -> Option<String> {
+        words::option_like(name, &self.options())
+    }
+
+    /// All that shapes a run: the recipe without its promises.
+    fn options(&self) -> Table {
+        let mut table = self.to_table();
+        table.remove("expect");
+        table
+    }
+
     /// Whether the bound trains the rate inside it, so that the loss and not the ELBO is maximized.
     pub fn bound_includes_rate(&self) -> bool {
         !self.objective.contains_key(objective::RATE)
@@ -326,7 +344,6 @@ fn plain<T: Default + Serialize + serde::de::DeserializeOwned>(
     part::options(&resolved, place)
 }
 
-/// A group with its defaults; the prefix has none.
 /// A word is short for the kind of an optimizer, as it is for other parts.
 fn name_optimizer(table: &mut Table, place: &str) -> Result<(), RecipeError> {
     if table.contains_key("optimizer") {
@@ -336,6 +353,7 @@ fn name_optimizer(table: &mut Table, place: &str) -> Result<(), RecipeError> {
     Ok(())
 }
 
+/// A group with its defaults; the prefix has none.
 fn resolve_group(user: &Table, place: &str) -> Result<Value, RecipeError> {
     let mut resolved = part::defaults::<GroupOptions>();
     let mut user = user.clone();
@@ -403,6 +421,34 @@ mod tests {
         assert_eq!(again, recipe);
         let json = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
+    }
+
+    #[test]
+    fn options_are_found_by_the_last_part_of_their_key() {
+        let text = "encoder = 'conv'\n[expect]\ntest_rate = { max = 3.0 }";
+        let recipe = Recipe::parse(text, "test", &[]).unwrap();
+        for (name, called, like) in [
+            ("epochs", Some("train.epochs"), Some("train.epochs")),
+            ("epoch", None, Some("train.epochs")),
+            ("EPOCHS", None, Some("train.epochs")),
+            ("batch_size", Some("data.batch"), Some("data.batch")),
+            ("batch_sizes", None, Some("data.batch")),
+            ("lr", Some("train.optimizer.lr"), Some("train.optimizer.lr")),
+            (
+                "beta",
+                Some("objective.rate.z.weight"),
+                Some("objective.rate.z.weight"),
+            ),
+            ("optimizer", Some("train.optimizer"), None),
+            ("stride", Some("encoder.stride"), Some("encoder.stride")),
+            ("objective", None, None),
+            // A promise is no option.
+            ("max", None, Some("data.max_value")),
+            ("zzz", None, None),
+        ] {
+            assert_eq!(recipe.key_called(name).as_deref(), called, "{name}");
+            assert_eq!(recipe.key_like(name).as_deref(), like, "{name}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ fn recipes() {
         &["fit", "va"],
         &["no model is called `va`", "did you mean `vae`", "conv-vae"],
     );
+    refused(folder, &["fit", "VAE"], &["did you mean `vae`"]);
     refused(
         folder,
         &["fit", "no.toml"],
@@ -114,6 +115,36 @@ fn recipes() {
         &["fit", "vae", "--device", "gpu"],
         &["no device `gpu`", "--features vulkan"],
     );
+}
+
+#[test]
+fn options_of_a_recipe_given_as_those_of_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    for (args, part) in [
+        (
+            &["fit", "vae", "--epochs", "3"][..],
+            "`--set train.epochs=3`",
+        ),
+        (
+            &["check", "conv-vae", "--learning-rate=0.1"],
+            "`--set train.optimizer.lr=0.1`",
+        ),
+        (&["fit", "vae", "--oout", "x"], "'--out'"),
+    ] {
+        refused(folder, args, &["unexpected argument", part]);
+        let call = jensen(folder, args);
+        assert!(!call.err.contains("as a value"), "{}", call.err);
+        // The same as an object.
+        let value = jensen(folder, &[args, &["--json"]].concat())
+            .expect(2)
+            .json();
+        let hint = value["error"]["hint"].as_str().unwrap();
+        assert!(hint.contains(part), "{hint}");
+    }
+    // What is offered works.
+    let offered = ["check", "vae", "--set", "train.epochs=3"];
+    jensen(folder, &offered).expect(0);
 }
 
 #[test]
@@ -320,6 +351,10 @@ fn codes_that_are_no_numbers() {
             .expect(2)
             .says(&["expected a file of arrays, .npy or .npz, found a folder"]);
     }
+    fs::write(shared.join("codes.csv"), "0,0,0,0\n").unwrap();
+    let call = jensen(shared, &["decode", "run", "--codes", "codes.csv"]).expect(2);
+    let call = call.says(&["--codes: expected a file of arrays, .npy or .npz, found codes.csv"]);
+    assert!(!call.err.contains("damaged"), "{}", call.err);
     let flat = Array::new(vec![12], Numbers::F32(vec![0.0; 12]));
     write_npy(&shared.join("flat.npy"), &flat).unwrap();
     jensen(shared, &["decode", "run", "--codes", "flat.npy"])
@@ -335,6 +370,11 @@ fn data() {
         folder,
         &["fit", "vae", "--data", "digit"],
         &["no data set is called `digit`", "did you mean `digits`"],
+    );
+    refused(
+        folder,
+        &["fit", "vae", "--data", "MNIST"],
+        &["did you mean `mnist`"],
     );
     refused(
         folder,
@@ -408,6 +448,31 @@ fn symmetric_data_with_a_bernoulli_likelihood() {
         "likelihood=gaussian",
     ];
     jensen(folder, &tiny(&offered)).expect(0);
+}
+
+#[test]
+fn grey_levels_of_a_table_with_a_bernoulli_likelihood() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let rows: String = (0..100)
+        .map(|i| {
+            format!(
+                "{},{},{},{}\n",
+                255 * (i % 2),
+                i,
+                2 * i,
+                if i % 3 == 0 { 9 } else { 200 }
+            )
+        })
+        .collect();
+    fs::write(folder.join("grey.csv"), rows).unwrap();
+    let fit = ["fit", "vae", "--data", "grey.csv"];
+    let offer = "`--set data.max_value=255`, or use `--set likelihood=gaussian`";
+    refused(folder, &fit, &["unbounded", offer]);
+    // What the message offers works.
+    let offered = [&fit[..], &["--set", "data.max_value=255"]].concat();
+    let call = jensen(folder, &tiny(&offered));
+    assert!(matches!(call.code, Some(0 | 3)), "{}", call.err);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod data;
 mod errors;
 mod fit;
 mod outcomes;
+mod recipes;
 mod reproduce;
 mod small;
 mod stop;

@@ -13,7 +13,7 @@ const N_SEEDS: usize = 12;
 const N_ERRORS: f64 = 6.0;
 
 /// Rows of eight bits, a run of ones whose place and length vary, of which some are flipped.
-fn table(n: u32) -> String {
+pub(super) fn table(n: u32) -> String {
     let mut text = String::from("a,b,c,d,e,f,g,h\n");
     for i in 0..n {
         let (from, len) = (i * 7 % 5, 2 + i * 3 % 4);

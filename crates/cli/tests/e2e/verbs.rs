@@ -25,6 +25,11 @@ fn shape(path: &Path, name: &str) -> Vec<usize> {
     found.unwrap_or_else(|| panic!("no {name}")).1.shape.clone()
 }
 
+/// Relative rounding of sums of a few f32 numbers, averaged over examples.
+const SUM_TOLERANCE: f64 = 1e-6;
+/// Rounding of means in [0, 1] when other rows are decoded beside them.
+const MEAN_TOLERANCE: f32 = 1e-5;
+
 #[test]
 fn samples_as_picture_arrays_and_table() {
     for name in ["s.png", "capital.PNG"] {
@@ -83,6 +88,104 @@ fn interpolations_of_both_kinds() {
         &["interpolate", "run", "--from", "1,2", "--to", "3"],
     );
     refused.expect(2).says(&["equally many"]);
+}
+
+/// The array of this name in a file of the folder.
+fn array(folder: &Path, file: &str, name: &str) -> Vec<f32> {
+    let arrays = read_npz(&folder.join(file)).unwrap();
+    let found = arrays.iter().find(|(known, _)| known == name);
+    found.unwrap_or_else(|| panic!("no {name}")).1.to_f32()
+}
+
+/// The cells of a table below its first line, row by row.
+fn cells(folder: &Path, file: &str) -> Vec<Vec<f32>> {
+    let text = fs::read_to_string(folder.join(file)).unwrap();
+    let row = |line: &str| line.split(',').map(|cell| cell.parse().unwrap()).collect();
+    text.lines().skip(1).map(row).collect()
+}
+
+/// What `decode` makes of codes `[n, 4]`.
+fn decoded(folder: &Path, codes: Vec<f32>) -> Vec<f32> {
+    let codes = Array::new(vec![codes.len() / 4, 4], Numbers::F32(codes));
+    write_npz(&folder.join("between.npz"), &[("z", codes)]).unwrap();
+    let decode = ["decode", "run", "--codes", "between.npz"];
+    jensen(folder, &[&decode[..], &["--out", "x.npz"]].concat()).expect(0);
+    array(folder, "x.npz", "x")
+}
+
+#[track_caller]
+fn check_equal(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            (found - expected).abs() < MEAN_TOLERANCE,
+            "{found} for {expected}"
+        );
+    }
+}
+
+#[test]
+fn traversals_and_interpolations_are_decoded_codes() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    fs::write(folder.join("bits.csv"), super::small::table(200)).unwrap();
+    let fit = ["fit", "vae", "--data", "bits.csv", "--out", "run"];
+    let fast = ["--set", "train.epochs=100", "--set", "data.batch=16"];
+    let call = jensen(folder, &[&tiny(&fit)[..], &fast].concat());
+    assert!(matches!(call.code, Some(0 | 3)), "{}", call.err);
+    jensen(folder, &["encode", "run", "--out", "codes.npz"]).expect(0);
+    let means = array(folder, "codes.npz", "z_mean");
+    let code = |i: usize| &means[4 * i..4 * (i + 1)];
+
+    for (middle, center) in [
+        (&["--origin"][..], &[0.0; 4][..]),
+        (&["--example", "7"], code(7)),
+    ] {
+        let traverse = ["traverse", "run", "--out", "t.npz", "--dims", "3,1"];
+        let steps = ["--steps", "5", "--range", "2"];
+        jensen(folder, &[&traverse, middle, &steps].concat()).expect(0);
+        let mut codes = Vec::new();
+        for dim in [3, 1] {
+            for value in [-2.0, -1.0, 0.0, 1.0, 2.0] {
+                let mut code = center.to_vec();
+                code[dim] = value;
+                codes.extend(code);
+            }
+        }
+        check_equal(&array(folder, "t.npz", "x"), &decoded(folder, codes));
+    }
+
+    let pairs = [(3, 8), (5, 21)];
+    let ends = ["--from", "3,5", "--to", "8,21", "--steps", "4"];
+    let interpolate = ["interpolate", "run", "--out", "ways"];
+    jensen(folder, &[&interpolate[..], &ends].concat()).expect(0);
+    let norm = |code: &[f32]| code.iter().map(|z| z * z).sum::<f32>().sqrt();
+    for name in ["linear", "spherical"] {
+        let mut codes = Vec::new();
+        for (from, to) in pairs {
+            let (from, to) = (code(from), code(to));
+            let dot: f32 = from.iter().zip(to).map(|(a, b)| a * b).sum();
+            let angle = (dot / norm(from) / norm(to)).acos();
+            for share in [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0] {
+                // On the sphere directions turn by equal angles, and lengths change evenly.
+                let length = (1.0 - share) * norm(from) + share * norm(to);
+                let turned = |share: f32, end: &[f32]| {
+                    (share * angle).sin() / angle.sin() * length / norm(end)
+                };
+                let (a, b) = match name {
+                    "linear" => (1.0 - share, share),
+                    _ => (turned(1.0 - share, from), turned(share, to)),
+                };
+                codes.extend(from.iter().zip(to).map(|(from, to)| a * from + b * to));
+            }
+        }
+        let rows = cells(folder, &format!("ways/interpolation-{name}.csv"));
+        let keys: Vec<(f32, f32)> = rows.iter().map(|row| (row[0], row[1])).collect();
+        assert_eq!(keys[..4], [(3.0, 8.0); 4]);
+        assert_eq!(keys[4..], [(5.0, 21.0); 4]);
+        let found: Vec<f32> = rows.iter().flat_map(|row| row[3..].to_vec()).collect();
+        check_equal(&found, &decoded(folder, codes));
+    }
 }
 
 #[test]
@@ -243,7 +346,24 @@ fn an_evaluation_names_what_it_was_computed_with() {
     ] {
         assert!(value["metrics"][name].is_number(), "{name}");
     }
-    assert_eq!(value["kl_per_dim"].as_array().unwrap().len(), 4);
+    // The parts make up the whole.
+    let kl: Vec<f64> = (value["kl_per_dim"].as_array().unwrap().iter())
+        .map(|kl| kl.as_f64().unwrap())
+        .collect();
+    assert_eq!(kl.len(), 4);
+    let metric = |name: &str| value["metrics"][name].as_f64().unwrap();
+    for (found, expected) in [
+        (kl.iter().sum::<f64>(), metric("test_rate")),
+        (
+            metric("test_rate") + metric("test_distortion"),
+            metric("test_neg_elbo"),
+        ),
+    ] {
+        assert!(
+            (found - expected).abs() < SUM_TOLERANCE * expected,
+            "{found} for {expected}"
+        );
+    }
     assert_eq!(value["units"][1], 4);
     assert!(value["verdict"]["reason"].is_string());
     let written: Value =
@@ -346,6 +466,21 @@ fn a_plan_has_shapes_and_costs_and_does_nothing() {
     assert_eq!(value["n_parameters"], 76104);
     assert_eq!(value["data"]["name"], "digits");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// The example of a recipe in the first page that one reads.
+#[test]
+fn the_recipe_of_the_readme_is_one() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("\n\n");
+    let mut recipes = blocks.filter(|block| block.starts_with("    ["));
+    let recipe = recipes.next().expect("no recipe in the README");
+    assert_eq!(recipes.next(), None);
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("readme.toml"), recipe).unwrap();
+    let check = jensen(dir.path(), &["check", "readme.toml"]).expect(0);
+    assert!(check.out.contains("400"), "{}", check.out);
 }
 
 #[test]

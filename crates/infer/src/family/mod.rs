@@ -10,7 +10,7 @@
 //! **Local coordinates.** Steps are measured against q itself: a family knows a matrix J(lambda) with
 //! J J^T near the inverse Fisher information, so that a step u of length one in lambda = lambda + J u
 //! changes q by about half a nat whatever the units of z are. A gradient g by lambda becomes J^T g; a plain
-//! gradient step in u is a natural gradient step in lambda ([amari-1998]), and the slowness that
+//! gradient step in u is a natural gradient step in lambda ([amari-1998], Thm. 1), and the slowness that
 //! [kim-2023] prove for nonlinear parameterizations of the scale does not arise: to first order natural
 //! steps do not depend on the parameterization.
 

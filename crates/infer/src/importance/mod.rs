@@ -33,7 +33,7 @@ pub struct AdaptiveImportance {
     /// It is done when the weights are worth this many independent draws, and; a finite number of at least 0.
     /// Default 1000, our choice: an error of a mean of 0.03 standard deviations.
     pub target_draws: f64,
-    /// k-hat is below this, from 0 to 1, beyond which weights have no mean. Default 0.5, which keeps their variance
+    /// k-hat and its uncertainty are below this, from 0 to 1, beyond which weights have no mean. Default 0.5, which keeps their variance
     /// finite ([vehtari-2024]).
     pub target_shape: f64,
     /// Most components of a proposal, at least 1. Default 4, our choice.
@@ -151,8 +151,8 @@ pub fn adaptive_importance(
                 false => error.to_string(),
             },
         })?;
-        let good =
-            psis.k_hat < options.target_shape && psis.effective_draws() >= options.target_draws;
+        let shape = psis.k_hat + psis.k_hat_sd;
+        let good = shape < options.target_shape && psis.effective_draws() >= options.target_draws;
         if good || round == options.max_rounds {
             return Ok(Sample {
                 dim: d,
@@ -166,7 +166,7 @@ pub fn adaptive_importance(
                 proposal,
             });
         }
-        if round > 1 && psis.k_hat >= options.target_shape {
+        if round > 1 && shape >= options.target_shape {
             n_components = (n_components + 1).min(options.max_components);
         }
         let next = fit(

@@ -306,14 +306,16 @@ impl Ladder {
 mod tests {
     use super::*;
     use crate::mcmc::Sampled;
-    use crate::targets::{Correlated, Counted, Quadratic};
+    use crate::targets::{Correlated, Quadratic};
     use jensen_posterior::Draws;
     use jensen_run::Silent;
+    use jensen_testkit::targets::Counted;
 
     #[test]
     fn rungs_say_what_the_density_was_asked_for() {
         for has_products in [false, true] {
-            let target = Counted::new(Correlated::new(0.5), has_products);
+            let correlated = Correlated::new(0.5);
+            let target = Counted::new(&correlated, has_products);
             let stream = Stream::from_seed(1);
             let answer = fit(&target, &Ladder::default(), &stream, None, &mut Silent).unwrap();
             assert_eq!(answer.n_gradients(), target.n(), "{has_products}");

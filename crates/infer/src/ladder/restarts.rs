@@ -4,12 +4,13 @@ use super::{Answer, Ladder, Outcome, Rung};
 use crate::importance::{
     AdaptiveImportance, Sample, adaptive_importance, heavier, pool, squared_distance,
 };
+use crate::modes::{is_same, modes};
 use crate::optimize::{maximize, newton::Newton};
 use crate::pathfinder::Path;
 use crate::referee::importance::weighted_moments;
 use crate::referee::{Check, Report, Sense};
-use crate::scouts::{Explored, HOPELESS, explore, same_mode};
-use crate::{InferError, laplace};
+use crate::scouts::{Explored, HOPELESS, explore};
+use crate::{InferError, check_gradient, laplace};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::{Approximation, StudentT, resample};
 use jensen_rng::Stream;
@@ -51,17 +52,18 @@ impl Restarts {
         options: &Ladder,
         stream: &Stream,
     ) -> Result<Self, InferError> {
+        let n_checked = check_gradient(target, &stream.child("gradient", 0))?;
         let run = |index: u64| explore(target, options.n_paths, &stream.child("restart", index));
         let mut explored: [Explored; 2] = [run(0)?, run(1)?];
         let mut is_new = false;
         for meeting in 0..MOST_MEETINGS {
             // What one of them missed says that both may have missed more.
-            is_new = misses(&explored[0], &explored[1]) || misses(&explored[1], &explored[0]);
+            let [a, b] = &mut explored;
+            is_new = misses(target, a, b) || misses(target, b, a);
             if !is_new {
                 break;
             }
             let stream = stream.child("meeting", meeting);
-            let [a, b] = &mut explored;
             let found = [
                 a.scout_on(target, &b.paths, &stream.child("restart", 0)),
                 b.scout_on(target, &a.paths, &stream.child("restart", 1)),
@@ -72,7 +74,7 @@ impl Restarts {
             }
         }
         let is_settled = !is_new && explored.iter().all(|restart| restart.is_settled);
-        let n_gradients = explored.iter().map(|restart| restart.n_gradients).sum();
+        let n_explored: u64 = explored.iter().map(|restart| restart.n_gradients).sum();
         let failed = explored.iter().find_map(|restart| restart.failed.as_ref());
         let failed = failed.map(ToString::to_string);
         Ok(Self {
@@ -81,7 +83,7 @@ impl Restarts {
             is_settled,
             refined: [Vec::new(), Vec::new()],
             starts: [Vec::new(), Vec::new()],
-            n_gradients,
+            n_gradients: n_checked + n_explored,
         })
     }
 
@@ -89,8 +91,7 @@ impl Restarts {
     fn shared(&self, index: usize) -> Vec<&Path> {
         let mut shared = hopeful(&self.found[index], self.best_elbo());
         for path in hopeful(&self.found[1 - index], self.best_elbo()) {
-            let end = &path.optimum.place.position;
-            if !shared.iter().any(|known| same_mode(known, end)) {
+            if !shared.iter().any(|known| is_same(known, &path.optimum)) {
                 shared.push(path);
             }
         }
@@ -252,12 +253,16 @@ fn unlike(target: &dyn LogDensity, path: &Path, sample: &Sample) -> Vec<String> 
     named.map(|i| target.layout().coordinate(i)).collect()
 }
 
-/// Whether a restart has missed a mode that matters and that the other found.
-fn misses(restart: &Explored, other: &Explored) -> bool {
+/// Whether a restart has missed a mode that matters and that the other found; what it takes is charged to the restart.
+fn misses(target: &dyn LogDensity, restart: &mut Explored, other: &Explored) -> bool {
     let best = best_elbo(restart.paths.iter().chain(&other.paths));
-    let is_known = |end: &[f64]| restart.paths.iter().any(|path| same_mode(path, end));
-    let mut matter = hopeful(&other.paths, best).into_iter();
-    matter.any(|path| !is_known(&path.optimum.place.position))
+    let n_known = restart.paths.len();
+    let matter = hopeful(&other.paths, best);
+    let all: Vec<&Path> = restart.paths.iter().chain(matter).collect();
+    let mut evaluator = Evaluator::new(target);
+    let modes = modes(&mut evaluator, &all);
+    restart.n_gradients += evaluator.n_gradients();
+    modes.iter().any(|mode| *mode >= n_known)
 }
 
 /// Positions of a sample drawn by weight.

@@ -6,7 +6,7 @@
 //! - m += g (z - m),
 //! - L L' <- (1 - g) L L' + g (z - m)(z - m)', with g = 2 / (t + 10 d)
 //!
-//! ([haario-2001]; [andrieu-2008], Alg. 4). L is updated itself, by a rotation for each coordinate, so it
+//! ([haario-2001], Eq. 1; [andrieu-2008], Alg. 4). L is updated itself, by a rotation for each coordinate, so it
 //! stays a Cholesky factor and a step costs one evaluation and order d^2 operations.
 //!
 //! Use it where there are no gradients and d is at most twenty or so.

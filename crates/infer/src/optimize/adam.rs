@@ -162,6 +162,22 @@ mod tests {
     use crate::optimize::maximize;
     use crate::targets::{Quadratic, rosenbrock};
 
+    /// From 0 up a parabola with its top at 3, at rate 1: gradients 3 and 2, m^ = 3 and (0.9 0.3 + 0.2) / 0.19, v^ = 9
+    /// and (0.999 0.009 + 0.004) / 0.001999, so that the first step is one and the second 2.4737 / 6.4987^1/2.
+    #[test]
+    fn two_steps_by_hand() {
+        let target = Quadratic::new(&[1.0], &[3.0]);
+        let adam = Adam {
+            rate: Rate::Fixed(1.0),
+            ..Adam::default()
+        };
+        for (n_steps, by_hand) in [(1, 0.999_999_996_666_666_7), (2, 1.970_352_121_146_802)] {
+            let found = maximize(&adam, &target, &[0.0], n_steps).unwrap();
+            let x = found.place.position[0];
+            assert!((x - by_hand).abs() < 1e-12, "{n_steps}: {x}");
+        }
+    }
+
     #[test]
     fn it_comes_within_its_rate_of_the_mode() {
         let target = Quadratic::new(&[1.0, 5.0], &[1.0, -2.0]);

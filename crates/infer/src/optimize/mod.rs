@@ -128,10 +128,12 @@ pub struct Optimum {
 /// below what matters to any posterior, far above rounding of log densities up to 10^5 nats.
 pub const GAIN_TOLERANCE: f64 = 1e-9;
 
-/// Steps an ascent until it is done.
+/// Steps an ascent from a start `[d]`, unconstrained, until it is done ([`GAIN_TOLERANCE`]) or has made `max_steps`
+/// steps; [`Optimum::stop`] tells which.
 ///
 /// # Errors
-/// Those of [`Algorithm::init`].
+/// Those of [`Algorithm::init`]: options out of range, a start of the wrong length, with a coordinate that is not finite, or
+/// that the density refuses.
 pub fn maximize<A>(
     method: &A,
     target: &dyn LogDensity,
@@ -145,10 +147,10 @@ where
     maximize_watched(method, target, start, max_steps, &mut |_, _| {})
 }
 
-/// [`maximize`] with a look at every state, the first included.
+/// [`maximize`] with a look at every state, the first included, and at the evaluator, which has counted so far.
 ///
 /// # Errors
-/// Those of [`Algorithm::init`].
+/// Those of [`maximize`].
 pub fn maximize_watched<A>(
     method: &A,
     target: &dyn LogDensity,

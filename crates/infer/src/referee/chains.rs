@@ -196,37 +196,124 @@ fn where_divergent(sampled: &Sampled, divergences: &[&Diverged]) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcmc::Divergence;
     use crate::referee::Verdict;
     use crate::targets::Quadratic;
+
+    const N_DRAWS: usize = 1000;
+
+    /// Four chains of three coordinates that a function of chain and stream makes, with energies.
+    fn sampled(mut draw: impl FnMut(usize, &mut Stream) -> ([f64; 3], f64)) -> Sampled {
+        let mut stream = Stream::from_seed(1);
+        let (mut positions, mut columns) = (Vec::new(), Vec::new());
+        for chain in 0..4 {
+            for _ in 0..N_DRAWS {
+                let (position, energy) = draw(chain, &mut stream);
+                positions.extend(position);
+                columns.extend([0.0, 1.0, 1.0, 1.0, 1.0, 0.0, energy]);
+            }
+        }
+        let names = ["x[1]", "x[2]", "x[3]"].map(str::to_owned).to_vec();
+        let columns_of = SAMPLER_COLUMNS.map(str::to_owned).to_vec();
+        Sampled {
+            draws: Draws::new(names, 4, N_DRAWS, positions),
+            sampler: Draws::new(columns_of, 4, N_DRAWS, columns),
+            divergences: Vec::new(),
+            chains: Vec::new(),
+        }
+    }
+
+    fn normals(stream: &mut Stream) -> [f64; 3] {
+        [0; 3].map(|_| stream.normal())
+    }
+
+    /// The judgement of chains as of three unit normal laws.
+    fn judged(sampled: &Sampled) -> Report {
+        let target = Quadratic::new(&[1.0; 3], &[0.0; 3]);
+        judge_chains(&target, sampled, &Stream::from_seed(2))
+            .unwrap()
+            .0
+    }
+
+    fn found<'r>(report: &'r Report, name: &str) -> &'r Check {
+        report.checks.iter().find(|c| c.name == name).unwrap()
+    }
+
+    #[test]
+    fn independent_draws_are_good() {
+        let report = judged(&sampled(|_, stream| (normals(stream), stream.normal())));
+        assert_eq!(report.verdict, Verdict::Good, "{report}");
+    }
+
+    #[test]
+    fn a_chain_that_is_elsewhere_names_where() {
+        let report = judged(&sampled(|chain, stream| {
+            let mut x = normals(stream);
+            x[1] += if chain == 3 { 0.5 } else { 0.0 };
+            (x, stream.normal())
+        }));
+        let check = found(&report, "r_hat");
+        assert_eq!(check.verdict(), Verdict::Doubtful, "{report}");
+        assert_eq!(check.failing, ["x[2]"], "{report}");
+    }
+
+    #[test]
+    fn a_slow_coordinate_has_too_few_draws() {
+        let mut slow = 0.0;
+        let report = judged(&sampled(|_, stream| {
+            let mut x = normals(stream);
+            slow = 0.9 * slow + 0.19f64.sqrt() * x[2];
+            x[2] = slow;
+            (x, stream.normal())
+        }));
+        let check = found(&report, "ess");
+        assert_eq!(check.verdict(), Verdict::Doubtful, "{report}");
+        assert_eq!(check.failing, ["x[3]"], "{report}");
+    }
+
+    #[test]
+    fn a_divergence_names_the_coordinate_that_was_far_out() {
+        let with = |refused: Option<String>| {
+            let mut sampled = sampled(|_, stream| (normals(stream), stream.normal()));
+            sampled.divergences.push(Diverged {
+                chain_idx: 1,
+                draw_idx: 7,
+                divergence: Divergence {
+                    position: vec![0.1, 3.0, -0.2],
+                    energy_error: None,
+                    refused,
+                },
+            });
+            judged(&sampled)
+        };
+        let wall = Some(format!("line 3: {}", Cause::OutsideSupport));
+        let solver = Some(format!("line 3: {}", Cause::SolverFailed));
+        // A wall has a check of its own.
+        for (refused, name, other) in [
+            (None, "divergent", "outside_support"),
+            (solver, "divergent", "outside_support"),
+            (wall, "outside_support", "divergent"),
+        ] {
+            let report = with(refused);
+            let check = found(&report, name);
+            assert_eq!(check.value, 1.0 / (4 * N_DRAWS) as f64);
+            assert_eq!(check.verdict(), Verdict::Doubtful, "{report}");
+            assert_eq!(check.failing, ["x[2]"], "{report}");
+            assert_eq!(found(&report, other).verdict(), Verdict::Good, "{report}");
+        }
+    }
 
     /// Energies that go slowly, as the second of three coordinates does.
     #[test]
     fn slow_energies_name_what_moves_with_them() {
-        let target = Quadratic::new(&[1.0; 3], &[0.0; 3]);
-        let mut stream = Stream::from_seed(1);
-        let (mut positions, mut columns) = (Vec::new(), Vec::new());
-        for _ in 0..4 {
-            let mut slow = 0.0;
-            for _ in 0..1000 {
-                slow = 0.97 * slow + 0.25 * stream.normal();
-                positions.extend([stream.normal(), slow, stream.normal()]);
-                columns.extend([0.0, 1.0, 1.0, 1.0, 1.0, 0.0, slow * slow]);
-            }
-        }
-        let names = ["x[1]", "x[2]", "x[3]"].map(str::to_owned).to_vec();
-        let sampled = Sampled {
-            draws: Draws::new(names, 4, 1000, positions),
-            sampler: Draws::new(
-                SAMPLER_COLUMNS.map(str::to_owned).to_vec(),
-                4,
-                1000,
-                columns,
-            ),
-            divergences: Vec::new(),
-            chains: Vec::new(),
-        };
-        let (report, _) = judge_chains(&target, &sampled, &stream).unwrap();
-        let check = report.checks.iter().find(|c| c.name == "e_bfmi").unwrap();
+        let mut slow = 0.0;
+        let report = judged(&sampled(|_, stream| {
+            let mut x = normals(stream);
+            slow = 0.97 * slow + 0.25 * x[1];
+            x[1] = slow;
+            (x, slow * slow)
+        }));
+        let check = found(&report, "e_bfmi");
         assert!(check.verdict() > Verdict::Good, "{report}");
         assert_eq!(check.failing, ["x[2]"], "{report}");
     }

@@ -13,8 +13,8 @@
 //!
 //! Draws of the answer alone would weigh a mode that it missed by nothing; the paths are there to find it, and
 //! scouts for what lies far from them (file `scouts`). An answer is good where the samples are and it agrees with
-//! them. It costs the gradients of six paths and two dozen scouts, four thousand draws, and the trajectories of
-//! the drift check.
+//! them. It costs the gradients of six paths and three dozen scouts (more where modes are many), four thousand draws,
+//! and the trajectories of the drift check.
 
 use super::compare::{Moments, SPREAD, SPREAD_FAR, in_units};
 use super::importance::{

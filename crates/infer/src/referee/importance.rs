@@ -21,6 +21,10 @@ use jensen_rng::Stream;
 /// Draws that make trajectories: three standard errors of their movement are then a fifth of a standard
 /// deviation.
 const N_DRIFT: usize = 400;
+/// Largest k-hat of weights from which proposals have learned: rounds end once weights look good, so that what they say
+/// of themselves is too kind. They have to have a variance; up to the usual 0.7, means of hierarchical models whose neck
+/// both samples missed were off by a third of a standard deviation.
+const LEARNED: f64 = 0.5;
 /// Weights worth less than this many draws do not carry a mean.
 const LEAST_DRAWS: f64 = 100.0;
 /// Means of two samples may differ by this many standard deviations, so that each is within a tenth of their
@@ -114,10 +118,11 @@ pub fn judge_importance(
     let names = target.layout().value_names();
     let width = names.len();
     let most = Sense::AtMost;
-    let limit = samples
-        .iter()
-        .map(|s| threshold(s.ln_p.len()))
-        .fold(f64::INFINITY, f64::min);
+    let limits = samples.map(|s| match s.n_rounds {
+        0 | 1 => threshold(s.ln_p.len()),
+        _ => LEARNED,
+    });
+    let limit = limits[0].min(limits[1]);
     // The weights may have a good tail where the quantity times the weight has none: its mean is then not
     // to be had from these draws.
     let moments = [0, 1].map(|i| weighted_moments(samples[i], values[i], width));
@@ -304,6 +309,27 @@ mod tests {
             assert_eq!(error.verdict(), verdict, "{error:?}");
             assert_eq!(ess.verdict(), Verdict::Good, "{ess:?}");
         }
+    }
+
+    /// A shape below the limit for a thousand draws, 1 - 1/3, that may as well be above it.
+    #[test]
+    fn a_shape_that_may_be_above_the_limit_does_not_pass() {
+        let target = Quadratic::new(&[1.0], &[0.0]);
+        let judged = |k_hat: f64, k_hat_sd: f64| {
+            let mut stream = Stream::from_seed(4);
+            let positions: Vec<f64> = (0..1000).map(|_| stream.normal()).collect();
+            let mut s = sample(positions.clone(), &[1.0; 1000]);
+            (s.psis.k_hat, s.psis.k_hat_sd) = (k_hat, k_hat_sd);
+            let judged = judge_importance(&target, [&s, &s], [&positions; 2], &stream);
+            let (report, _) = judged.unwrap();
+            let check = report.checks.iter().find(|check| check.name == "k_hat");
+            check.cloned().unwrap()
+        };
+        let sure = judged(0.6, 0.05);
+        assert_eq!(sure.verdict(), Verdict::Good, "{sure:?}");
+        let unsure = judged(0.6, 0.1);
+        assert_eq!(unsure.verdict(), Verdict::Doubtful, "{unsure:?}");
+        assert_eq!(unsure.failing, ["x[1]"]);
     }
 
     #[test]

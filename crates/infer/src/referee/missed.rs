@@ -24,9 +24,10 @@ use super::importance::{values_of, weighted_moments};
 use super::region::Region;
 use super::{Check, Sense};
 use crate::importance::pool;
-use crate::optimize::{lbfgs::Lbfgs, maximize};
+use crate::modes::is_same;
+use crate::optimize::{Optimum, lbfgs::Lbfgs, maximize};
 use crate::pathfinder::{self, Path, Pathfinder};
-use crate::scouts::{same_mode, scout};
+use crate::scouts::{StartBox, scout};
 use jensen_density::{Evaluator, LogDensity};
 use jensen_posterior::bridge::bridge;
 use jensen_posterior::{Approximation, Draws};
@@ -117,14 +118,15 @@ fn far_modes(target: &dyn LogDensity, draws: &Draws, stream: &Stream) -> (Vec<Fa
         .map(|(_, optimum)| optimum.n_gradients)
         .sum();
     let mut found: Vec<Path> = Vec::new();
-    let is_known = |found: &[Path], end: &[f64]| found.iter().any(|path| same_mode(path, end));
+    let is_known =
+        |found: &[Path], optimum: &Optimum| found.iter().any(|path| is_same(path, optimum));
     // Starts that the density refuses everywhere lead nowhere.
     if let Ok(begun) = pathfinder::tried(target, N_PATHS, &options, stream) {
         n_gradients += begun.n_gradients;
         found.extend(begun.found);
     }
     for (i, (start, optimum)) in ascents.iter().enumerate() {
-        if !is_known(&found, &optimum.place.position) {
+        if !is_known(&found, optimum) {
             let stream = stream.child("ascent", i as u64);
             let (path, used) = pathfinder::counted(target, start, &options, &stream);
             n_gradients += used;
@@ -133,8 +135,8 @@ fn far_modes(target: &dyn LogDensity, draws: &Draws, stream: &Stream) -> (Vec<Fa
     }
     for round in 0..N_ROUNDS {
         let round = stream.child("round", round);
-        let is_known = |end: &[f64]| is_known(&found, end);
-        let scouted = scout(target, (&center, &sd), &is_known, &round);
+        let is_known = |optimum: &Optimum| is_known(&found, optimum);
+        let scouted = scout(target, &StartBox::around(&center, &sd), &is_known, &round);
         n_gradients += scouted.n_gradients;
         found.extend(scouted.paths);
     }
@@ -228,26 +230,12 @@ fn with_far(
 mod tests {
     use super::*;
     use crate::referee::Verdict;
-    use crate::targets::Target;
+    use jensen_testkit::targets::{Boxed, NormalMixture};
 
     /// A wide unit normal and, with this share, a narrow one within its basin, both normalized in d coordinates.
-    fn nested(d: usize, share: f64, offset: f64, narrow: f64) -> impl LogDensity {
-        Target::new(d, move |x: &[f64], grad: &mut [f64]| {
-            let square = |to: f64| {
-                let first = (x[0] - to).powi(2);
-                first + x[1..].iter().map(|x| x * x).sum::<f64>()
-            };
-            let ln_wide = (-share).ln_1p() - 0.5 * square(0.0);
-            let ln_narrow =
-                share.ln() - 0.5 * square(offset) / narrow.powi(2) - d as f64 * narrow.ln();
-            let value = log_sum_exp(&[ln_wide, ln_narrow]);
-            let (wide, narrowed) = ((ln_wide - value).exp(), (ln_narrow - value).exp());
-            for (i, g) in grad.iter_mut().enumerate() {
-                let to = if i == 0 { offset } else { 0.0 };
-                *g = -wide * x[i] - narrowed * (x[i] - to) / narrow.powi(2);
-            }
-            value
-        })
+    fn nested(d: usize, share: f64, offset: f64, narrow: f64) -> Boxed {
+        let parts = [(1.0 - share, 0.0, 1.0), (share, offset, narrow)];
+        NormalMixture::new(&parts).joint(d).density
     }
 
     /// Independent unit normals in four chains, and their moments.
@@ -273,7 +261,7 @@ mod tests {
         let (mean, sd) = (&mean[..], &sd[..]);
         for seed in 1..=5 {
             let stream = Stream::from_seed(seed);
-            let (checks, _) = missed(&target, &draws, &Moments { mean, sd }, &stream);
+            let (checks, _) = missed(target.as_ref(), &draws, &Moments { mean, sd }, &stream);
             let failed = checks.iter().any(|check| check.verdict() > Verdict::Good);
             assert!(failed, "seed {seed}: {checks:?}");
         }
@@ -281,10 +269,33 @@ mod tests {
         for target in [nested(10, 1e-9, 0.5, 1.0), nested(10, 1e-9, 0.5, 0.1)] {
             for seed in 1..=5 {
                 let stream = Stream::from_seed(seed);
-                let (checks, _) = missed(&target, &draws, &Moments { mean, sd }, &stream);
+                let (checks, _) = missed(target.as_ref(), &draws, &Moments { mean, sd }, &stream);
                 for name in ["far_shift", "far_spread"] {
                     assert_eq!(verdict_of(&checks, name), Some(Verdict::Good), "{checks:?}");
                 }
+            }
+        }
+    }
+    /// Modes on both sides leave the mean and take the spread; one of them alone takes both, of that coordinate.
+    #[test]
+    fn modes_that_were_missed_are_told_by_mean_or_spread() {
+        let (draws, mean, sd) = wide_draws(3);
+        let (mean, sd) = (&mean[..], &sd[..]);
+        for (sides, failing) in [
+            (&[][..], &[][..]),
+            (&[-12.0, 12.0], &["far_spread"]),
+            (&[12.0], &["far_shift", "far_spread"]),
+        ] {
+            let modes: Vec<f64> = sides.iter().copied().chain([0.0]).collect();
+            let target = NormalMixture::at(&modes).joint(3).density;
+            let stream = Stream::from_seed(1);
+            let (checks, _) = missed(target.as_ref(), &draws, &Moments { mean, sd }, &stream);
+            for check in &checks {
+                let is_missed = failing.contains(&check.name);
+                let expected: &[&str] = if is_missed { &["x[1]"] } else { &[] };
+                assert_eq!(check.failing, expected, "{sides:?}: {checks:?}");
+                let is_bad = check.verdict() > Verdict::Good;
+                assert_eq!(is_bad, is_missed, "{sides:?}: {checks:?}");
             }
         }
     }

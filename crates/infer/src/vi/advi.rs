@@ -7,8 +7,8 @@
 //!
 //! eta is the first of 100, 10, 1, 0.1, 0.01 whose successor ends a trial of 50 steps from the start with a
 //! lower ELBO, provided that it improves on the start. Every 100 steps the ELBO is estimated from 100 draws; the
-//! run ends when the mean or the median of its last relative changes is below 0.01. The last iterate is the
-//! answer.
+//! run ends when the mean or the median of its last changes, |new - old| / |new|, is below 0.01. The last iterate is
+//! the answer.
 //!
 //! The weaknesses are part of the comparison: the relative change depends on the constant and the sign of the
 //! log density, the ELBO is noisy, the iterate is not averaged, one draw makes a gradient. [`super::fit`] is the
@@ -94,13 +94,14 @@ pub struct AdviState {
     pub phase: AdviPhase,
     /// Steps in this phase, k.
     pub n_steps: u64,
-    /// (mean, ln sd) or (mean, rows of L up to the diagonal).
+    /// (mean, ln sd), `[2 d]`, or (mean, rows of L up to the diagonal), `[d + d (d + 1) / 2]`; units of position, and
+    /// logarithms of them.
     pub params: Vec<f64>,
-    /// Those at the start.
+    /// Those at the start, as long.
     pub start: Vec<f64>,
-    /// s, one number for each parameter.
+    /// s, squared nats per squared unit of each parameter, as long.
     pub history: Vec<f64>,
-    /// The eta chosen so far.
+    /// The eta chosen so far, without a unit; 0 before there is one.
     pub eta: f64,
     /// ELBO at the start, nats.
     pub elbo_start: f64,
@@ -108,7 +109,7 @@ pub struct AdviState {
     pub elbo_best: f64,
     /// The newest ELBO of the ascent, nats; 0 before there is one, as in Stan.
     pub elbo: f64,
-    /// The last relative changes.
+    /// The last changes of the ELBO relative to the newer one, at most as many as the window holds; the oldest first.
     pub changes: Vec<f64>,
     /// Gradients of the log density used so far, those at the start included.
     pub n_gradients: u64,
@@ -205,6 +206,27 @@ impl Algorithm for Advi {
     }
 }
 
+impl AdviState {
+    /// The next eta or the ascent after a trial that ended with this ELBO, from the start again.
+    fn end_trial(&mut self, index: usize, elbo: f64) {
+        let last = index + 1 == ETAS.len();
+        self.phase = if elbo < self.elbo_best && self.elbo_best > self.elbo_start {
+            AdviPhase::Ascent
+        } else if !last {
+            (self.elbo_best, self.eta) = (elbo, ETAS[index]);
+            AdviPhase::Trial(index + 1)
+        } else if elbo > self.elbo_start {
+            self.eta = ETAS[index];
+            AdviPhase::Ascent
+        } else {
+            AdviPhase::Stopped(AdviStop::NoStepSize)
+        };
+        self.params.clone_from(&self.start);
+        self.history.fill(0.0);
+        self.n_steps = 0;
+    }
+}
+
 impl Advi {
     /// One step of the trial of an eta; after the last one the next eta or the ascent.
     fn trial(
@@ -226,21 +248,7 @@ impl Advi {
         let elbo = self
             .elbo(evaluator, &state.params, stream)
             .unwrap_or(f64::MIN);
-        let last = index + 1 == ETAS.len();
-        state.phase = if elbo < state.elbo_best && state.elbo_best > state.elbo_start {
-            AdviPhase::Ascent
-        } else if !last {
-            (state.elbo_best, state.eta) = (elbo, ETAS[index]);
-            AdviPhase::Trial(index + 1)
-        } else if elbo > state.elbo_start {
-            state.eta = ETAS[index];
-            AdviPhase::Ascent
-        } else {
-            AdviPhase::Stopped(AdviStop::NoStepSize)
-        };
-        state.params.clone_from(&state.start);
-        state.history.fill(0.0);
-        state.n_steps = 0;
+        state.end_trial(index, elbo);
         Some(elbo)
     }
 
@@ -263,23 +271,7 @@ impl Advi {
                 state.phase = AdviPhase::Stopped(AdviStop::Refused);
                 return None;
             };
-            let window = (self.n_steps_max / 10 / self.every).max(2) as usize;
-            // The first change is relative to zero; the largest number stands for infinity, which a
-            // checkpoint cannot hold.
-            let change = ((elbo - state.elbo) / state.elbo).abs().min(f64::MAX);
-            state.elbo = elbo;
-            state.changes.push(change);
-            let surplus = state.changes.len().saturating_sub(window);
-            state.changes.drain(..surplus);
-            let n = state.changes.len();
-            let mean = state.changes.iter().map(|c| c / n as f64).sum::<f64>();
-            let mut sorted = state.changes.clone();
-            sorted.sort_by(f64::total_cmp);
-            if mean < self.tolerance {
-                state.phase = AdviPhase::Stopped(AdviStop::MeanConverged);
-            } else if sorted[n / 2] < self.tolerance {
-                state.phase = AdviPhase::Stopped(AdviStop::MedianConverged);
-            }
+            self.note(state, elbo);
         }
         if state.phase == AdviPhase::Ascent && state.n_steps >= self.n_steps_max {
             state.phase = AdviPhase::Stopped(AdviStop::StepLimit);
@@ -287,7 +279,29 @@ impl Advi {
         elbo
     }
 
-    /// The approximation with these parameters.
+    /// Takes an ELBO of the ascent into the window of the stop rule, which may end the run.
+    fn note(&self, state: &mut AdviState, elbo: f64) {
+        let window = (self.n_steps_max / 10 / self.every).max(2) as usize;
+        // Relative to the new one, as in Stan: the first change is one. The largest number stands for infinity,
+        // which a checkpoint cannot hold.
+        let change = ((elbo - state.elbo) / elbo).abs().min(f64::MAX);
+        state.elbo = elbo;
+        state.changes.push(change);
+        let surplus = state.changes.len().saturating_sub(window);
+        state.changes.drain(..surplus);
+        let n = state.changes.len();
+        let mean = state.changes.iter().map(|c| c / n as f64).sum::<f64>();
+        let mut sorted = state.changes.clone();
+        sorted.sort_by(f64::total_cmp);
+        if mean < self.tolerance {
+            state.phase = AdviPhase::Stopped(AdviStop::MeanConverged);
+        } else if sorted[n / 2] < self.tolerance {
+            state.phase = AdviPhase::Stopped(AdviStop::MedianConverged);
+        }
+    }
+
+    /// The Gaussian with these parameters, as [`AdviState::params`] holds them: `[2 d]`, or `[d + d (d + 1) / 2]` with a
+    /// lower factor.
     pub fn approximation(&self, params: &[f64]) -> Box<dyn Approximation> {
         if !self.full_rank {
             return MeanField {
@@ -427,5 +441,129 @@ fn advance(state: &mut AdviState, eta: f64, gradient: &[f64]) {
             _ => (1.0 - NEWEST) * *s + NEWEST * g * g,
         };
         *x += rho * g / (1.0 + s.sqrt());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(n: usize) -> AdviState {
+        AdviState {
+            phase: AdviPhase::Trial(0),
+            n_steps: 0,
+            params: vec![0.0; n],
+            start: vec![0.0; n],
+            history: vec![0.0; n],
+            eta: 0.0,
+            elbo_start: -10.0,
+            elbo_best: f64::MIN,
+            elbo: 0.0,
+            changes: Vec::new(),
+            n_gradients: 0,
+        }
+    }
+
+    /// Gradients (3, -1) and (1, 2) by hand: s = (9, 1), then 0.9 s + 0.1 (1, 4) = (8.2, 1.3), and steps of
+    /// 3 / (1 + 3), -1 / (1 + 1), then 2^-1/2 (1 / (1 + 8.2^1/2), 2 / (1 + 1.3^1/2)).
+    #[test]
+    fn two_steps_by_hand() {
+        let mut state = state(2);
+        advance(&mut state, 1.0, &[3.0, -1.0]);
+        assert_eq!((&state.params[..], state.n_steps), (&[0.75, -0.5][..], 1));
+        advance(&mut state, 1.0, &[1.0, 2.0]);
+        let by_hand = [0.933_019_290_547_932_1, 0.160_793_290_955_382_75];
+        for (found, by_hand) in state.params.iter().zip(by_hand) {
+            assert!((found - by_hand).abs() < 1e-14, "{:?}", state.params);
+        }
+        // Steps are in proportion to eta.
+        let mut other = self::state(2);
+        advance(&mut other, 10.0, &[3.0, -1.0]);
+        assert_eq!(other.params, [7.5, -5.0]);
+    }
+
+    /// The eta and the phase after trials that end with these ELBOs, from -10.
+    fn selected(elbos: &[f64]) -> (f64, AdviPhase) {
+        let mut state = state(1);
+        for (index, elbo) in elbos.iter().enumerate() {
+            assert_eq!(state.phase, AdviPhase::Trial(index), "{elbos:?}");
+            (state.params[0], state.history[0], state.n_steps) = (5.0, 2.0, 50);
+            state.end_trial(index, *elbo);
+            // Each trial, and the ascent, begins at the start.
+            let at_start = (state.params[0], state.history[0], state.n_steps);
+            assert_eq!(at_start, (0.0, 0.0, 0), "{elbos:?}");
+        }
+        (state.eta, state.phase)
+    }
+
+    #[test]
+    fn the_eta_before_the_first_fall_is_taken_if_it_improved_on_the_start() {
+        let (ascent, none) = (AdviPhase::Ascent, AdviStop::NoStepSize);
+        assert_eq!(selected(&[f64::MIN, -50.0, -5.0, -7.0]), (1.0, ascent));
+        assert_eq!(selected(&[-3.0, -4.0]), (100.0, ascent));
+        // A fall above which nothing improved on the start decides nothing.
+        assert_eq!(selected(&[-20.0, -30.0, -9.0, -9.5]), (1.0, ascent));
+        // The last one needs no fall.
+        assert_eq!(
+            selected(&[-50.0, -40.0, -30.0, -20.0, -5.0]),
+            (0.01, ascent)
+        );
+        let (_, phase) = selected(&[-50.0, -40.0, -30.0, -20.0, -11.0]);
+        assert_eq!(phase, AdviPhase::Stopped(none));
+    }
+
+    /// How many ELBOs of an ascent it takes to stop, and why.
+    fn stopped(advi: &Advi, elbos: impl IntoIterator<Item = f64>) -> Option<(usize, AdviStop)> {
+        let mut state = state(1);
+        state.phase = AdviPhase::Ascent;
+        for (i, elbo) in elbos.into_iter().enumerate() {
+            advi.note(&mut state, elbo);
+            if let AdviPhase::Stopped(stop) = state.phase {
+                return Some((i + 1, stop));
+            }
+        }
+        None
+    }
+
+    /// Stan's window: a tenth of the estimates, 10, with relative changes |new - old| / |new| of which the first is one.
+    #[test]
+    fn the_window_of_the_stop_rule_by_hand() {
+        let advi = Advi::default();
+        // Equal ELBOs have changes 1, 0, 0: the median is the middle one of three.
+        let settled = Some((3, AdviStop::MedianConverged));
+        assert_eq!(stopped(&advi, [-100.0; 20]), settled);
+        // Changes of 0.009 and 0.02 in turn: half of the window, the one above the middle, is 0.02, and the mean
+        // is 0.0145; nothing ends.
+        let by = |changes: &[f64]| -> Vec<f64> {
+            let mut elbo = -100.0;
+            let next = |change: &f64| {
+                elbo /= 1.0 + change;
+                elbo
+            };
+            std::iter::once(-100.0)
+                .chain(changes.iter().map(next))
+                .collect()
+        };
+        let in_turn: Vec<f64> = [0.009, 0.02].into_iter().cycle().take(40).collect();
+        assert_eq!(stopped(&advi, by(&in_turn)), None);
+        // Nine of ten changes are 0.0102, so that the median is above, and the mean, 0.0099 or 0.0101, decides, but only
+        // once the first change, which is one, has left: with the eleventh.
+        let ten = |small: f64| -> Vec<f64> {
+            let mut ten = vec![0.0102; 10];
+            ten[0] = small;
+            ten
+        };
+        assert_eq!(
+            stopped(&advi, by(&ten(0.0072))),
+            Some((11, AdviStop::MeanConverged))
+        );
+        assert_eq!(stopped(&advi, by(&ten(0.0092))), None);
+        // A short run has a window of two.
+        let short = Advi {
+            n_steps_max: 500,
+            ..advi
+        };
+        let fast = by(&[0.05, 0.004, 0.0099]);
+        assert_eq!(stopped(&short, fast), Some((4, AdviStop::MeanConverged)));
     }
 }

@@ -3,7 +3,7 @@
 //! lambda_{t+1} = lambda_t + J u_t, u_t the step that the rule makes of J^T g_t, g_t an unbiased estimate of
 //! the gradient of the objective from M draws, J the local coordinates of the family (`family/mod.rs`). The
 //! answer is the averaged iterate. [ranganath-2014], Algorithm 1, and [kucukelbir-2017], Algorithm 1, with natural
-//! gradients as in [hoffman-2013] and the amendments of [dhaka-2020], on averaging iterates and on
+//! gradients as in [hoffman-2013], Sect. 2.3, and the amendments of [dhaka-2020], on averaging iterates and on
 //! when to stop: averaged iterates and a stop rule that does
 //! not look at a noisy bound.
 //!

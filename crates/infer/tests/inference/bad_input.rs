@@ -376,3 +376,20 @@ fn options_out_of_range_are_refused_by_name() {
     };
     refused(ladder(none), "n_paths");
 }
+
+/// A gradient with a sign that is wrong in one coordinate would otherwise cost millions of evaluations.
+#[test]
+fn a_gradient_that_is_not_that_of_the_density_is_named() {
+    let layout = Layout::new(vec![Variable::new("x", &[3])]);
+    let flipped = from_fn(layout, |x, grad| {
+        grad.copy_from_slice(&[-x[0], x[1], -x[2]]);
+        -0.5 * x.iter().map(|x| x * x).sum::<f64>()
+    });
+    let stream = Stream::from_seed(1);
+    let error = ladder::fit(&flipped, &Ladder::default(), &stream, None, &mut Silent);
+    let error = error.unwrap_err();
+    assert!(
+        matches!(&error, InferError::Gradient { coordinate, .. } if coordinate == "x[2]"),
+        "{error}"
+    );
+}

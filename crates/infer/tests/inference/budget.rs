@@ -7,8 +7,8 @@ use jensen_infer::method::{FitOptions, Method, fit_with};
 use jensen_infer::referee::Verdict;
 use jensen_rng::Stream;
 use jensen_run::{Event, Observer, Silent};
-use jensen_testkit::targets::synthetic;
-use std::sync::atomic::{AtomicU64, Ordering};
+use jensen_testkit::targets::{Boxed, Counted, Funnel, Gaussian, synthetic};
+use std::sync::atomic::Ordering;
 
 fn climb(target: &dyn LogDensity, max_gradients: Option<u64>) -> Result<Answer, InferError> {
     let options = Ladder {
@@ -19,16 +19,8 @@ fn climb(target: &dyn LogDensity, max_gradients: Option<u64>) -> Result<Answer, 
 }
 
 /// Neal's funnel, which needs the last rung.
-fn funnel() -> impl LogDensity {
-    let layout = Layout::new(vec![Variable::real("v"), Variable::new("x", &[3])]);
-    from_fn(layout, |z, grad| {
-        let (v, x) = (z[0], &z[1..]);
-        let square: f64 = x.iter().map(|x| x * x).sum();
-        let precision = (-v).exp();
-        grad[0] = -v / 9.0 - 1.5 + 0.5 * precision * square;
-        (grad[1..].iter_mut().zip(x)).for_each(|(g, x)| *g = -x * precision);
-        -v * v / 18.0 - 1.5 * v - 0.5 * precision * square
-    })
+fn funnel() -> Boxed {
+    Funnel::new(4).target().density
 }
 
 #[test]
@@ -37,7 +29,10 @@ fn once_gradients_are_spent_the_answer_is_that_of_the_rungs_below() {
     let target = funnel();
     let with = |n_threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads);
-        let answer = pool.build().unwrap().install(|| climb(&target, Some(most)));
+        let answer = pool
+            .build()
+            .unwrap()
+            .install(|| climb(target.as_ref(), Some(most)));
         answer.unwrap()
     };
     let answer = with(1);
@@ -104,7 +99,8 @@ fn a_budget_that_suffices_changes_no_bit_and_one_that_buys_nothing_is_an_error()
     assert!(is_option, "{refused:?}");
 }
 
-/// A staircase: its gradient says nothing of its jumps, so that nothing converges.
+/// A staircase: its gradient says nothing of its jumps, so that nothing converges. And a gradient that is wrong far from
+/// where starts lie, so that differences there do not tell.
 #[test]
 fn jumps_and_wrong_gradients_cost_no_more_than_the_budget() {
     let layout = || Layout::new(vec![Variable::new("x", &[4])]);
@@ -113,8 +109,9 @@ fn jumps_and_wrong_gradients_cost_no_more_than_the_budget() {
         x.iter().map(|x| -(4.0 * x.abs()).floor()).sum::<f64>()
     });
     let wrong = from_fn(layout(), |x, grad| {
-        grad.iter_mut().zip(x).for_each(|(g, x)| *g = *x);
-        -0.5 * x.iter().map(|x| x * x).sum::<f64>()
+        let slope = |x: f64| if x.abs() > 2.1 { x } else { 10.0 - x };
+        grad.iter_mut().zip(x).for_each(|(g, x)| *g = slope(*x));
+        x.iter().map(|x| 10.0 * x - 0.5 * x * x).sum::<f64>()
     });
     let most = 200_000;
     for (name, target) in [("stairs", &stairs as &dyn LogDensity), ("wrong", &wrong)] {
@@ -135,19 +132,15 @@ fn jumps_and_wrong_gradients_cost_no_more_than_the_budget() {
 
 #[test]
 fn every_method_keeps_to_its_budget() {
-    let n_evaluations = AtomicU64::new(0);
-    let target = from_fn(Layout::new(vec![Variable::new("x", &[2])]), |x, grad| {
-        n_evaluations.fetch_add(1, Ordering::Relaxed);
-        grad.iter_mut().zip(x).for_each(|(g, x)| *g = -x);
-        -0.5 * x.iter().map(|x| x * x).sum::<f64>()
-    });
+    let normal = Gaussian::standard(2).target().density;
+    let target = Counted::new(normal.as_ref(), true);
     let most = 300;
     let options = FitOptions {
         max_gradients: Some(most),
         ..FitOptions::default()
     };
     for name in Method::names() {
-        n_evaluations.store(0, Ordering::Relaxed);
+        target.reset();
         let method = Method::from_name(name).unwrap();
         let stream = Stream::from_seed(1);
         match fit_with(&target, &method, &options, &stream, None, &mut Silent) {
@@ -160,7 +153,7 @@ fn every_method_keeps_to_its_budget() {
             Err(other) => panic!("{name}: {other}"),
             Ok(_) => panic!("{name} has an answer"),
         }
-        let used = n_evaluations.load(Ordering::Relaxed);
+        let used = target.n();
         assert!(used <= most, "{name}: {used}");
     }
     let none = FitOptions {
@@ -203,21 +196,16 @@ impl Observer for StopChains {
 /// Chains of the ladder hear a stop as those of `nuts` alone do, though a budget listens, too.
 #[test]
 fn chains_within_the_ladder_stop_on_request() {
-    let n_evaluations = AtomicU64::new(0);
-    let inner = funnel();
-    let layout = Layout::new(vec![Variable::real("v"), Variable::new("x", &[3])]);
-    let target = from_fn(layout, |z, grad| {
-        n_evaluations.fetch_add(1, Ordering::Relaxed);
-        inner.log_density_and_grad(z, grad, &mut [])
-    });
+    let funnel = funnel();
+    let target = Counted::new(funnel.as_ref(), true);
     let options = Ladder::default();
     let stream = Stream::from_seed(3);
     let unbroken = fit(&target, &options, &stream, None, &mut Silent).unwrap();
     assert_eq!(unbroken.rung, Rung::Nuts);
-    let total = n_evaluations.swap(0, Ordering::Relaxed);
+    let total = target.reset();
     let mut observer = StopChains::default();
     let outcome = fit(&target, &options, &stream, None, &mut observer);
     assert!(matches!(outcome, Err(InferError::Stopped)), "{outcome:?}");
     assert!(observer.stop_requested());
-    assert!(n_evaluations.load(Ordering::Relaxed) < total);
+    assert!(target.n() < total);
 }

@@ -4,11 +4,15 @@
 mod bad_input;
 mod budget;
 mod checks;
+mod crowds;
 mod family_laws;
 mod ladder;
 mod messages;
 mod method;
+mod method_modes;
+mod method_requests;
 mod multi_path;
+mod nuts;
 mod particles;
 mod posteriors;
 mod resume;

@@ -4,7 +4,7 @@ use super::ladder::climb;
 use jensen_density::{Layout, LogDensity, Variable, from_fn};
 use jensen_infer::InferError;
 use jensen_infer::referee::{Check, Report, Sense, Verdict};
-use jensen_testkit::targets::OfLog;
+use jensen_testkit::targets::{NormalMixture, OfLog};
 
 /// Means that do not exist, and densities that are none, are never good.
 #[test]
@@ -80,21 +80,25 @@ fn pareto(exponent: f64) -> impl LogDensity {
 #[test]
 fn tails_without_moments_are_told_by_their_order() {
     for (exponent, is_good) in [
-        (0.3, false),
-        (0.45, false),
-        (0.6, false),
-        (0.9, false),
-        (1.05, false),
-        (1.5, false),
-        (2.5, true),
-        (3.0, true),
-        (5.0, true),
+        (0.3, Some(false)),
+        (0.45, Some(false)),
+        (0.6, Some(false)),
+        (0.9, Some(false)),
+        (1.05, Some(false)),
+        (1.5, Some(false)),
+        // Draws may show that such tails are heavy, or not: the remark is there in any case.
+        (2.5, None),
+        (3.0, None),
+        (5.0, Some(true)),
     ] {
         let target = pareto(exponent);
         for seed in 1..=5 {
             let answer = climb(&target, seed).unwrap();
             let said = format!("{exponent}, seed {seed}: {}", answer.report);
-            assert_eq!(answer.is_good(), is_good, "{said}");
+            assert!(
+                is_good.is_none_or(|is_good| answer.is_good() == is_good),
+                "{said}"
+            );
             let order = answer.report.checks.iter().find(|c| c.name == "moments");
             let order = order.expect("every answer has it");
             assert!((order.value - exponent).abs() < 0.05, "{said}");
@@ -119,31 +123,6 @@ fn a_heavy_tail_on_the_scale_of_logarithms_is_not_good() {
     }
 }
 
-/// A mixture of independent normal laws: shares, means of the first coordinate, standard deviations of all.
-fn mixture(d: usize, parts: [(f64, f64, f64); 2]) -> impl LogDensity {
-    from_fn(
-        Layout::new(vec![Variable::new("x", &[d])]),
-        move |x, grad| {
-            let centered = |i: usize, m: f64| if i == 0 { x[i] - m } else { x[i] };
-            let terms = parts.map(|(share, m, sd)| {
-                let square: f64 = (0..d).map(|i| centered(i, m).powi(2)).sum();
-                share.ln() - d as f64 * sd.ln() - 0.5 * square / (sd * sd)
-            });
-            let top = terms[0].max(terms[1]);
-            let each = terms.map(|term| (term - top).exp());
-            let sum = each[0] + each[1];
-            for (i, g) in grad.iter_mut().enumerate() {
-                let pull = |k: usize| {
-                    let (_, m, sd) = parts[k];
-                    -each[k] / sum * centered(i, m) / (sd * sd)
-                };
-                *g = pull(0) + pull(1);
-            }
-            top + sum.ln()
-        },
-    )
-}
-
 /// Half of the mass on another scale at the same place, or in a mode that no start in many coordinates leads to: the
 /// mean or the standard deviation of the first coordinate is right where the answer is called good.
 #[test]
@@ -157,12 +136,10 @@ fn mass_on_another_scale_is_found_or_doubted() {
     ];
     let mut n_right = 0;
     for (d, parts) in cases {
-        let target = mixture(d, parts);
-        let mean: f64 = parts.iter().map(|(share, m, _)| share * m).sum();
-        let second = (parts.iter()).map(|(share, m, sd)| share * (sd * sd + (m - mean).powi(2)));
-        let sd = second.sum::<f64>().sqrt();
+        let target = NormalMixture::new(&parts).joint(d);
+        let (mean, sd) = (target.reference.mean[0], target.reference.sd[0]);
         for seed in 1..=3 {
-            let answer = climb(&target, seed).unwrap();
+            let answer = climb(target.density.as_ref(), seed).unwrap();
             let off = (answer.mean[0] - mean).abs() / sd;
             let spread = (answer.sd[0] / sd).ln().abs();
             let is_right = off < 0.25 && spread < 1.5f64.ln();

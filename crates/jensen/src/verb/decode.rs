@@ -84,12 +84,21 @@ pub fn decode(request: &Request, observer: &mut dyn Observer) -> Result<Written>
 }
 
 fn read(path: &Path) -> Result<Vec<(String, Array)>> {
-    let is_npy = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
-    Ok(match is_npy {
-        true => vec![(String::new(), read_npy(path)?)],
-        false => read_npz(path)?,
+    let is = |known: &str| {
+        path.extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case(known))
+    };
+    if is("npy") {
+        return Ok(vec![(String::new(), read_npy(path)?)]);
+    }
+    // What a folder is, is said by the reader.
+    if is("npz") || path.is_dir() {
+        return Ok(read_npz(path)?);
+    }
+    Err(Error::Option {
+        name: "--codes",
+        expected: "a file of arrays, .npy or .npz".to_owned(),
+        found: path.display().to_string(),
     })
 }
 

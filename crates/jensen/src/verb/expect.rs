@@ -2,9 +2,10 @@
 //! a slip of the pen would be told after it as a metric that was not measured.
 
 use super::evaluate::ESTIMATE;
+use jensen_data::nearest;
 use jensen_vae::metric::evaluate;
 use jensen_vae::model::Model;
-use jensen_vae::recipe::{Expectation, Recipe, RecipeError, nearest};
+use jensen_vae::recipe::{Expectation, Recipe, RecipeError};
 use std::collections::BTreeMap;
 
 /// The metrics of a fit; K and N stand for numbers, LATENT for a name.

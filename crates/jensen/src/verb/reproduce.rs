@@ -6,9 +6,9 @@
 use super::fit::{FitRequest, Fitted, Status, fit_expecting};
 use crate::error::{Error, Result};
 use crate::recipes::RecipeRequest;
-use jensen_data::catalogue;
+use jensen_data::{catalogue, nearest};
 use jensen_run::{Event, Observer};
-use jensen_vae::recipe::{Expectation, nearest};
+use jensen_vae::recipe::Expectation;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ mod banana;
 mod bimodal;
 mod broken;
 mod cholesky;
+mod counted;
 mod database;
 mod dormand_prince;
 mod earnings;
@@ -30,17 +31,20 @@ mod logistic_regression;
 mod lotka_volterra;
 mod mesquite;
 mod nes;
+mod normal_mixture;
 mod of_log;
 mod student_t;
 
 pub use banana::Banana;
 pub use bimodal::{Bimodal, far_mode};
 pub use broken::{NanIsland, Rejecting};
+pub use counted::Counted;
 pub use eight_schools::{EightSchools, Parameterization};
 pub use funnel::Funnel;
 pub use gaussian::Gaussian;
 pub use linear_regression::LinearRegression;
 pub use logistic_regression::LogisticRegression;
+pub use normal_mixture::NormalMixture;
 pub use of_log::OfLog;
 pub use student_t::StudentT;
 

@@ -126,10 +126,17 @@ fn within(
     if facts.min >= low && facts.max <= high {
         return Ok(());
     }
-    // Levels can be mapped by an option; real numbers are left as they are.
-    let scaling = match facts.levels {
-        Some(_) => "map the levels to [0, 1] with `--set data.range=unit`",
-        None => "scale the values in the file to [0, 1]",
+    // Levels can be mapped by an option, and numbers from 0 on be divided by the largest of them.
+    let gaussian = "`--set likelihood=gaussian`";
+    let ways = match facts.levels {
+        Some(_) => {
+            format!("use {gaussian}, or map the levels to [0, 1] with `--set data.range=unit`")
+        }
+        None if facts.min >= 0.0 => format!(
+            "divide the values by their largest with `--set data.max_value={}`, or use {gaussian}",
+            in_short(facts.max)
+        ),
+        None => format!("use {gaussian}, or scale the values in the file to [0, 1]"),
     };
     Err(RecipeError::LikelihoodRange {
         likelihood: name.to_owned(),
@@ -137,8 +144,16 @@ fn within(
         high,
         min: facts.min,
         max: facts.max,
-        hint: format!("{reason}; use `--set likelihood=gaussian`, or {scaling}"),
+        hint: format!("{reason}; {ways}"),
     })
+}
+
+/// A number as TOML reads it, with a power of ten where there are many digits.
+fn in_short(x: f32) -> String {
+    match x < 1e9 {
+        true => x.to_string(),
+        false => format!("{x:e}"),
+    }
 }
 
 /// The levels that a likelihood over levels is made for.

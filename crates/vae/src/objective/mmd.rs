@@ -174,6 +174,52 @@ mod tests {
     use burn::tensor::Device;
     use jensen_rng::Stream;
 
+    /// The definition, pair by pair in f64.
+    fn by_definition(z: &[f64], y: &[f64], d: usize, kernel: Kernel) -> f64 {
+        let k = |a: &[f64], b: &[f64]| -> f64 {
+            let squared: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+            let scales = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0].map(|s| 2.0 * d as f64 * s);
+            match kernel {
+                Kernel::Radial => (-squared / d as f64).exp(),
+                Kernel::Imq => scales.iter().map(|c| c / (c + squared)).sum(),
+            }
+        };
+        let n = z.len() / d;
+        let row = |of: &[f64], i: usize| of[i * d..(i + 1) * d].to_vec();
+        let (mut within, mut between) = (0.0, 0.0);
+        for i in 0..n {
+            for j in 0..n {
+                if i != j {
+                    within += k(&row(z, i), &row(z, j)) + k(&row(y, i), &row(y, j));
+                }
+                between += k(&row(z, i), &row(y, j));
+            }
+        }
+        let n = n as f64;
+        within / (n * (n - 1.0)) - 2.0 * between / (n * n)
+    }
+
+    #[test]
+    fn the_estimate_is_its_definition() {
+        let device = Device::flex();
+        let mut stream = Stream::from_seed(2);
+        for kernel in [Kernel::Imq, Kernel::Radial] {
+            for (n, d) in [(2, 1), (7, 3), (40, 5)] {
+                let z = noise::normal(&mut stream, n, d, &device) * 0.7 + 0.4;
+                let y = noise::normal(&mut stream, n, d, &device);
+                let expected = by_definition(&to_f64(z.clone()), &to_f64(y.clone()), d, kernel);
+                let trained = to_f64(discrepancy(z.clone(), y.clone(), kernel))[0];
+                for found in [trained, measure(z, y, kernel)] {
+                    // Means of kernel values up to 7 in f32.
+                    assert!(
+                        (found - expected).abs() < 1e-5,
+                        "{kernel:?}, {n} x {d}: {found} for {expected}"
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn zero_in_mean_for_equal_laws_and_positive_for_others() {
         let device = Device::flex();

@@ -1,6 +1,7 @@
 //! What can be wrong with a recipe, in the user's words: place, key, what was expected.
 
 use crate::likelihood::DataFacts;
+use jensen_data::nearest;
 
 /// What is wrong with a recipe or with how it meets the data.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -98,24 +99,6 @@ fn suggestion(
         Some(nearest) => format!("; did you mean `{nearest}`?"),
         None => format!("; the keys here are {}", known.join(", ")),
     }
-}
-
-/// Similarity from which a name is offered as a correction, Jaro-Winkler in [0, 1].
-const SIMILAR: f64 = 0.75;
-
-/// The most similar of the known names, if any is similar.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
-    // Names of three letters with two of them exchanged have little else in common.
-    let is_slip = |known: &str| known.len() > 2 && strsim::osa_distance(name, known) == 1;
-    let similarity = |known: &str| match is_slip(known) {
-        true => 1.0,
-        false => strsim::jaro_winkler(name, known),
-    };
-    known
-        .map(|known| (similarity(known), known))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known.clone())
 }
 
 impl RecipeError {

@@ -3,7 +3,8 @@
 //! `invalid type: string "x", expected usize` becomes `expected a whole number of at least 0, found text
 //! "x"`, and the key at fault joins the place. What is not known here is passed on as it is.
 
-use super::error::{RecipeError, nearest};
+use super::error::RecipeError;
+use jensen_data::nearest;
 use toml::{Table, Value};
 
 /// A fault that serde found in the table at `place`.
@@ -140,14 +141,46 @@ const ALSO_CALLED: [(&str, &str); 6] = [
 
 /// An unknown key with the path at which a whole recipe has a key of this name.
 pub(super) fn point_to(mut error: RecipeError, recipe: &Table) -> RecipeError {
-    if let RecipeError::UnknownKey { key, nearest, .. } = &mut error {
-        let also = ALSO_CALLED.iter().find(|(other, _)| other == key);
-        let wanted = also.map_or(key.as_str(), |(_, ours)| ours);
-        if let Some(path) = path_of(wanted, recipe) {
-            *nearest = Some(path);
-        }
+    if let RecipeError::UnknownKey { key, nearest, .. } = &mut error
+        && let Some(path) = key_called(key, recipe)
+    {
+        *nearest = Some(path);
     }
     error
+}
+
+/// The dotted path at which a whole recipe has a key of this name, or of what other programs call by it.
+pub(super) fn key_called(name: &str, recipe: &Table) -> Option<String> {
+    let also = ALSO_CALLED.iter().find(|(other, _)| *other == name);
+    path_of(also.map_or(name, |(_, ours)| ours), recipe)
+}
+
+/// The same, if it has a value or the kind of a part.
+pub(super) fn option_called(name: &str, recipe: &Table) -> Option<String> {
+    let is_option = |value: &Value| {
+        value
+            .as_table()
+            .is_none_or(|part| part.contains_key("kind"))
+    };
+    key_called(name, recipe).filter(|key| value_at(recipe, key).is_some_and(is_option))
+}
+
+/// The dotted path of the value whose key is the most similar, if any is similar.
+pub(super) fn option_like(name: &str, recipe: &Table) -> Option<String> {
+    let others = ALSO_CALLED.iter().map(|(other, _)| (*other).to_owned());
+    let mut known: Vec<String> = others.collect();
+    add_names(recipe, &mut known);
+    option_called(&nearest(name, known.iter())?, recipe)
+}
+
+/// Adds the keys of all values.
+fn add_names(table: &Table, names: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => add_names(inner, names),
+            _ => names.push(key.clone()),
+        }
+    }
 }
 
 /// The dotted path of the first key of this name.

@@ -114,13 +114,16 @@ fn log_p(likelihood: &dyn Likelihood, params: &Params, outputs: &[f64], x: f64) 
     to_f64(likelihood.log_prob(params, matrix(outputs, n), matrix(&[x], 1)))[0]
 }
 
-/// The integral of f(x) p(x) over the support.
-fn expectation(case: &Case, p: impl Fn(f64) -> f64, f: impl Fn(f64) -> f64) -> f64 {
+/// The integral of f(x) p(x) over the support, p the density at these outputs.
+fn expectation(
+    case: &Case,
+    outputs: &[f64],
+    p: impl Fn(f64) -> f64,
+    f: impl Fn(f64) -> f64,
+) -> f64 {
     match case.support {
-        Support::Line => {
-            // A Laplace density has a kink at its location: both sides are smooth there.
-            integrate_line(|x| f(x) * p(x), 0.0, 2.0)
-        }
+        // The first output is the location, where a Laplace density has a kink: both sides are smooth there.
+        Support::Line => integrate_line(|x| f(x) * p(x), outputs[0], 2.0),
         Support::Unit => integrate(|x| f(x) * p(x), 0.0, 1.0),
         Support::Levels(n) => (0..n)
             .map(|level| f64::from(level) / f64::from(n - 1))
@@ -145,12 +148,9 @@ fn each_integrates_to_one_and_its_mean_is_the_mean() {
     for case in CASES {
         let (likelihood, params) = build(case, &facts(case));
         for seed in 0..3 {
-            let mut at = outputs(likelihood.n_params(), seed);
-            if matches!(case.support, Support::Line) {
-                at[0] = 0.0;
-            }
+            let at = outputs(likelihood.n_params(), seed);
             let p = |x: f64| log_p(likelihood.as_ref(), &params, &at, x).exp();
-            let total = expectation(case, p, |_| 1.0);
+            let total = expectation(case, &at, p, |_| 1.0);
             let place = format!("{} {{{}}} at {at:?}", case.name, case.options);
             // The kink of a Laplace density limits the quadrature on the other side of the split.
             assert!(
@@ -158,7 +158,7 @@ fn each_integrates_to_one_and_its_mean_is_the_mean() {
                 "{place}: integral {total}"
             );
             let stated = to_f64(likelihood.mean(&params, matrix(&at, at.len())))[0];
-            let mean = expectation(case, p, |x| x);
+            let mean = expectation(case, &at, p, |x| x);
             let tolerance = match (case.name, case.support) {
                 // Its stated mean is that before rounding to levels.
                 ("discretized_logistic_mixture", Support::Levels(n)) => 0.5 / f64::from(n - 1),
@@ -287,7 +287,7 @@ fn the_mean_of_a_logistic_mixture_is_that_of_its_levels_but_for_their_rounding()
                 let log_scale = f64::ln(2.0 * level * scale);
                 let at = [[0.3, -1.0, 0.2], [mean, -mean, 0.1], [log_scale; 3]].concat();
                 let p = |x: f64| log_p(likelihood.as_ref(), &params, &at, x).exp();
-                let exact = expectation(&case, p, |x| x);
+                let exact = expectation(&case, &at, p, |x| x);
                 let stated = to_f64(likelihood.mean(&params, matrix(&at, 9)))[0];
                 let share = if scale < 1.0 { 0.5 } else { 1.0 / 96.0 };
                 assert!(
@@ -303,17 +303,14 @@ fn the_mean_of_a_logistic_mixture_is_that_of_its_levels_but_for_their_rounding()
 fn samples_have_the_moments_of_the_density() {
     for case in CASES {
         let (likelihood, params) = build(case, &facts(case));
-        let mut at = outputs(likelihood.n_params(), 3);
-        if matches!(case.support, Support::Line) {
-            at[0] = 0.0;
-        }
+        let at = outputs(likelihood.n_params(), 3);
         let n_draws = 20_000;
         let mut stream = Stream::from_seed(5);
         let rows = matrix(&at.repeat(n_draws), at.len());
         let draws = to_f64(likelihood.sample(&params, rows, &mut stream));
         let p = |x: f64| log_p(likelihood.as_ref(), &params, &at, x).exp();
         for power in [1, 2] {
-            let moment = expectation(case, p, |x| x.powi(power));
+            let moment = expectation(case, &at, p, |x| x.powi(power));
             let powers: Vec<f64> = draws.iter().map(|x| x.powi(power)).collect();
             let (mean, error) = mean_and_error(&powers);
             assert!(
@@ -367,6 +364,28 @@ fn data_outside_the_support_are_refused_with_an_offer() {
             text.contains("[-1, 1]") && text.contains("likelihood=gaussian"),
             "{text}"
         );
+        // An option divides numbers from 0 on by the largest; it can do nothing for negative ones.
+        for (min, max, offer) in [
+            (0.0, 255.0, Some("data.max_value=255`")),
+            (0.5, 16.25, Some("data.max_value=16.25`")),
+            (0.0, 1e20, Some("data.max_value=1e20`")),
+            (-0.5, 255.0, None),
+            (-0.5, 1.0, None),
+        ] {
+            let real = DataFacts {
+                min,
+                max,
+                levels: None,
+            };
+            let text = likelihood.accepts(&real).unwrap_err().to_string();
+            let at = |part: &str| text.find(part);
+            let gaussian = at("--set likelihood=gaussian");
+            assert!(gaussian.is_some(), "{text}");
+            match offer {
+                Some(offer) => assert!(at(offer).is_some() && at(offer) < gaussian, "{text}"),
+                None => assert_eq!(at("max_value"), None, "{text}"),
+            }
+        }
     }
     let real = DataFacts {
         levels: None,

@@ -1,6 +1,6 @@
 //! Terms of the objective against their definitions, and what clipping, skipping and averaging do.
 
-use crate::common::{assemble, bars, mean_and_error, recipe, trained};
+use crate::common::{assemble, bars, matrix, mean_and_error, recipe, trained};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_vae::ledger::{Readout, Role, to_f64};
@@ -12,11 +12,15 @@ const N: usize = 12;
 const ROUNDING: f64 = 1e-4;
 
 fn small(objective: &str) -> Recipe {
+    small_of("gaussian", objective)
+}
+
+fn small_of(latent: &str, objective: &str) -> Recipe {
     recipe(&format!(
         "
         encoder = {{ kind = 'mlp', hidden = [8] }}
         decoder = {{ kind = 'mlp', hidden = [8] }}
-        latent = {{ z = {{ kind = 'gaussian', dim = 3 }} }}
+        latent = {{ z = {{ kind = '{latent}', dim = 3 }} }}
         data = {{ batch = {N}, validation = 0.0 }}
         {objective}
         "
@@ -27,25 +31,35 @@ struct Pass {
     read: Readout,
     /// The loss that is trained on.
     loss: f64,
-    /// KL per example and dimension, `[N, 3]`.
+    /// KL per example and dimension, `[N, 3]`, or `[N]` where it does not split.
     kl: Vec<f64>,
     mean: Vec<f64>,
-    log_var: Vec<f64>,
+    /// L of the covariance L L^T of z given x, column by column: what the sampler makes of unit vectors, `[N, 3, 3]`.
+    columns: Vec<f64>,
     z: Vec<f64>,
 }
 
 fn pass(objective: &str, progress: f64) -> Pass {
-    let (feed, model, params) = assemble(&small(objective), bars(N, 1));
+    pass_of("gaussian", objective, progress)
+}
+
+fn pass_of(latent: &str, objective: &str, progress: f64) -> Pass {
+    let (feed, model, params) = assemble(&small_of(latent, objective), bars(N, 1));
     let stream = Stream::from_seed(4);
     let x = feed.batch(&(0..N).collect::<Vec<_>>(), &stream);
     let (ledger, draw) = model.ledger(&params, x, progress, &stream);
     let latent = &draw.latents[0];
+    let mean = to_f64(latent.posterior.mean());
+    let unit = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0].repeat(N);
+    let moved = to_f64(latent.posterior.sample(matrix(&unit, 3)));
+    let columns = moved.iter().enumerate();
+    let columns = columns.map(|(at, moved)| moved - mean[at / 9 * 3 + at % 3]);
     Pass {
+        columns: columns.collect(),
         read: ledger.read(),
         loss: to_f64(ledger.loss())[0],
         kl: to_f64(latent.rate_per_dim.clone()),
-        mean: to_f64(latent.posterior.mean()),
-        log_var: to_f64(latent.posterior.gaussian().unwrap().log_var()),
+        mean,
         z: to_f64(latent.z.clone()),
     }
 }
@@ -98,42 +112,63 @@ fn the_rate_is_weighted_scheduled_targeted_and_granted_free_bits() {
     close(regularization(&pass(whole, 0.3)), 9.0);
 }
 
+/// log N(z; m, L L^T) in nats by forward substitution, L lower triangular, column by column.
+fn ln_normal(z: &[f64], m: &[f64], columns: &[f64]) -> f64 {
+    let mut white: Vec<f64> = Vec::new();
+    let mut ln_density = 0.0;
+    for i in 0..z.len() {
+        let before = white.iter().enumerate();
+        let before: f64 = before
+            .map(|(j, white)| columns[j * z.len() + i] * white)
+            .sum();
+        let pivot = columns[i * z.len() + i];
+        white.push((z[i] - m[i] - before) / pivot);
+        ln_density -= 0.5 * (white[i].powi(2) + std::f64::consts::TAU.ln()) + pivot.ln();
+    }
+    ln_density
+}
+
 #[test]
 fn total_correlation_is_its_definition() {
-    let pass = pass("objective = { tc = { z = { weight = 2.0 } } }", 0.3);
-    let log_q = |i: usize, j: usize, d: usize| {
-        let (z, m, v) = (
-            pass.z[i * 3 + d],
-            pass.mean[j * 3 + d],
-            pass.log_var[j * 3 + d],
-        );
-        -0.5 * ((z - m).powi(2) / v.exp() + v + std::f64::consts::TAU.ln())
-    };
-    let log_sum = |terms: Vec<f64>| terms.iter().map(|t| t.exp()).sum::<f64>().ln();
-    // The training part has N examples and so has the batch.
-    let log_pairs = ((N * N) as f64).ln();
-    let tc: Vec<f64> = (0..N)
-        .map(|i| {
-            let joint = log_sum(
-                (0..N)
-                    .map(|j| (0..3).map(|d| log_q(i, j, d)).sum())
-                    .collect(),
+    for latent in ["gaussian", "gaussian_full"] {
+        let objective = "objective = { tc = { z = { weight = 2.0 } } }";
+        let pass = pass_of(latent, objective, 0.3);
+        let off_diagonal = (0..9).filter(|at| at / 3 != at % 3);
+        let is_full = off_diagonal
+            .into_iter()
+            .any(|at| pass.columns[at].abs() > 0.01);
+        assert_eq!(is_full, latent == "gaussian_full");
+        let row = |of: &[f64], i: usize| of[i * 3..(i + 1) * 3].to_vec();
+        let columns = |j: usize| &pass.columns[j * 9..(j + 1) * 9];
+        let joint =
+            |i: usize, j: usize| ln_normal(&row(&pass.z, i), &row(&pass.mean, j), columns(j));
+        // A coordinate has the sum of squares of its row of L as variance.
+        let marginal = |i: usize, j: usize, d: usize| {
+            let variance: f64 = (0..3).map(|c| columns(j)[c * 3 + d].powi(2)).sum();
+            let at = |of: &[f64], i: usize| of[i * 3 + d];
+            ln_normal(&[at(&pass.z, i)], &[at(&pass.mean, j)], &[variance.sqrt()])
+        };
+        // The training part has N examples and so has the batch.
+        let log_pairs = ((N * N) as f64).ln();
+        let log_mean =
+            |of: &dyn Fn(usize) -> f64| (0..N).map(|j| of(j).exp()).sum::<f64>().ln() - log_pairs;
+        let tc: Vec<f64> = (0..N)
+            .map(|i| {
+                let marginals = (0..3).map(|d| log_mean(&|j| marginal(i, j, d)));
+                log_mean(&|j| joint(i, j)) - marginals.sum::<f64>()
+            })
+            .collect();
+        let terms = &pass.read.terms;
+        let found = terms.iter().find(|term| term.name == "tc.z").unwrap();
+        for (found, expected) in found.nats.iter().zip(&tc) {
+            assert!(
+                (found - expected).abs() < ROUNDING,
+                "{latent}: {found}, {expected}"
             );
-            let marginal = |d: usize| log_sum((0..N).map(|j| log_q(i, j, d)).collect()) - log_pairs;
-            joint - log_pairs - (0..3).map(marginal).sum::<f64>()
-        })
-        .collect();
-    let found = pass
-        .read
-        .terms
-        .iter()
-        .find(|term| term.name == "tc.z")
-        .unwrap();
-    for (found, expected) in found.nats.iter().zip(&tc) {
-        assert!((found - expected).abs() < ROUNDING, "{found}, {expected}");
+        }
+        let expected = 2.0 * mean(&tc) + pass.kl.iter().sum::<f64>() / N as f64;
+        assert!((regularization(&pass) - expected).abs() < ROUNDING);
     }
-    let expected = 2.0 * mean(&tc) + pass.kl.iter().sum::<f64>() / N as f64;
-    assert!((regularization(&pass) - expected).abs() < ROUNDING);
 }
 
 /// Schedules with their values by hand at the beginning, at a quarter and at the end of a run.

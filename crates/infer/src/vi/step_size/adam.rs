@@ -68,4 +68,27 @@ mod tests {
             "{g:?}"
         );
     }
+
+    /// Gradients 2 and 1/2: m^ = (0.9 0.2 + 0.05) / 0.19, v^ = (0.999 0.004 + 0.00025) / 0.001999, and a rate of
+    /// 0.1 (1 + 1/4)^-1/2.
+    #[test]
+    fn the_second_step_by_hand() {
+        let mut state = StepState::new(1);
+        let adam = Adam {
+            rate: 0.1,
+            delay: 4.0,
+        };
+        let mut step = |gradient: f64| {
+            let mut g = [gradient];
+            adam.advance(&mut state, &mut g);
+            state.n_steps += 1;
+            g[0]
+        };
+        assert!((step(2.0) - 0.1).abs() < 1e-8);
+        let second = step(0.5);
+        assert!(
+            (second - 0.074_290_901_379_939_12).abs() < 1e-12,
+            "{second}"
+        );
+    }
 }

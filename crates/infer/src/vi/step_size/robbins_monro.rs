@@ -1,7 +1,7 @@
 //! Schedules of Robbins and Monro: rho_t = first (1 + t / delay)^-power, step = rho_t g.
 //!
 //! [robbins-1951]: sum rho_t diverges and sum rho_t^2 does not for 1/2 < power <= 1. With averaged iterates a
-//! power below one is best ([polyak-1992]). In local coordinates the Hessian of the bound of a matched
+//! power below one is best ([polyak-1992], Thm. 2). In local coordinates the Hessian of the bound of a matched
 //! Gaussian is the identity, so that first = 1 would be Newton's step without noise.
 
 use super::StepState;

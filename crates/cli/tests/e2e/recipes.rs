@@ -1,0 +1,113 @@
+//! Every built-in recipe from the first step to samples: small networks, few examples, few steps.
+
+use super::{Call, jensen};
+use jensen::recipes::{BUILTIN, RecipeRequest};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// Every recipe in small; the options that it does not have are left out.
+const SMALL: [&str; 9] = [
+    "encoder.hidden=[12]",
+    "decoder.hidden=[12]",
+    "encoder.channels=[4, 6]",
+    "decoder.channels=[4, 6]",
+    "encoder.fc=12",
+    "decoder.fc=12",
+    "latent.z.dim=3",
+    "prior.z.components=5",
+    "bound.samples=3",
+];
+/// 24 steps: two passes over the 360 examples that are left for training, in batches of 32.
+const N_STEPS: usize = 24;
+const SHORT: [&str; 5] = [
+    "data.limit=400",
+    "data.validation=0.1",
+    "data.batch=32",
+    "train.min_steps=0",
+    "train.epochs=2",
+];
+
+/// A fit may end with codes that carry nothing after so few steps.
+#[track_caller]
+fn fitted(call: Call) -> Value {
+    assert!(matches!(call.code, Some(0 | 3)), "{}", call.err);
+    call.json()
+}
+
+/// The loss at every step.
+fn losses(run: &Path) -> Vec<f64> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .filter(|line: &Value| line["split"] == "train")
+        .map(|line| line["loss"].as_f64().unwrap())
+        .collect()
+}
+
+#[test]
+fn every_built_in_recipe_trains_is_measured_and_samples() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    for builtin in BUILTIN {
+        let name = builtin.name;
+        let recipe = RecipeRequest::of(name).resolve().unwrap();
+        let table = recipe.to_table();
+        let has = |setting: &&&str| {
+            let (key, _) = setting.split_once('=').unwrap();
+            let (section, rest) = key.split_once('.').unwrap();
+            let mut keys = rest.split('.');
+            let value = keys.try_fold(&table[section], |value, key| value.get(key));
+            value.is_some()
+        };
+        let fitting = SMALL.iter().filter(has);
+        let sets = fitting.chain(&SHORT).chain(&["train.log_every=1"]);
+        let sets: Vec<&str> = sets.flat_map(|pair| ["--set", pair]).collect();
+        let fit = ["fit", name, "--out", name, "--json"];
+        let value = fitted(jensen(folder, &[&fit[..], &sets].concat()));
+
+        // What the recipe is about is what was trained.
+        let config = folder.join(name).join("config.toml");
+        let trained = RecipeRequest::of(config.to_str().unwrap()).resolve();
+        let trained = trained.unwrap();
+        assert_eq!(trained.objective, recipe.objective, "{name}");
+        assert_eq!(trained.likelihood, recipe.likelihood, "{name}");
+        for (trained, own) in [
+            (&trained.bound, &recipe.bound),
+            (&trained.prior["z"], &recipe.prior["z"]),
+            (&trained.encoder, &recipe.encoder),
+        ] {
+            assert_eq!(trained["kind"], own["kind"], "{name}");
+        }
+
+        // The loss falls, from five steps to the last five.
+        let losses = losses(&folder.join(name));
+        assert_eq!(losses.len(), N_STEPS, "{name}");
+        let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+        let (first, last) = (mean(&losses[..5]), mean(&losses[N_STEPS - 5..]));
+        assert!(last < first, "{name}: {first} to {last}");
+
+        // Everything that the recipe promises is measured, in the fit and afterwards.
+        let evaluate = ["evaluate", name, "--samples", "100", "--json"];
+        let evaluated = jensen(folder, &evaluate).expect(0).json();
+        for metric in recipe.expect.keys().filter(|key| !key.contains('/')) {
+            for value in [&value, &evaluated] {
+                let found = value["metrics"][metric].as_f64();
+                assert!(found.is_some_and(f64::is_finite), "{name}: {metric}");
+            }
+        }
+        let of_fit = value["metrics"]["test_neg_elbo"].as_f64();
+        assert_eq!(of_fit, evaluated["metrics"]["test_neg_elbo"].as_f64());
+
+        let sample = ["sample", name, "-n", "4", "--out", "samples.csv"];
+        jensen(folder, &sample).expect(0);
+        let samples = fs::read_to_string(folder.join("samples.csv")).unwrap();
+        let cells: Vec<f64> = (samples.lines().skip(1))
+            .flat_map(|line| line.split(',').map(|cell| cell.parse().unwrap()))
+            .collect();
+        assert_eq!(cells.len(), 4 * 64, "{name}");
+        assert!(cells.iter().all(|cell| cell.is_finite()), "{name}");
+        let is_constant = cells[..64].iter().all(|cell| *cell == cells[0]);
+        assert!(!is_constant, "{name}: a sample without a picture");
+    }
+}
