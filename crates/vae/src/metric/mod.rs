@@ -2,6 +2,7 @@
 
 pub mod aggregate;
 pub mod baseline;
+pub mod disentanglement;
 pub mod evaluate;
 pub mod importance;
 pub mod score;
