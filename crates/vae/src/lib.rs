@@ -6,6 +6,7 @@
 //! [`ledger::Ledger`] of named per-example terms in nats.
 
 pub mod bound;
+pub mod condition;
 pub mod decoder;
 pub mod draw;
 pub mod encoder;

@@ -134,7 +134,7 @@ fn draw_pictures(
     }
     let some = parts.test.sample(N_MAP, &stream.child("map", 0));
     let indices: Vec<usize> = (0..some.len()).collect();
-    let x = some.batch(&indices, &stream.child("map", 0));
+    let x = some.batch(&indices, &stream.child("map", 0)).x;
     let means = jensen_vae::generate::means(model, params, x);
     let labels = some.examples().gather_labels(&indices);
     let names = parts.label_names.as_deref();

@@ -4,6 +4,7 @@ mod autoregressive;
 mod baseline;
 mod bounds;
 mod common;
+mod diffusion;
 mod discrete;
 mod estimators;
 mod groups;
