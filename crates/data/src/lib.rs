@@ -26,6 +26,7 @@ mod files;
 pub mod npy;
 mod open;
 mod readers;
+pub mod scenes;
 mod spelling;
 mod transform;
 

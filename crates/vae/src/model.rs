@@ -435,6 +435,11 @@ impl Model {
         ledger
     }
 
+    /// Whether what is said of examples changes anything.
+    pub fn is_conditional(&self) -> bool {
+        self.latents.iter().any(|slot| slot.prior.is_conditional())
+    }
+
     /// Whether -ELBO holds estimates of a bound of a prior, which no importance weight may be made of.
     pub fn has_bounded_prior(&self) -> bool {
         self.latents.iter().any(|slot| slot.prior.is_bound())

@@ -99,6 +99,11 @@ pub trait Prior: Send + Sync {
         false
     }
 
+    /// Whether a condition changes anything.
+    fn is_conditional(&self) -> bool {
+        false
+    }
+
     /// What the trainer needs, if this prior is trained when the rest is done.
     fn staged(&self) -> Option<&dyn Staged> {
         None

@@ -6,9 +6,9 @@
 //! diffusion sees codes of mean 0 and variance 1, of each channel of a map or each coordinate of a vector.
 //!
 //! `log_prob` is no density but a lower bound of one: -KL(q(z_T|z_0) || N(0, I)) - sum_{t > 1} KL(q(z_{t-1}|z_t, z_0) ||
-//! p(z_{t-1}|z_t)) + log p(z_0|z_1) ([ho-2020], equation 5), with the variances of q's steps and beta_1 for the last. The
-//! sum is w_t |epsilon - epsilon_theta|^2 over all t; it is estimated without bias by one t a code, drawn in proportion to
-//! w_t, and fixed noise. So -ELBO stays an upper bound of -log p(x) in expectation; importance weights of it would not.
+//! p(z_{t-1}|z_t)) + log p(z_0|z_1) ([ho-2020], equation 5), with variances beta_t, right where codes are spread evenly. The
+//! sum is w_t |epsilon - epsilon_theta|^2 over all t; it is estimated without bias by one t a code, drawn about in
+//! proportion to what it adds, and fixed noise. So -ELBO stays an upper bound of -log p(x) in expectation; importance weights of it would not.
 //!
 //! Samples walk from T to 0 in a number of strides, deterministic or with noise ([song-2021]). A condition is dropped
 //! from some codes in training, so that samples can be guided: epsilon + g (epsilon of the condition - epsilon)
@@ -23,7 +23,7 @@ use super::normal::log_standard_normal;
 use super::staged::{Begun, Staged};
 use super::{Prior, PriorContext, PriorSite};
 use crate::condition::Condition;
-use crate::latent::{GaussianPosterior, LN_TAU, Posterior};
+use crate::latent::{GaussianPosterior, Posterior};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use crate::{noise, rows};
@@ -292,20 +292,21 @@ impl Prior for Diffusion {
         // The same noise for the same rows each time: a function, as others are.
         let mut stream = Stream::from_seed(0).child("bound", 0);
         let start = stream.uniform();
-        let steps: Vec<usize> = (0..n_rows)
-            .map(|row| (self.schedule).at_share((start + row as f64 * GOLDEN).fract()))
-            .collect();
+        let looks = (0..n_rows).map(|row| (start + row as f64 * GOLDEN).fract());
+        let (steps, weights): (Vec<usize>, Vec<f64>) =
+            looks.map(|place| self.schedule.look(place)).unzip();
+        let weights: Vec<f32> = weights.into_iter().map(|weight| weight as f32).collect();
+        let weights = Tensor::from_data(TensorData::new(weights, [n_rows]), params.device());
         let noise = noise::normal(&mut stream, n_rows, dim, params.device());
         let noisy = self.noisy(z.clone(), noise.clone(), &steps);
         let condition = self.given(context, n_rows);
         let found = self.epsilon(params, noisy, &steps, condition.as_ref());
-        let errors = rows::sum((noise - found).square()) * self.schedule.total_weight();
-        // KL(q(z_T|z_0) || N(0, I)) and the constant of log p(z_0|z_1).
+        let errors = rows::sum((noise - found).square()) * weights;
+        // KL(q(z_T|z_0) || N(0, I)).
         let [signal, spread] = self.schedule.scales(self.schedule.n_steps()).map(|s| s * s);
         let d = dim as f64;
         let end = rows::sum(z.square()) * (0.5 * signal) + 0.5 * d * (spread - 1.0 - spread.ln());
-        let constant = 0.5 * d * (LN_TAU + self.schedule.last_variance().ln());
-        (errors + end + constant + f64::from(log_scales)).neg()
+        (errors + end + d * self.schedule.constant() + f64::from(log_scales)).neg()
     }
 
     fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
@@ -330,6 +331,10 @@ impl Prior for Diffusion {
 
     fn is_bound(&self) -> bool {
         true
+    }
+
+    fn is_conditional(&self) -> bool {
+        self.condition.is_some()
     }
 
     fn staged(&self) -> Option<&dyn Staged> {

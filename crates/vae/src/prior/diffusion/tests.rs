@@ -1,7 +1,7 @@
 //! The learned noise against the exact one, the bound against the density, walks against each other.
 
 use super::*;
-use crate::latent::Posterior;
+use crate::latent::{LN_TAU, Posterior};
 use crate::ledger::to_f64;
 use crate::optimizer::{self, Gradient};
 
