@@ -32,7 +32,7 @@ mod transform;
 
 pub use batches::Batches;
 pub use cache::cache_folder;
-pub use catalogue::{Availability, Entry, catalogue};
+pub use catalogue::{Availability, Entry, Judge, catalogue};
 pub use dataset::Dataset;
 pub use download::Progress;
 pub use error::{Attempt, DataError, Failure, Malformed, Place};

@@ -42,6 +42,7 @@ pub const BUILTIN: &[Builtin] = builtin![
     "fsq-vae",
     "latent-diffusion",
     "ddpm",
+    "dalle",
 ];
 
 /// A recipe with the changes that a command line makes to it.

@@ -124,6 +124,14 @@ impl Condition {
         }
     }
 
+    /// These rows and then the others, of as many words.
+    pub fn followed_by(&self, others: &Self) -> Self {
+        Self {
+            words: [self.words.as_slice(), &others.words].concat(),
+            len: self.len,
+        }
+    }
+
     /// Each row k times, one after the other.
     pub fn for_samples(&self, k: usize) -> Self {
         let rows = self.words.chunks_exact(self.len);

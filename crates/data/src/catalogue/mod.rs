@@ -10,6 +10,7 @@ mod scenes;
 use crate::download::{Downloader, Progress, RemoteFile};
 use crate::readers::{Parts, idx};
 use crate::{DataError, Layout, OpenOptions, cache};
+use jensen_rng::Stream;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -39,7 +40,20 @@ pub struct Entry {
     pub n_test: usize,
     /// Names of the classes.
     pub label_names: &'static [&'static str],
+    /// Who can tell whether an example is as its caption says, where a program can.
+    pub judge: Option<Judge>,
     storage: Storage,
+}
+
+/// Tells whether examples are as their captions say.
+#[derive(Debug)]
+pub struct Judge {
+    /// Whether something can be told of a sentence; why not otherwise.
+    pub check_caption: fn(&str) -> Result<(), String>,
+    /// Whether an example, with values in [0, 1], is as a sentence says; why not otherwise.
+    pub check: fn(&str, &[f32]) -> Result<(), String>,
+    /// So many captions: if `seen`, such as training examples have, else with words that never stand together there.
+    pub captions: fn(n: usize, seen: bool, &mut Stream) -> Vec<String>,
 }
 
 /// How to come by a data set.

@@ -2,9 +2,9 @@
 //!
 //! No training or test scene has a pair of color and shape of `scenes::UNSEEN`.
 
-use super::{Entry, Storage};
+use super::{Entry, Judge, Storage};
 use crate::readers::Parts;
-use crate::scenes::{N_WORDS, SIDE, Scene, WORDS, is_unseen};
+use crate::scenes::{Caption, N_WORDS, SIDE, Scene, WORDS, is_unseen, satisfies};
 use crate::{Captions, DataError, Examples, Layout, Values};
 use jensen_rng::Stream;
 
@@ -26,6 +26,14 @@ pub(super) const ENTRY: Entry = Entry {
     n_train: N_TRAIN,
     n_test: N_TEST,
     label_names: &[],
+    judge: Some(Judge {
+        check_caption: |text| Caption::parse(text).map(|_| ()),
+        check: |text, image| {
+            let caption = Caption::parse(text)?;
+            satisfies(&caption, image).map_err(|fault| fault.to_string())
+        },
+        captions,
+    }),
     storage: Storage::Embedded(read),
 };
 
@@ -36,6 +44,13 @@ fn read() -> Result<Parts, DataError> {
         train,
         Some(draw(N_TEST, &mut stream.child("test", 0))),
     ))
+}
+
+/// Of scenes with only seen pairs of color and shape, or with at least one that is not.
+fn captions(n: usize, seen: bool, stream: &mut Stream) -> Vec<String> {
+    let allowed = |pairs: [_; 2]| pairs.into_iter().any(is_unseen) != seen;
+    let caption = |_| Scene::draw(stream, allowed).1.to_string();
+    (0..n).map(caption).collect()
 }
 
 fn draw(n: usize, stream: &mut Stream) -> Examples {
@@ -60,7 +75,7 @@ fn draw(n: usize, stream: &mut Stream) -> Examples {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenes::{Caption, Color, Shape, satisfies};
+    use crate::scenes::{Color, Shape};
     use crate::{OpenOptions, open};
     use std::collections::HashSet;
 
