@@ -64,6 +64,11 @@ pub(crate) enum Verb {
   jensen sample runs/vae-001
   jensen sample runs/vae-001 -n 1000 --draw --out samples.npz")]
     Sample(Sample),
+    /// Make examples of what a sentence says, and tell whether they are so where a program can
+    #[command(after_help = "Examples:
+  jensen generate runs/dalle-001 \"a small red circle left of a blue square\"
+  jensen generate runs/latent-diffusion-001 3           a class is a sentence of one word")]
+    Generate(Generate),
     /// Show examples beside what the model makes of their codes
     #[command(after_help = "Examples:
   jensen reconstruct runs/vae-001
@@ -283,6 +288,25 @@ pub(crate) struct Sample {
     /// Draw from the likelihood too, instead of showing its mean
     #[arg(long)]
     pub(crate) draw: bool,
+    /// All of this class, counted from 0, where the model was trained with classes
+    #[arg(long, value_name = "K", value_parser = whole_size)]
+    pub(crate) class: Option<usize>,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
+    #[command(flatten)]
+    pub(crate) out: Out,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Generate {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// The sentence
+    #[arg(value_name = "CAPTION")]
+    pub(crate) caption: String,
+    /// How many
+    #[arg(short, long = "number", value_name = "N", default_value_t = 10, value_parser = count)]
+    pub(crate) n: usize,
     #[command(flatten)]
     pub(crate) seed: Seed,
     #[command(flatten)]
@@ -394,6 +418,9 @@ pub(crate) struct Decode {
     /// Draw from the likelihood, instead of giving its mean
     #[arg(long)]
     pub(crate) draw: bool,
+    /// All of this class, counted from 0, where the model was trained with classes
+    #[arg(long, value_name = "K", value_parser = whole_size)]
+    pub(crate) class: Option<usize>,
     #[command(flatten)]
     pub(crate) seed: Seed,
     #[command(flatten)]

@@ -10,8 +10,8 @@ use jensen::verb::fit::Status;
 use jensen::verb::interpolate::Path;
 use jensen::verb::output::NotStored;
 use jensen::verb::{
-    check, compress, decode, decompress, encode, evaluate, export, interpolate, list, reconstruct,
-    report, reproduce, resume, sample, score, traverse,
+    check, compress, decode, decompress, encode, evaluate, export, generate, interpolate, list,
+    reconstruct, report, reproduce, resume, sample, score, traverse,
 };
 use jensen::{FitRequest, Fitted, Result, fit};
 use std::process::ExitCode;
@@ -60,11 +60,24 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 run: args.run.folder.run.clone(),
                 n: args.n,
                 draw: args.draw,
+                class: args.class,
                 seed: args.seed.seed,
                 out: args.out.out.clone(),
                 device: args.run.place.name(),
             };
             show::written("sample", &sample::sample(&request, observer)?, style);
+        }
+        Verb::Generate(args) => {
+            stop::listen();
+            let request = generate::Request {
+                run: args.run.folder.run.clone(),
+                caption: args.caption.clone(),
+                n: args.n,
+                seed: args.seed.seed,
+                out: args.out.out.clone(),
+                device: args.run.place.name(),
+            };
+            show::written("generate", &generate::generate(&request, observer)?, style);
         }
         Verb::Reconstruct(args) => {
             stop::listen();

@@ -115,7 +115,7 @@ impl Observer for Terminal {
                 per_second,
                 total_steps,
             } => {
-                if metrics.iter().any(|(name, _)| *name == "elbo") {
+                if metrics.iter().any(|(name, _)| *name == "loss") {
                     self.values = Values::of(metrics);
                 }
                 let speed = speed(*per_second);

@@ -26,15 +26,16 @@ mod files;
 pub mod npy;
 mod open;
 mod readers;
+pub mod scenes;
 mod spelling;
 mod transform;
 
 pub use batches::Batches;
 pub use cache::cache_folder;
-pub use catalogue::{Availability, Entry, catalogue};
+pub use catalogue::{Availability, Entry, Judge, catalogue};
 pub use dataset::Dataset;
 pub use download::Progress;
 pub use error::{Attempt, DataError, Failure, Malformed, Place};
-pub use examples::{Examples, Layout, ValueRange, Values};
+pub use examples::{Captions, Examples, Factors, Layout, ValueRange, Values};
 pub use open::{OpenOptions, open, open_with_progress};
 pub use spelling::nearest;

@@ -261,6 +261,8 @@ fn map_images(
         }
     };
     Examples::new(layout, values, examples.labels.clone())
+        .with_captions(examples.captions.clone())
+        .with_factors(examples.factors.clone())
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ pub const BUILTIN: &[Builtin] = builtin![
     "sigma-vae",
     "vq-vae",
     "fsq-vae",
+    "latent-diffusion",
+    "ddpm",
+    "dalle",
 ];
 
 /// A recipe with the changes that a command line makes to it.

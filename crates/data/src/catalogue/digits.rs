@@ -30,6 +30,7 @@ pub(super) const ENTRY: Entry = Entry {
     n_train: N_TRAIN,
     n_test: N_TEST,
     label_names: &DIGIT_NAMES,
+    judge: None,
     storage: Storage::Embedded(read),
 };
 

@@ -28,6 +28,7 @@ pub(super) const ENTRY: Entry = Entry {
         "Bag",
         "Ankle boot",
     ],
+    judge: None,
     storage: Storage::Idx {
         files: &FILES,
         mirrors: &[

@@ -17,6 +17,7 @@ pub(super) const ENTRY: Entry = Entry {
     n_train: 60_000,
     n_test: 10_000,
     label_names: &DIGIT_NAMES,
+    judge: None,
     storage: Storage::Idx {
         files: &FILES,
         mirrors: &[

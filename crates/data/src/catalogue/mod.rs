@@ -5,14 +5,23 @@
 mod digits;
 mod fashion_mnist;
 mod mnist;
+mod scenes;
+mod sprites;
 
 use crate::download::{Downloader, Progress, RemoteFile};
 use crate::readers::{Parts, idx};
 use crate::{DataError, Layout, OpenOptions, cache};
+use jensen_rng::Stream;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-static CATALOGUE: [Entry; 3] = [digits::ENTRY, mnist::ENTRY, fashion_mnist::ENTRY];
+static CATALOGUE: [Entry; 5] = [
+    digits::ENTRY,
+    mnist::ENTRY,
+    fashion_mnist::ENTRY,
+    scenes::ENTRY,
+    sprites::ENTRY,
+];
 
 /// A data set with a name.
 #[derive(Debug)]
@@ -33,13 +42,26 @@ pub struct Entry {
     pub n_test: usize,
     /// Names of the classes.
     pub label_names: &'static [&'static str],
+    /// Who can tell whether an example is as its caption says, where a program can.
+    pub judge: Option<Judge>,
     storage: Storage,
+}
+
+/// Tells whether examples are as their captions say.
+#[derive(Debug)]
+pub struct Judge {
+    /// Whether something can be told of a sentence; why not otherwise.
+    pub check_caption: fn(&str) -> Result<(), String>,
+    /// Whether an example, with values in [0, 1], is as a sentence says; why not otherwise.
+    pub check: fn(&str, &[f32]) -> Result<(), String>,
+    /// So many captions: if `seen`, such as training examples have, else with words that never stand together there.
+    pub captions: fn(n: usize, seen: bool, &mut Stream) -> Vec<String>,
 }
 
 /// How to come by a data set.
 #[derive(Debug)]
 enum Storage {
-    /// It is part of this crate.
+    /// It is part of this crate, or made by it.
     Embedded(fn() -> Result<Parts, DataError>),
     /// Four IDX files in MNIST's naming, at any of the base addresses.
     Idx {
@@ -123,7 +145,8 @@ impl Entry {
                 })?
             }
         };
-        parts.label_names = Some(self.label_names.iter().map(ToString::to_string).collect());
+        let names = self.label_names.iter().map(ToString::to_string);
+        parts.label_names = (!self.label_names.is_empty()).then(|| names.collect());
         Ok(parts)
     }
 }
@@ -161,9 +184,12 @@ mod tests {
             panic!("{error}")
         };
         assert_eq!(nearest.as_deref(), Some("mnist"));
-        assert_eq!(known, &["digits", "mnist", "fashion-mnist"]);
+        assert_eq!(
+            known,
+            &["digits", "mnist", "fashion-mnist", "scenes", "sprites"]
+        );
         assert!(error.to_string().starts_with(
-            "no data set is called `mnits`; did you mean `mnist`?\n  known names: digits, mnist, fashion-mnist"
+            "no data set is called `mnits`; did you mean `mnist`?\n  known names: digits, mnist, fashion-mnist, scenes, sprites"
         ));
         let far = open("imagenet", &OpenOptions::default()).unwrap_err();
         assert!(matches!(far, DataError::UnknownName { nearest: None, .. }));

@@ -1,5 +1,6 @@
 //! `evaluate`: the metric battery on the test part, and the referee's word.
 
+use super::generate;
 use super::judge;
 use super::output::NotStored;
 use super::verdict::Verdict;
@@ -76,6 +77,7 @@ pub struct Evaluated {
 /// with [`Evaluated::not_stored`].
 pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
     let session = Session::load(&request.run, request.device.as_deref())?;
+    session.check_samples(request.samples)?;
     let Session {
         run,
         recipe,
@@ -174,6 +176,7 @@ pub(super) fn measure(
     let (facts, metrics) =
         judge::facts(recipe, model, params, parts, run, &found, samples, observer)?;
     let metrics = metrics.into_iter();
+    let metrics = metrics.chain(generate::measure(recipe, model, params, observer)?);
     (found.metrics).extend(metrics.map(|(name, value)| (name.to_owned(), value)));
     let verdict = Verdict::of(&facts);
     let evaluated = Evaluated {

@@ -2,6 +2,7 @@
 //! a slip of the pen would be told after it as a metric that was not measured.
 
 use super::evaluate::ESTIMATE;
+use super::generate::{self, SATISFIED};
 use jensen_data::nearest;
 use jensen_vae::metric::evaluate;
 use jensen_vae::model::Model;
@@ -9,7 +10,7 @@ use jensen_vae::recipe::{Expectation, Recipe, RecipeError};
 use std::collections::BTreeMap;
 
 /// The metrics of a fit; K and N stand for numbers, LATENT for a name.
-const METRICS: [&str; 14] = [
+const METRICS: [&str; 16] = [
     "test_neg_elbo",
     "test_neg_elbo_binarized",
     "test_neg_elbo_without_latent",
@@ -24,6 +25,8 @@ const METRICS: [&str; 14] = [
     "usage_LATENT",
     "perplexity_LATENT",
     "active_units",
+    SATISFIED[0],
+    SATISFIED[1],
 ];
 
 /// The metrics that a fit adds to those of its evaluation.
@@ -73,10 +76,14 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
 /// or of another likelihood.
 pub(super) fn check_measured(
     expected: &BTreeMap<String, Expectation>,
+    recipe: &Recipe,
     model: &Model,
     n_test: usize,
 ) -> Result<(), RecipeError> {
-    let measured = evaluate::names(model, n_test);
+    let mut measured = evaluate::names(model, n_test);
+    if generate::is_measured(recipe, model) {
+        measured.extend(SATISFIED.map(str::to_owned));
+    }
     for metric in expected.keys() {
         let is_of_fit = OF_FIT.contains(&metric.as_str()) || metric.starts_with(ESTIMATE);
         if is_of_fit || measured.contains(metric) {
@@ -143,7 +150,8 @@ mod tests {
             let range = Expectation { min: 0.0, max: 1.0 };
             let expected = BTreeMap::from([(metric.to_owned(), range)]);
             let n_test = prepared.parts.test.len();
-            check_measured(&expected, &prepared.model, n_test).map_err(|error| error.to_string())
+            check_measured(&expected, &prepared.recipe, &prepared.model, n_test)
+                .map_err(|error| error.to_string())
         };
         for metric in [
             "mutual_information_360",

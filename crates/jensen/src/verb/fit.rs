@@ -94,7 +94,12 @@ pub(super) fn fit_expecting(
     }
     let recipe = request.recipe.resolve()?;
     let mut prepared = Prepared::new(recipe, observer)?;
-    expect::check_measured(expected, &prepared.model, prepared.parts.test.len())?;
+    expect::check_measured(
+        expected,
+        &prepared.recipe,
+        &prepared.model,
+        prepared.parts.test.len(),
+    )?;
     let run = match &request.out {
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::create_numbered(RUNS, &prepared.recipe.name)?,

@@ -137,8 +137,20 @@ fn spreads(examples: &Examples) -> Option<[(usize, f64); 2]> {
 }
 
 /// By how much the mean of -ELBO fell from the fourth to the last fifth of training, nats: of training
-/// examples, or of validation where too few lines are there. Not finite if a value there is not.
+/// examples, or of validation where too few lines are there. Not finite if a value there is not. Where a prior was
+/// trained at last, it is the fall of its loss.
 fn last_fall(records: &[Record]) -> Option<f64> {
+    let of_prior = |record: &Record| record.split == Split::Train && record.get("elbo").is_none();
+    if let Some(start) = records.iter().find(|record| of_prior(record)) {
+        let gain = |record: &&Record| -record.get("loss").unwrap_or(f64::NAN);
+        let of_prior = records.iter().filter(|record| of_prior(record));
+        let as_elbo = of_prior.map(|record| Record {
+            step: record.step - start.step,
+            metrics: vec![("elbo".to_owned(), gain(&record))],
+            ..record.clone()
+        });
+        return last_fall(&as_elbo.collect::<Vec<_>>());
+    }
     let last = records.iter().map(|record| record.step).max()? as f64;
     let mean = |split: Split, from: f64, to: f64, fewest: usize| {
         let is_in = |record: &&Record| {
@@ -181,6 +193,14 @@ mod tests {
         assert_eq!(last_fall(&records(Split::Validation, 10)), None);
         assert_eq!(last_fall(&records(Split::Validation, 15)), Some(3.0));
         assert_eq!(last_fall(&[]), None);
+        // A loss from 10 to 1 behind the bound.
+        let mut both = records(Split::Train, 10);
+        both.extend((0..=10).map(|i| Record {
+            step: 1000 + 100 * i,
+            metrics: vec![("loss".to_owned(), 11.0 - i as f64)],
+            ..both[0].clone()
+        }));
+        assert_eq!(last_fall(&both), Some(2.0));
     }
 
     #[test]

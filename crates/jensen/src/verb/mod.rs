@@ -21,6 +21,7 @@ pub mod traverse;
 mod album;
 pub(crate) mod expect;
 mod finish;
+pub mod generate;
 mod judge;
 pub mod output;
 pub mod verdict;

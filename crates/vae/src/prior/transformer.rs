@@ -2,13 +2,20 @@
 //!
 //! Position i of the input is the vector of code i - 1, or a start vector, plus a vector of the place; the output
 //! there gives the logits of code i. The prior is trained with the network by its rate, which has no gradient for
-//! the encoder, because codes are whole numbers. Samples are drawn code by code, with the keys and values of earlier
-//! positions kept. Sources: [esser-2021], section 3.2; [oord-2017], section 3.3.
+//! the encoder, because codes are whole numbers; or, with `steps`, when the rest is done, and until then codes are
+//! uniform. Samples are drawn code by code, with the keys and values of earlier positions kept.
+//!
+//! The words of a condition, a class or a caption, stand before the codes as further positions ([ramesh-2021], section
+//! 2.2; their probability is not part of the prior here). A condition that is dropped from some codes in training lets
+//! samples be guided: logits + g (logits of the condition - logits) ([ho-2022], section 3.2, on logits).
+//! Sources: [esser-2021], section 3.2; [oord-2017], section 3.3.
 //! Cost: 12 L W^2 + W K a position, and n (n + 1) L W for attention; the same for all samples together, position
 //! after position.
 
 use super::choice::Choice;
-use super::{Prior, PriorContext, PriorSite, code_book};
+use super::staged::{Begun, Staged};
+use super::{Prior, PriorContext, PriorSite, code_book, uniform};
+use crate::condition::Condition;
 use crate::ledger::to_f32;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
@@ -35,6 +42,14 @@ pub struct Options {
     pub top_k: usize,
     /// In samples, only the fewest codes that hold this share of the probability are drawn, in (0, 1].
     pub top_p: f64,
+    /// Steps of training after those of everything else; 0 trains the prior with the network.
+    pub steps: u64,
+    /// Whether the class or caption of an example is given.
+    pub conditional: bool,
+    /// With `steps`, the share of the codes in training without their condition, in [0, 1].
+    pub drop: f64,
+    /// Guidance g of samples: 1 samples given the condition, more overdoes it and needs `drop`.
+    pub guidance: f64,
 }
 
 impl Default for Options {
@@ -47,6 +62,10 @@ impl Default for Options {
             temperature: 1.0,
             top_k: 0,
             top_p: 1.0,
+            steps: 0,
+            conditional: false,
+            drop: 0.0,
+            guidance: 1.0,
         }
     }
 }
@@ -68,6 +87,23 @@ struct TransformerPrior {
     head: Linear,
     choice: Choice,
     n_codes: usize,
+    condition: Option<Words>,
+    /// Of a prior that is trained when the rest is done.
+    stage: Option<Stage>,
+}
+
+/// The words before the codes.
+struct Words {
+    table: Embedding,
+    /// Words of a condition and of the vocabulary.
+    size: [usize; 2],
+    guidance: f64,
+}
+
+struct Stage {
+    begun: Begun,
+    n_steps: u64,
+    drop: f64,
 }
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
@@ -90,6 +126,10 @@ fn check(options: &Options, place: &str) -> Result<Choice, RecipeError> {
         temperature,
         top_k,
         top_p,
+        steps,
+        conditional,
+        drop,
+        guidance,
         activation: _,
     } = *options;
     if heads == 0 || width == 0 || !width.is_multiple_of(heads) {
@@ -99,6 +139,16 @@ fn check(options: &Options, place: &str) -> Result<Choice, RecipeError> {
     }
     if !(1..=MOST_LAYERS).contains(&layers) {
         return refuse(format!("layers = {layers}: expected 1 to {MOST_LAYERS}"));
+    }
+    if !(0.0..=1.0).contains(&drop) || drop > 0.0 && (steps == 0 || !conditional) {
+        return refuse(format!(
+            "drop = {drop}: expected a share in [0, 1], and 0 unless conditional = true and steps are given"
+        ));
+    }
+    if guidance < 0.0 || guidance != 1.0 && drop == 0.0 {
+        return refuse(format!(
+            "guidance = {guidance}: expected at least 0, and 1 unless drop is above 0"
+        ));
     }
     let choice = Choice {
         temperature,
@@ -128,32 +178,78 @@ impl TransformerPrior {
             n_hidden: N_HIDDEN * width,
         };
         let embedding = |b: &mut Builder, name, n| Embedding::new(b, name, n, width, SCALE);
+        let size = super::condition_size(options.conditional, place, site)?;
+        let n_words = size.map_or(0, |[len, _]| len);
         Ok(Self {
             start: embedding(builder, "start", 1),
             codes: embedding(builder, "codes", n_codes),
-            places: embedding(builder, "places", n),
+            places: embedding(builder, "places", n_words + n),
             body: Transformer::new(builder, "body", shape, activation),
             head: Linear::new(builder, "head", width, n_codes, Activation::Identity),
             choice,
             n_codes,
+            condition: size.map(|size| Words {
+                table: embedding(builder, "words", size[1] + 1),
+                size,
+                guidance: options.guidance,
+            }),
+            stage: (options.steps > 0).then(|| Stage {
+                begun: Begun::new(builder),
+                n_steps: options.steps,
+                drop: options.drop,
+            }),
         })
     }
 
+    /// Whether codes are uniform still.
+    fn is_waiting(&self, params: &Params) -> bool {
+        (self.stage.as_ref()).is_some_and(|stage| !stage.begun.get(params))
+    }
+
+    /// The vectors of the words of each of R conditions, `[R, L, W]`; nothing for a prior without.
+    fn words(
+        &self,
+        params: &Params,
+        rows: usize,
+        condition: Option<&Condition>,
+    ) -> Option<Tensor<3>> {
+        let words = self.condition.as_ref()?;
+        let unsaid = || Condition::unsaid(rows, words.size);
+        let condition = condition.cloned().unwrap_or_else(unsaid);
+        let [len, _] = words.size;
+        let numbers = condition.upload(|_| 0, params.device());
+        let vectors = (words.table).forward(params, numbers.reshape([rows * len]));
+        let width = vectors.dims()[1];
+        Some(vectors.reshape([rows, len, width]))
+    }
+
     /// log p(c_i | c_1 ... c_{i-1}) of every code, `[R n, K]`, for codes `[R, n]`.
-    fn conditionals(&self, params: &Params, codes: Tensor<2, Int>) -> Tensor<2> {
+    fn conditionals(
+        &self,
+        params: &Params,
+        codes: Tensor<2, Int>,
+        condition: Option<&Condition>,
+    ) -> Tensor<2> {
         let [rows, n] = codes.dims();
         let width = self.start.table(params).dims()[1];
         let start = self.start.table(params).reshape([1, 1, width]);
-        let mut inputs = vec![start.repeat_dim(0, rows)];
+        let words = self.words(params, rows, condition);
+        let n_words = words.as_ref().map_or(0, |words| words.dims()[1]);
+        let mut inputs: Vec<Tensor<3>> = words.into_iter().collect();
+        inputs.push(start.repeat_dim(0, rows));
         if n > 1 {
             let before = codes.narrow(1, 0, n - 1).reshape([rows * (n - 1)]);
             let vectors = self.codes.forward(params, before);
             inputs.push(vectors.reshape([rows, n - 1, width]));
         }
-        let places = self.places.table(params).reshape([1, n, width]);
+        let whole = n_words + n;
+        let places = self.places.table(params).reshape([1, whole, width]);
         let x = Tensor::cat(inputs, 1) + places;
-        let y = self.body.forward(params, x.reshape([rows * n, width]), n);
-        activation::log_softmax(self.head.forward(params, y), 1)
+        let x = x.reshape([rows * whole, width]);
+        let y = self.body.forward(params, x, whole);
+        let y = y.reshape([rows, whole, width]).narrow(1, n_words, n);
+        let logits = (self.head).forward(params, y.reshape([rows * n, width]));
+        activation::log_softmax(logits, 1)
     }
 
     /// Goes from position to position of `rows` sequences at once: `next` gets a position and its logits `[R, K]` and
@@ -163,12 +259,23 @@ impl TransformerPrior {
         params: &Params,
         n: usize,
         rows: usize,
+        condition: Option<&Condition>,
         next: &mut dyn FnMut(usize, &[f32]) -> Vec<i64>,
     ) {
         let mut memories = self.body.memories();
+        let place = |i: usize| self.places.table(params).narrow(0, i, 1);
+        let mut n_words = 0;
+        if let Some(words) = self.words(params, rows, condition) {
+            let [_, len, width] = words.dims();
+            for i in 0..len {
+                let word = words.clone().narrow(1, i, 1).reshape([rows, width]);
+                self.body.step(params, word + place(i), &mut memories);
+            }
+            n_words = len;
+        }
         let mut x = self.start.table(params).repeat_dim(0, rows);
         for i in 0..n {
-            let place = self.places.table(params).narrow(0, i, 1);
+            let place = place(n_words + i);
             let y = self.body.step(params, x + place, &mut memories);
             let codes = next(i, &to_f32(self.head.forward(params, y)));
             let codes = TensorData::new(codes, [rows]);
@@ -177,10 +284,31 @@ impl TransformerPrior {
     }
 
     /// The codes of a draw for each stream, `[R, n]` row-major.
-    fn draw(&self, params: &Params, n: usize, streams: &mut [Stream]) -> Vec<i64> {
+    fn draw(
+        &self,
+        params: &Params,
+        n: usize,
+        streams: &mut [Stream],
+        condition: Option<&Condition>,
+    ) -> Vec<i64> {
         let rows = streams.len();
         let mut drawn = vec![0; rows * n];
-        self.walk(params, n, rows, &mut |i, logits| {
+        // With guidance each sequence walks twice, with and without its condition.
+        let guided = self
+            .condition
+            .as_ref()
+            .filter(|words| words.guidance != 1.0);
+        let guided = guided.zip(condition);
+        let (n_walks, both) = match guided {
+            None => (rows, condition.cloned()),
+            Some((words, condition)) => {
+                let unsaid = Condition::unsaid(rows, words.size);
+                (2 * rows, Some(condition.followed_by(&unsaid)))
+            }
+        };
+        self.walk(params, n, n_walks, both.as_ref(), &mut |i, logits| {
+            let mixed = guided.map(|(words, _)| mix(logits, words.guidance as f32));
+            let logits = mixed.as_deref().unwrap_or(logits);
             let draws = logits.chunks_exact(self.n_codes).zip(&mut *streams);
             let codes: Vec<i64> = draws
                 .map(|(logits, stream)| self.choice.draw(logits, stream) as i64)
@@ -188,39 +316,97 @@ impl TransformerPrior {
             for (row, &code) in codes.iter().enumerate() {
                 drawn[row * n + i] = code;
             }
-            codes
+            codes.repeat(n_walks / rows)
         });
         drawn
     }
+
+    /// log p of codes `[R, n]`, `[R]`.
+    fn log_prob_of(
+        &self,
+        params: &Params,
+        codes: Tensor<2, Int>,
+        condition: Option<&Condition>,
+    ) -> Tensor<1> {
+        let [rows, n] = codes.dims();
+        let conditionals = self.conditionals(params, codes.clone(), condition);
+        let chosen = conditionals.gather(1, codes.reshape([rows * n, 1]));
+        chosen.reshape([rows, n]).sum_dim(1).reshape([rows])
+    }
+}
+
+/// Of rows with and as many without a condition, one after the other: l + g (l_c - l).
+fn mix(logits: &[f32], guidance: f32) -> Vec<f32> {
+    let (with, without) = logits.split_at(logits.len() / 2);
+    let pairs = with.iter().zip(without);
+    pairs
+        .map(|(with, without)| without + guidance * (with - without))
+        .collect()
 }
 
 impl Prior for TransformerPrior {
     fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
+        if self.is_waiting(context.params) {
+            return uniform::log_prob(context, z);
+        }
         let codes = code_book(context).codes(context.params, z);
-        let [rows, n] = codes.dims();
-        let conditionals = self.conditionals(context.params, codes.clone());
-        let chosen = conditionals.gather(1, codes.reshape([rows * n, 1]));
-        chosen.reshape([rows, n]).sum_dim(1).reshape([rows])
+        self.log_prob_of(context.params, codes, context.condition)
     }
 
     fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
+        if self.is_waiting(context.params) {
+            return uniform::sample(context, n, stream);
+        }
         let book = code_book(context);
         let positions = book.n_positions();
         // A stream a draw, so that the draws do not depend on how many are drawn together.
         let mut streams: Vec<Stream> = (0..n).map(|i| stream.child("draw", i as u64)).collect();
-        let drawn = (streams.chunks_mut(BATCH))
-            .flat_map(|streams| self.draw(context.params, positions, streams));
+        let given = context.condition.filter(|_| self.condition.is_some());
+        let drawn = (streams.chunks_mut(BATCH).enumerate()).flat_map(|(i, streams)| {
+            let given = given.map(|all| all.rows(i * BATCH, streams.len()));
+            self.draw(context.params, positions, streams, given.as_ref())
+        });
         let codes = TensorData::new(drawn.collect::<Vec<i64>>(), [n, positions]);
         book.embed(
             context.params,
             Tensor::from_data(codes, context.params.device()),
         )
     }
+
+    fn is_conditional(&self) -> bool {
+        self.condition.is_some()
+    }
+
+    fn staged(&self) -> Option<&dyn Staged> {
+        self.stage.is_some().then_some(self)
+    }
+}
+
+impl Staged for TransformerPrior {
+    fn n_steps(&self) -> u64 {
+        self.stage.as_ref().map_or(0, |stage| stage.n_steps)
+    }
+
+    fn begin(&self, params: &mut Params, _: &[f64]) {
+        if let Some(stage) = &self.stage {
+            stage.begun.set(params);
+        }
+    }
+
+    fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, stream: &mut Stream) -> Tensor<1> {
+        let codes = code_book(context).codes(context.params, z);
+        let drop = self.stage.as_ref().map_or(0.0, |stage| stage.drop);
+        let condition = self.condition.as_ref().zip(context.condition);
+        let condition = condition.map(|(words, given)| given.dropped(drop, words.size[1], stream));
+        self.log_prob_of(context.params, codes, condition.as_ref())
+            .neg()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::condition::Vocabulary;
     use crate::ledger::to_f64;
     use burn::tensor::Device;
 
@@ -232,12 +418,23 @@ mod tests {
 
     /// A prior whose parameters are far from the first ones, and codes `[3, 6]`.
     fn example() -> (TransformerPrior, Params, Vec<i64>) {
+        example_with("")
+    }
+
+    /// With captions of two words out of three.
+    fn example_with(options: &str) -> (TransformerPrior, Params, Vec<i64>) {
         let mut table = part::defaults::<Options>();
-        let options = "width = 8\nlayers = 2\nheads = 2";
+        let options = &format!("width = 8\nlayers = 2\nheads = 2\n{options}");
         part::overlay(&mut table, &options.parse().unwrap(), "prior.z").unwrap();
         let site = PriorSite {
             dim: N,
+            map: None,
             book: Some([N, K]),
+            vocabulary: Some(Vocabulary {
+                words: ["x", "y", "z"].map(str::to_owned).to_vec(),
+                len: 2,
+                examples: vec![0, 1],
+            }),
             n_values: 1,
             data_mean: vec![0.0],
         };
@@ -257,7 +454,54 @@ mod tests {
     /// `[R, n, K]`.
     fn conditionals(prior: &TransformerPrior, params: &Params, codes: &[i64]) -> Vec<f64> {
         let codes = TensorData::new(codes.to_vec(), [codes.len() / N, N]);
-        to_f64(prior.conditionals(params, Tensor::from_data(codes, params.device())))
+        let codes = Tensor::from_data(codes, params.device());
+        to_f64(prior.conditionals(params, codes, None))
+    }
+
+    const CONDITIONAL: &str = "conditional = true\nsteps = 1\ndrop = 0.5\nguidance = 2.0";
+
+    fn captions() -> Condition {
+        Condition::repeated(&[0, 1], 1)
+            .followed_by(&Condition::repeated(&[2, 0], 1))
+            .followed_by(&Condition::unsaid(1, [2, 3]))
+    }
+
+    #[test]
+    fn words_before_the_codes_change_all_of_them_and_steps_are_the_whole_pass() {
+        let (prior, params, codes) = example_with(CONDITIONAL);
+        let given = captions();
+        let tensor = Tensor::from_data(TensorData::new(codes.clone(), [ROWS, N]), params.device());
+        let whole = to_f64(prior.conditionals(&params, tensor, Some(&given)));
+        let unsaid = conditionals(&prior, &params, &codes);
+        for row in 0..ROWS * N {
+            let at = row * K..(row + 1) * K;
+            // The last caption says nothing.
+            assert_eq!(whole[at.clone()] != unsaid[at], row < 2 * N, "{row}");
+        }
+        prior.walk(&params, N, ROWS, Some(&given), &mut |i, logits| {
+            for (row, logits) in logits.chunks_exact(K).enumerate() {
+                let total: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
+                for (k, &logit) in logits.iter().enumerate() {
+                    let found = f64::from(logit) - total.ln();
+                    assert!((found - whole[(row * N + i) * K + k]).abs() < TOLERANCE);
+                }
+            }
+            (0..ROWS).map(|row| codes[row * N + i]).collect()
+        });
+    }
+
+    #[test]
+    fn guidance_mixes_logits_with_and_without_the_condition() {
+        assert_eq!(mix(&[1.0, 5.0, 2.0, 3.0], 1.0), [1.0, 5.0]);
+        assert_eq!(mix(&[1.0, 5.0, 2.0, 3.0], 0.0), [2.0, 3.0]);
+        assert_eq!(mix(&[1.0, 5.0, 2.0, 3.0], 2.0), [0.0, 7.0]);
+        // Where nothing is said, guidance changes nothing.
+        let (prior, params, _) = example_with(CONDITIONAL);
+        let streams = || (0..3).map(Stream::from_seed).collect::<Vec<_>>();
+        let unsaid = Condition::unsaid(3, [2, 3]);
+        let guided = prior.draw(&params, N, &mut streams(), Some(&unsaid));
+        assert_eq!(guided, prior.draw(&params, N, &mut streams(), None));
+        assert_eq!(guided.len(), 3 * N);
     }
 
     #[test]
@@ -265,7 +509,7 @@ mod tests {
         let (prior, params, codes) = example();
         let whole = conditionals(&prior, &params, &codes);
         let mut n_steps = 0;
-        prior.walk(&params, N, ROWS, &mut |i, logits| {
+        prior.walk(&params, N, ROWS, None, &mut |i, logits| {
             for (row, logits) in logits.chunks_exact(K).enumerate() {
                 let total: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
                 for (k, &logit) in logits.iter().enumerate() {
@@ -307,10 +551,10 @@ mod tests {
     fn a_draw_does_not_depend_on_those_beside_it() {
         let (prior, params, _) = example();
         let streams: Vec<Stream> = (0..5).map(Stream::from_seed).collect();
-        let together = prior.draw(&params, N, &mut streams.clone());
+        let together = prior.draw(&params, N, &mut streams.clone(), None);
         for (i, stream) in streams.into_iter().enumerate() {
             assert_eq!(
-                prior.draw(&params, N, &mut [stream]),
+                prior.draw(&params, N, &mut [stream], None),
                 together[i * N..(i + 1) * N]
             );
         }

@@ -24,19 +24,28 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
 
 impl Prior for Uniform {
     fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
-        let book = code_book(context);
-        let nats = book.n_positions() as f64 * (book.n_codes() as f64).ln();
-        Tensor::zeros([z.dims()[0]], &z.device().inner()) - nats
+        log_prob(context, z)
     }
 
     fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
-        let book = code_book(context);
-        let shape = [n, book.n_positions()];
-        let codes: Vec<i64> = (0..shape[0] * shape[1])
-            .map(|_| stream.below(book.n_codes()) as i64)
-            .collect();
-        let codes =
-            Tensor::<2, Int>::from_data(TensorData::new(codes, shape), context.params.device());
-        book.embed(context.params, codes)
+        sample(context, n, stream)
     }
+}
+
+/// -n ln K for each row.
+pub(super) fn log_prob(context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
+    let book = code_book(context);
+    let nats = book.n_positions() as f64 * (book.n_codes() as f64).ln();
+    Tensor::zeros([z.dims()[0]], &z.device().inner()) - nats
+}
+
+/// n draws `[n, d]`.
+pub(super) fn sample(context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
+    let book = code_book(context);
+    let shape = [n, book.n_positions()];
+    let codes: Vec<i64> = (0..shape[0] * shape[1])
+        .map(|_| stream.below(book.n_codes()) as i64)
+        .collect();
+    let codes = Tensor::<2, Int>::from_data(TensorData::new(codes, shape), context.params.device());
+    book.embed(context.params, codes)
 }
