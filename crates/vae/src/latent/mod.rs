@@ -168,7 +168,7 @@ pub(crate) const LN_TAU: f64 = 1.837_877_066_409_345_3;
 /// Keeps log variances inside +-bound smoothly: bound tanh(raw / bound).
 ///
 /// Without a bound a variance can overflow, a known source of NaN in VAEs.
-fn bounded(raw: Tensor<2>, bound: f64) -> Tensor<2> {
+pub(crate) fn bounded(raw: Tensor<2>, bound: f64) -> Tensor<2> {
     (raw * (1.0 / bound)).tanh() * bound
 }
 

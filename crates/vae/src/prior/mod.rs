@@ -2,8 +2,11 @@
 
 mod choice;
 pub mod diffusion;
+pub mod flow;
+pub mod maf;
 pub mod mixture;
 pub mod normal;
+pub mod pixelcnn;
 pub mod staged;
 pub mod transformer;
 pub mod uniform;
@@ -149,8 +152,11 @@ pub type Build = fn(&Table, &str, &PriorSite, &mut Builder) -> Result<Box<dyn Pr
 /// The known priors.
 pub const CATALOGUE: &[Entry<Build>] = &[
     diffusion::ENTRY,
+    flow::ENTRY,
+    maf::ENTRY,
     mixture::ENTRY,
     normal::ENTRY,
+    pixelcnn::ENTRY,
     transformer::ENTRY,
     uniform::ENTRY,
     vamp::ENTRY,

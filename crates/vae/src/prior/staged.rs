@@ -1,6 +1,6 @@
 //! Priors that are trained by gradients when everything else is done, on codes that no longer move.
 //!
-//! Until then such a prior is N(0, I). The trainer goes on with the same batches, checkpoints and moving average; only
+//! Until then such a prior is N(0, I), or uniform over codes. The trainer goes on with the same batches, checkpoints and moving average; only
 //! the loss is another one, and only the prior has gradients. Codes are drawn anew from q(z|x) each time.
 
 use super::{Prior, PriorContext};
@@ -20,23 +20,29 @@ pub trait Staged: Prior {
     fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, stream: &mut Stream) -> Tensor<1>;
 }
 
-/// Whether the steps of a prior have begun, as a stored number.
-pub(super) struct Begun {
+/// The steps of a prior that has some, and whether they have begun, as a stored number.
+pub(super) struct Stage {
     flag: Handle<1>,
+    /// Steps of training.
+    pub(super) n_steps: u64,
 }
 
-impl Begun {
-    pub(super) fn new(builder: &mut Builder) -> Self {
-        Self {
+impl Stage {
+    /// Nothing for no steps: then the prior is trained with the network.
+    pub(super) fn new(builder: &mut Builder, n_steps: u64) -> Option<Self> {
+        (n_steps > 0).then(|| Self {
             flag: builder.register_fixed("begun", [1], Init::Constant(0.0)),
-        }
+            n_steps,
+        })
     }
 
-    pub(super) fn get(&self, params: &Params) -> bool {
-        params.get(self.flag).into_scalar::<f32>() > 0.0
-    }
-
-    pub(super) fn set(&self, params: &mut Params) {
+    pub(super) fn begin(&self, params: &mut Params) {
         params.set(self.flag, vec![1.0]);
+    }
+
+    /// Whether there are steps that have not begun, so that the prior is the usual one still.
+    pub(super) fn is_waiting(stage: &Option<Self>, params: &Params) -> bool {
+        let value = |stage: &Self| params.get(stage.flag).into_scalar::<f32>();
+        stage.as_ref().is_some_and(|stage| value(stage) == 0.0)
     }
 }

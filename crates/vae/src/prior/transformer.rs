@@ -13,7 +13,7 @@
 //! after position.
 
 use super::choice::Choice;
-use super::staged::{Begun, Staged};
+use super::staged::{Stage, Staged};
 use super::{Prior, PriorContext, PriorSite, code_book, uniform};
 use crate::condition::Condition;
 use crate::ledger::to_f32;
@@ -90,6 +90,7 @@ struct TransformerPrior {
     condition: Option<Words>,
     /// Of a prior that is trained when the rest is done.
     stage: Option<Stage>,
+    drop: f64,
 }
 
 /// The words before the codes.
@@ -98,12 +99,6 @@ struct Words {
     /// Words of a condition and of the vocabulary.
     size: [usize; 2],
     guidance: f64,
-}
-
-struct Stage {
-    begun: Begun,
-    n_steps: u64,
-    drop: f64,
 }
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
@@ -193,17 +188,9 @@ impl TransformerPrior {
                 size,
                 guidance: options.guidance,
             }),
-            stage: (options.steps > 0).then(|| Stage {
-                begun: Begun::new(builder),
-                n_steps: options.steps,
-                drop: options.drop,
-            }),
+            stage: Stage::new(builder, options.steps),
+            drop: options.drop,
         })
-    }
-
-    /// Whether codes are uniform still.
-    fn is_waiting(&self, params: &Params) -> bool {
-        (self.stage.as_ref()).is_some_and(|stage| !stage.begun.get(params))
     }
 
     /// The vectors of the words of each of R conditions, `[R, L, W]`; nothing for a prior without.
@@ -346,7 +333,7 @@ fn mix(logits: &[f32], guidance: f32) -> Vec<f32> {
 
 impl Prior for TransformerPrior {
     fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
-        if self.is_waiting(context.params) {
+        if Stage::is_waiting(&self.stage, context.params) {
             return uniform::log_prob(context, z);
         }
         let codes = code_book(context).codes(context.params, z);
@@ -354,7 +341,7 @@ impl Prior for TransformerPrior {
     }
 
     fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
-        if self.is_waiting(context.params) {
+        if Stage::is_waiting(&self.stage, context.params) {
             return uniform::sample(context, n, stream);
         }
         let book = code_book(context);
@@ -389,15 +376,15 @@ impl Staged for TransformerPrior {
 
     fn begin(&self, params: &mut Params, _: &[f64]) {
         if let Some(stage) = &self.stage {
-            stage.begun.set(params);
+            stage.begin(params);
         }
     }
 
     fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, stream: &mut Stream) -> Tensor<1> {
         let codes = code_book(context).codes(context.params, z);
-        let drop = self.stage.as_ref().map_or(0.0, |stage| stage.drop);
         let condition = self.condition.as_ref().zip(context.condition);
-        let condition = condition.map(|(words, given)| given.dropped(drop, words.size[1], stream));
+        let condition =
+            condition.map(|(words, given)| given.dropped(self.drop, words.size[1], stream));
         self.log_prob_of(context.params, codes, condition.as_ref())
             .neg()
     }

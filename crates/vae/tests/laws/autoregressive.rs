@@ -1,8 +1,8 @@
-//! Laws over the autoregressive prior: probabilities of all sequences add up to one, draws have them, gradients are
+//! Laws over autoregressive priors: probabilities of all sequences add up to one, draws have them, gradients are
 //! slopes, and a fit finds what codes have to do with each other.
 
 use crate::common::{assemble, bars, recipe, trained};
-use crate::discrete::{build, codes, host, vector};
+use crate::discrete::{build, codes, host, map, vector};
 use burn::tensor::Device;
 use burn::tensor::Tensor;
 use jensen_nets::{Builder, Params};
@@ -14,30 +14,49 @@ use jensen_vae::metric::{EvaluateOptions, evaluate};
 use jensen_vae::part::{find, overlay};
 use jensen_vae::prior::{self, Prior, PriorContext, PriorSite};
 
-/// Codes at a position, and positions.
+/// Codes at a position.
 const K: usize = 3;
-const N: usize = 5;
+
+/// Kinds with the options of small ones: the first over 5 places without order in space, the others over maps of 2 x 3.
+const CASES: [(&str, &str); 2] = [
+    (
+        "transformer",
+        "width = 4\nlayers = 1\nheads = 2\nactivation = 'silu'\n",
+    ),
+    ("pixelcnn", "width = 4\nlayers = 2\n"),
+];
 
 struct Example {
     latent: Box<dyn Latent>,
     latent_params: Params,
     prior: Box<dyn Prior>,
     params: Params,
+    /// Positions.
+    n: usize,
 }
 
 impl Example {
-    /// 3 codes at each of 5 places under a prior whose parameters are far from the first ones.
-    fn new(options: &str) -> Self {
-        let (latent, latent_params) = build("fsq", "levels = [3]", &vector());
-        let entry = find(prior::CATALOGUE, "transformer", "test").unwrap();
+    /// A prior whose parameters are far from the first ones.
+    fn new((kind, small): (&str, &str), options: &str) -> Self {
+        let port = match kind {
+            "transformer" => vector(),
+            _ => map(),
+        };
+        let (latent, latent_params) = build("fsq", "levels = [3]", &port);
+        let n = latent.code_book().unwrap().n_positions();
+        let entry = find(prior::CATALOGUE, kind, "test").unwrap();
         let mut table = (entry.defaults)();
-        let small = "width = 4\nlayers = 1\nheads = 2\nactivation = 'silu'\n".to_owned();
-        overlay(&mut table, &(small + options).parse().unwrap(), "test").unwrap();
+        overlay(
+            &mut table,
+            &(small.to_owned() + options).parse().unwrap(),
+            "test",
+        )
+        .unwrap();
         let mut builder = Builder::new(Stream::from_seed(3), &Device::flex());
         let site = PriorSite {
             dim: latent.dim(),
-            map: None,
-            book: Some([N, K]),
+            map: latent.map(),
+            book: Some([n, K]),
             vocabulary: None,
             n_values: 4,
             data_mean: vec![0.0; 4],
@@ -55,6 +74,7 @@ impl Example {
             latent_params,
             prior,
             params,
+            n,
         }
     }
 
@@ -68,12 +88,18 @@ impl Example {
         })
     }
 
-    /// z `[3^5, d]` of every sequence; the first code changes slowest.
+    /// How many sequences there are.
+    fn n_all(&self) -> usize {
+        K.pow(self.n as u32)
+    }
+
+    /// z `[3^n, d]` of every sequence; the first code changes slowest.
     fn all(&self) -> Tensor<2> {
-        let digit = |i: usize| (i / N / K.pow((N - 1 - i % N) as u32) % K) as i64;
-        let all = (0..K.pow(N as u32) * N).map(digit).collect();
+        let n = self.n;
+        let digit = |i: usize| (i / n / K.pow((n - 1 - i % n) as u32) % K) as i64;
+        let all = (0..self.n_all() * n).map(digit).collect();
         let book = self.latent.code_book().unwrap();
-        book.embed(&self.latent_params, codes(all, N))
+        book.embed(&self.latent_params, codes(all, n))
     }
 
     fn log_prob(&self, params: &Params, z: Tensor<2>) -> Tensor<1> {
@@ -96,8 +122,8 @@ impl Example {
                 .unwrap()
                 .codes(&self.latent_params, z),
         );
-        let mut counts = vec![0.0; K.pow(N as u32)];
-        for codes in drawn.chunks_exact(N) {
+        let mut counts = vec![0.0; self.n_all()];
+        for codes in drawn.chunks_exact(self.n) {
             counts[codes.iter().fold(0, |at, &code| at * K + code as usize)] += 1.0;
         }
         counts
@@ -106,19 +132,25 @@ impl Example {
 
 #[test]
 fn probabilities_of_all_sequences_add_up_to_one() {
-    let p = Example::new("").probabilities();
-    let total: f64 = p.iter().sum();
-    // 243 terms of f32.
-    assert!((total - 1.0).abs() < 1e-5, "{total}");
-    // The example is not the uniform one.
-    let most = p.iter().copied().fold(0.0, f64::max);
-    assert!(most > 3.0 / p.len() as f64, "{most}");
+    for case in CASES {
+        let p = Example::new(case, "").probabilities();
+        let total: f64 = p.iter().sum();
+        // Some hundred terms of f32.
+        assert!((total - 1.0).abs() < 1e-5, "{}: {total}", case.0);
+        // The example is not the uniform one.
+        let most = p.iter().copied().fold(0.0, f64::max);
+        assert!(most > 3.0 / p.len() as f64, "{}: {most}", case.0);
+    }
 }
 
 #[test]
 fn draws_have_the_probabilities_of_the_prior() {
+    CASES.into_iter().for_each(check_draws);
+}
+
+fn check_draws(case: (&str, &str)) {
     let n = 20_000;
-    let example = Example::new("");
+    let example = Example::new(case, "");
     let (p, counts) = (example.probabilities(), example.counts(n));
     let n = f64::from(n as u32);
     // Pearson's statistic of the sequences that are expected at least 5 times, the others in one class.
@@ -147,7 +179,11 @@ fn draws_have_the_probabilities_of_the_prior() {
 
 #[test]
 fn the_most_probable_code_each_time_is_one_sequence() {
-    let greedy = Example::new("top_k = 1");
+    CASES.into_iter().for_each(check_greedy);
+}
+
+fn check_greedy(case: (&str, &str)) {
+    let greedy = Example::new(case, "top_k = 1");
     let counts = greedy.counts(50);
     let p = greedy.probabilities();
     // Descends the tree of sums over what comes after.
@@ -168,7 +204,11 @@ const GRADIENT_TOLERANCE: f64 = 5e-3;
 
 #[test]
 fn gradients_agree_with_finite_differences() {
-    let example = Example::new("");
+    CASES.into_iter().for_each(check_gradients);
+}
+
+fn check_gradients(case: (&str, &str)) {
+    let example = Example::new(case, "");
     let z = example.all().narrow(0, 100, 12);
     let tracked = example.params.tracked();
     let mut grads = example.log_prob(&tracked, z.clone()).sum().backward();
@@ -176,7 +216,8 @@ fn gradients_agree_with_finite_differences() {
     for (index, tensor) in example.params.to_host().into_iter().enumerate() {
         let found = match tensor.shape.len() {
             1 => to_f64(tracked.at::<1>(index).grad_remove(&mut grads).unwrap()),
-            _ => to_f64(tracked.at::<2>(index).grad_remove(&mut grads).unwrap()),
+            2 => to_f64(tracked.at::<2>(index).grad_remove(&mut grads).unwrap()),
+            _ => to_f64(tracked.at::<4>(index).grad_remove(&mut grads).unwrap()),
         };
         let value = |values: &[f64]| -> f64 {
             let mut params = example.params.clone();

@@ -26,7 +26,7 @@ const CASES: [(&str, &str, usize, usize); 10] = [
     ("rvq", "codes = 4\nbooks = 3\ndim = 1\ndecay = 0.0", 4, 3),
 ];
 
-fn map() -> Port {
+pub(crate) fn map() -> Port {
     Port {
         name: "bottom".to_owned(),
         width: 24,

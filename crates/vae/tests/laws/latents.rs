@@ -277,11 +277,15 @@ fn priors_integrate_to_one_and_their_samples_have_their_moments() {
         ("vamp", "components = 5"),
         // Before it is trained; afterwards it is a bound and has laws of its own.
         ("diffusion", "widths = [4]"),
+        ("maf", "layers = 2\nhidden = [4]"),
+        ("maf", "fast = 'samples'\nhidden = [4]"),
     ];
     for entry in prior::CATALOGUE {
         assert!(
             // Codes have laws of their own.
-            ["uniform", "transformer"].contains(&entry.kind)
+            ["uniform", "transformer", "pixelcnn"].contains(&entry.kind)
+                // Two dimensions at least: see the laws of flows.
+                || entry.kind == "flow"
                 || cases.iter().any(|(kind, _)| *kind == entry.kind),
             "{}",
             entry.kind

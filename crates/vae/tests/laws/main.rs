@@ -8,6 +8,7 @@ mod common;
 mod diffusion;
 mod discrete;
 mod estimators;
+mod flows;
 mod groups;
 mod images;
 mod latents;

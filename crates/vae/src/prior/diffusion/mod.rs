@@ -20,7 +20,7 @@ pub mod schedule;
 mod tests;
 
 use super::normal::log_standard_normal;
-use super::staged::{Begun, Staged};
+use super::staged::{Stage, Staged};
 use super::{Prior, PriorContext, PriorSite};
 use crate::condition::Condition;
 use crate::latent::{GaussianPosterior, Posterior};
@@ -92,7 +92,7 @@ struct Diffusion {
     options: Options,
     /// Words of a condition and of its vocabulary.
     condition: Option<[usize; 2]>,
-    begun: Begun,
+    stage: Option<Stage>,
     /// Mean and scale of the codes, `[C]` each.
     mean: Handle<1>,
     scale: Handle<1>,
@@ -156,7 +156,7 @@ impl Diffusion {
             denoiser: Denoiser::new(builder, site, &options.widths, condition),
             schedule: Schedule::new(options.schedule, options.timesteps),
             condition,
-            begun: Begun::new(builder),
+            stage: Stage::new(builder, options.steps),
             mean: builder.register_fixed("mean", [channels], Init::Constant(0.0)),
             scale: builder.register_fixed("scale", [channels], Init::Constant(1.0)),
             shape,
@@ -274,15 +274,15 @@ impl Diffusion {
 
 impl Prior for Diffusion {
     fn kl(&self, context: &PriorContext<'_>, posterior: &dyn Posterior) -> Option<Tensor<2>> {
-        match self.begun.get(context.params) {
-            true => None,
-            false => (posterior.gaussian()).map(GaussianPosterior::kl_standard_normal),
+        match Stage::is_waiting(&self.stage, context.params) {
+            false => None,
+            true => (posterior.gaussian()).map(GaussianPosterior::kl_standard_normal),
         }
     }
 
     fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
         let params = context.params;
-        if !self.begun.get(params) {
+        if Stage::is_waiting(&self.stage, params) {
             return log_standard_normal(z);
         }
         let [n_rows, dim] = z.dims();
@@ -313,7 +313,7 @@ impl Prior for Diffusion {
         let params = context.params;
         let [channels, places] = self.shape;
         let dim = channels * places;
-        if !self.begun.get(params) {
+        if Stage::is_waiting(&self.stage, params) {
             return noise::normal(stream, n, dim, params.device());
         }
         let condition = self.given(context, n);
@@ -362,7 +362,9 @@ impl Staged for Diffusion {
         }
         params.set(self.mean, mean);
         params.set(self.scale, scale);
-        self.begun.set(params);
+        if let Some(stage) = &self.stage {
+            stage.begin(params);
+        }
     }
 
     fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, stream: &mut Stream) -> Tensor<1> {
