@@ -9,6 +9,7 @@ pub mod bound;
 pub mod decoder;
 pub mod draw;
 pub mod encoder;
+pub mod features;
 pub mod feed;
 pub mod generate;
 pub mod latent;

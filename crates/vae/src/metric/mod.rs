@@ -3,8 +3,13 @@
 pub mod aggregate;
 pub mod baseline;
 pub mod evaluate;
+pub mod frechet;
 pub mod importance;
+pub mod kernel_distance;
+pub mod neighbors;
+pub mod psnr;
 pub mod score;
+pub mod ssim;
 
 pub use evaluate::{EvaluateOptions, Evaluation, evaluate};
 pub use score::{Scores, samples_per_example, score};

@@ -11,6 +11,7 @@ mod images;
 mod latents;
 mod likelihoods;
 mod linear;
+mod metrics;
 mod mnist;
 mod objective;
 mod post_hoc;
