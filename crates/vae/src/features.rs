@@ -147,14 +147,18 @@ impl Classifier {
         })
     }
 
+    /// Whether there is something to learn in these examples: images with labels that differ.
+    pub fn fits(examples: &Examples) -> bool {
+        let is_image = matches!(examples.layout, Layout::Image { .. });
+        let labels = examples.labels.as_deref().unwrap_or_default();
+        is_image && labels.iter().any(|label| *label != labels[0])
+    }
+
     /// Trains on these examples, which a feed treats as those of the recipe but for their binarization; `None` where
     /// they are no images, have no labels, or all the same.
     pub fn train(examples: &Examples, feed: &Feed, device: &Device) -> Option<Self> {
-        let labels = examples.labels.clone()?;
+        let labels = examples.labels.clone().filter(|_| Self::fits(examples))?;
         let n_classes = *labels.iter().max()? as usize + 1;
-        if labels.iter().all(|label| *label == labels[0]) {
-            return None;
-        }
         let mut net = Self::new(examples.layout, n_classes, device)?;
         let feed = feed.with_examples(examples.clone()).plain();
         let facts = feed.site().facts;
@@ -198,7 +202,7 @@ impl Classifier {
         feed: &Feed,
         device: &Device,
     ) -> Option<Self> {
-        if let Some(kept) = Self::load(run, examples.layout, device) {
+        if let Some(kept) = Self::kept(run, examples.layout, device) {
             return Some(kept);
         }
         let trained = Self::train(examples, feed, device)?;
@@ -206,7 +210,8 @@ impl Classifier {
         Some(trained)
     }
 
-    fn load(run: &RunFolder, layout: Layout, device: &Device) -> Option<Self> {
+    /// The classifier that a run keeps, if it has one for images of this layout.
+    pub fn kept(run: &RunFolder, layout: Layout, device: &Device) -> Option<Self> {
         let stored = tensors::read(run.path(FILE)).ok()?;
         let n_classes = stored.get("head.bias")?.shape.iter().product();
         let mut net = Self::new(layout, n_classes, device)?;
@@ -232,6 +237,11 @@ impl Classifier {
             .collect();
         let metadata = BTreeMap::from([("seed".to_owned(), SEED.to_string())]);
         tensors::write(run.path(FILE), &views, &metadata)
+    }
+
+    /// The number of classes.
+    pub fn n_classes(&self) -> usize {
+        self.n_classes
     }
 
     /// Values of the layers that give features, for a network of the same layers.

@@ -2,14 +2,16 @@
 //! a slip of the pen would be told after it as a metric that was not measured.
 
 use super::evaluate::ESTIMATE;
+use super::fit::Prepared;
 use jensen_data::nearest;
+use jensen_vae::features::{self, Classifier};
 use jensen_vae::metric::evaluate;
 use jensen_vae::model::Model;
 use jensen_vae::recipe::{Expectation, Recipe, RecipeError};
 use std::collections::BTreeMap;
 
 /// The metrics of a fit; K and N stand for numbers, LATENT for a name.
-const METRICS: [&str; 14] = [
+const METRICS: [&str; 26] = [
     "test_neg_elbo",
     "test_neg_elbo_binarized",
     "test_neg_elbo_without_latent",
@@ -24,6 +26,18 @@ const METRICS: [&str; 14] = [
     "usage_LATENT",
     "perplexity_LATENT",
     "active_units",
+    "reconstruction_l1",
+    "reconstruction_psnr",
+    "reconstruction_ssim_K",
+    "reconstruction_ms_ssim_K",
+    "fd_classifier_N",
+    "fd_reconstruction_classifier_N",
+    "kd_classifier_N",
+    "kd_error_classifier_N",
+    "precision_classifier_N",
+    "recall_classifier_N",
+    "density_classifier_N",
+    "coverage_classifier_N",
 ];
 
 /// The metrics that a fit adds to those of its evaluation.
@@ -73,10 +87,16 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
 /// or of another likelihood.
 pub(super) fn check_measured(
     expected: &BTreeMap<String, Expectation>,
-    model: &Model,
-    n_test: usize,
+    Prepared {
+        recipe,
+        parts,
+        model,
+        ..
+    }: &Prepared,
 ) -> Result<(), RecipeError> {
-    let measured = evaluate::names(model, n_test);
+    let has_classifier = compares_samples(recipe, model) || names_classifier(expected.keys());
+    let has_classifier = has_classifier && Classifier::fits(&parts.whole);
+    let measured = evaluate::names(model, parts.test.len(), has_classifier);
     for metric in expected.keys() {
         let is_of_fit = OF_FIT.contains(&metric.as_str()) || metric.starts_with(ESTIMATE);
         if is_of_fit || measured.contains(metric) {
@@ -96,6 +116,19 @@ pub(super) fn check_measured(
         });
     }
     Ok(())
+}
+
+/// Whether a fit of this recipe compares samples with data in the space of a classifier, which takes seconds to train:
+/// where the decoder learns to please a judge, or a promise is made of it.
+pub(super) fn compares_samples(recipe: &Recipe, model: &Model) -> bool {
+    model.wants_classifier()
+        || recipe.objective.contains_key("adversary")
+        || names_classifier(recipe.expect.keys())
+}
+
+fn names_classifier<'a>(mut metrics: impl Iterator<Item = &'a String>) -> bool {
+    let space = format!("_{}_", features::NAME);
+    metrics.any(|metric| metric.contains(&space))
 }
 
 fn is_known(metric: &str) -> bool {
@@ -118,7 +151,7 @@ fn is_known(metric: &str) -> bool {
 mod tests {
     use super::*;
     use crate::recipes::RecipeRequest;
-    use crate::verb::fit::{FitRequest, Prepared, fit};
+    use crate::verb::fit::{FitRequest, fit};
     use jensen_run::Silent;
 
     /// A small model of a recipe on the embedded digits, and its test examples.
@@ -142,8 +175,7 @@ mod tests {
         let check = |metric: &str, prepared: &Prepared| {
             let range = Expectation { min: 0.0, max: 1.0 };
             let expected = BTreeMap::from([(metric.to_owned(), range)]);
-            let n_test = prepared.parts.test.len();
-            check_measured(&expected, &prepared.model, n_test).map_err(|error| error.to_string())
+            check_measured(&expected, prepared).map_err(|error| error.to_string())
         };
         for metric in [
             "mutual_information_360",
@@ -187,7 +219,7 @@ mod tests {
             )
             .unwrap();
             let prepared = prepared(&[&format!("likelihood='{likelihood}'")]);
-            let mut names = evaluate::names(&prepared.model, prepared.parts.test.len());
+            let mut names = evaluate::names(&prepared.model, prepared.parts.test.len(), false);
             names.extend(OF_FIT.map(str::to_owned));
             names.push(format!("{ESTIMATE}2"));
             names.sort();

@@ -1,6 +1,7 @@
 //! The metric battery of a trained model on the test part.
 
-use super::{Advance, Scores, aggregate, score};
+use super::{Advance, Scores, aggregate, images, score};
+use crate::features::Classifier;
 use crate::feed::Feed;
 use crate::likelihood::Support;
 use crate::model::Model;
@@ -37,12 +38,13 @@ pub struct Evaluation {
     pub scores: Scores,
 }
 
-/// Measures a model on a feed. `advance` hears how many examples of the importance-weighted estimate are
+/// Measures a model on a feed; a classifier gives the space in which samples of images are compared with them. `advance` hears how many examples of the importance-weighted estimate are
 /// done; `None` once it asks for a stop.
 pub fn evaluate(
     model: &Model,
     params: &Params,
     test: &Feed,
+    classifier: Option<&Classifier>,
     options: &EvaluateOptions,
     advance: &mut Advance<'_>,
 ) -> Option<Evaluation> {
@@ -75,6 +77,17 @@ pub fn evaluate(
         let mean = nll.iter().sum::<f64>() / nll.len() as f64;
         put(&format!("test_nll_iwae_{k}"), mean);
         scores.nll = Some(nll);
+    }
+    let stream_of_images = stream.child("images", 0);
+    for (name, value) in images::measure(
+        model,
+        params,
+        test,
+        classifier,
+        &stream_of_images,
+        &mut |_| advance(None),
+    )? {
+        put(&name, value);
     }
     let (mut active, mut n_units) = (0, 0);
     let mut kl_per_dim = Vec::new();
@@ -122,8 +135,8 @@ pub fn evaluate(
 }
 
 /// Names of what [`evaluate`] measures of a model on n test examples, but for the importance-weighted
-/// estimate.
-pub fn names(model: &Model, n_test: usize) -> Vec<String> {
+/// estimate; with a classifier of the data also what is measured in its space.
+pub fn names(model: &Model, n_test: usize, has_classifier: bool) -> Vec<String> {
     let n = n_test.min(aggregate::N_INFORMATION);
     let mut names: Vec<String> = [
         "test_neg_elbo",
@@ -134,6 +147,7 @@ pub fn names(model: &Model, n_test: usize) -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     names.push(format!("mutual_information_{n}"));
+    names.extend(images::names(model, n_test, has_classifier));
     for (is_measured, name) in [
         (
             can_be_binarized(model),

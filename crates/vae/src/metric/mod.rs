@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod baseline;
 pub mod evaluate;
 pub mod frechet;
+pub mod images;
 pub mod importance;
 pub mod kernel_distance;
 pub mod neighbors;

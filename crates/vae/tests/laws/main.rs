@@ -14,6 +14,7 @@ mod linear;
 mod metrics;
 mod mnist;
 mod objective;
+mod outputs;
 mod post_hoc;
 mod store;
 mod training;
