@@ -9,6 +9,7 @@ use jensen_data::{DataError, Dataset, Examples, Layout, OpenOptions, open_with_p
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use jensen_run::{Checkpoints, Event, Observer, RunError, RunFolder};
+use jensen_vae::features::Classifier;
 use jensen_vae::feed::Feed;
 use jensen_vae::model::Model;
 use jensen_vae::recipe::{DataOptions, Recipe, RecipeError};
@@ -24,6 +25,8 @@ pub struct Parts {
     pub label_names: Option<Vec<String>>,
     /// What a user should know about what was read and what was not.
     pub notes: Vec<String>,
+    /// The whole training part, whatever the recipe leaves out or holds out of it.
+    pub whole: Examples,
     /// Trained on.
     pub train: Feed,
     /// Held out to choose and to stop, if the recipe wants it.
@@ -48,7 +51,8 @@ pub struct Opened {
 pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer) -> Result<Parts> {
     let dataset = open_data(&recipe.data, Source::Own, observer)?;
     let facts = DatasetFacts::of(&dataset);
-    let mut train = dataset.train;
+    let whole = dataset.train;
+    let mut train = whole.clone();
     let limit = recipe.data.limit;
     let is_limited = (1..train.len()).contains(&limit);
     if is_limited {
@@ -87,10 +91,29 @@ pub fn open_parts(recipe: &Recipe, device: &Device, observer: &mut dyn Observer)
         facts,
         label_names: dataset.label_names,
         notes: dataset.notes,
+        whole,
         train: feed(train)?,
         validation: validation.map(feed).transpose()?,
         test: feed(dataset.test)?,
     })
+}
+
+impl Parts {
+    /// The classifier of these data that a run keeps, or a new one; `None` where there is nothing to classify.
+    pub fn classifier(
+        &self,
+        run: &RunFolder,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Option<Classifier> {
+        let kept = Classifier::kept(run, self.whole.layout, device);
+        if kept.is_none() && Classifier::fits(&self.whole) {
+            observer.on(&Event::Note {
+                text: "training a classifier of the data, through whose features images are compared",
+            });
+        }
+        kept.or_else(|| Classifier::of_run(run, &self.whole, &self.train, device))
+    }
 }
 
 /// Tells what the reader of the data has to tell.

@@ -179,6 +179,42 @@ impl Params {
         copy
     }
 
+    /// The same values as constants of an autodiff graph: gradients pass through what is made with them and do not
+    /// reach them.
+    pub fn frozen(&self) -> Self {
+        let mut copy = self.untracked();
+        for entry in &mut copy.entries {
+            entry.value = match entry.shape.len() {
+                1 => constant::<1>(entry),
+                2 => constant::<2>(entry),
+                _ => constant::<4>(entry),
+            };
+        }
+        copy
+    }
+
+    /// Takes over the stored values whose names are among those of the entries under `path`; returns whether all
+    /// entries there were found, with their shapes.
+    pub fn adopt(&mut self, path: &str, stored: &[HostTensor]) -> bool {
+        let prefix = format!("{path}.");
+        let mut is_whole = true;
+        for entry in &mut self.entries {
+            let Some(name) = entry.name.strip_prefix(&prefix) else {
+                continue;
+            };
+            let found = stored
+                .iter()
+                .find(|tensor| tensor.name == name && tensor.shape == entry.shape);
+            match found {
+                Some(found) => {
+                    entry.value = upload(found.values.clone(), &entry.shape, &self.device)
+                }
+                None => is_whole = false,
+            }
+        }
+        is_whole
+    }
+
     /// All values on the host.
     pub fn to_host(&self) -> Vec<HostTensor> {
         self.entries
@@ -257,6 +293,8 @@ pub struct Builder {
     path: Vec<String>,
     /// Numbers registered so far, by a builder that makes none of them.
     counted: Option<u64>,
+    /// Whether what is registered is left alone by optimizers.
+    is_fixed: bool,
 }
 
 impl Builder {
@@ -271,6 +309,7 @@ impl Builder {
             stream,
             path: Vec::new(),
             counted: None,
+            is_fixed: false,
         }
     }
 
@@ -294,6 +333,14 @@ impl Builder {
         let result = build(self);
         self.path.pop();
         (full_name, result)
+    }
+
+    /// Runs `build` so that optimizers leave alone all that it registers.
+    pub fn fixed<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.is_fixed, true);
+        let result = build(self);
+        self.is_fixed = before;
+        result
     }
 
     /// Registers a trainable parameter.
@@ -366,7 +413,7 @@ impl Builder {
         self.params.entries.push(Entry {
             name,
             shape: shape.to_vec(),
-            trainable,
+            trainable: trainable && !self.is_fixed,
             value: upload(values, &shape, &self.params.device),
         });
         Handle {
@@ -404,6 +451,12 @@ fn track<const D: usize>(entry: &Entry) -> DispatchTensor {
     } else {
         leaf.into_dispatch()
     }
+}
+
+fn constant<const D: usize>(entry: &Entry) -> DispatchTensor {
+    Tensor::<D>::from_dispatch(entry.value.clone())
+        .autodiff()
+        .into_dispatch()
 }
 
 fn plain<const D: usize>(entry: &Entry) -> DispatchTensor {

@@ -26,6 +26,8 @@ impl LatentDraw {
 pub struct Draw {
     /// The latents in the model's order.
     pub latents: Vec<LatentDraw>,
+    /// What the decoder gave out, `[B K, n P]`.
+    pub outputs: Tensor<2>,
     /// log p(x|z) per sample, `[B K]` nats.
     pub log_likelihood: Tensor<1>,
     /// Samples per example.

@@ -51,6 +51,14 @@ impl Feed {
         }
     }
 
+    /// The same examples with their values as stored, not binarized.
+    pub fn plain(&self) -> Self {
+        Self {
+            binarize: Binarize::None,
+            ..self.clone()
+        }
+    }
+
     /// A feed of other examples, treated the same way.
     pub fn with_examples(&self, examples: Examples) -> Self {
         Self {

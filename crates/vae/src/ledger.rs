@@ -68,6 +68,19 @@ impl Ledger {
         });
     }
 
+    /// The factor of the term of this name in the loss; 0 if there is none.
+    pub fn weight(&self, name: &str) -> f64 {
+        let term = self.terms.iter().find(|term| term.name == name);
+        term.map_or(0.0, |term| term.weight)
+    }
+
+    /// Gives the term of this name another factor.
+    pub fn set_weight(&mut self, name: &str, weight: f64) {
+        for term in self.terms.iter_mut().filter(|term| term.name == name) {
+            term.weight = weight;
+        }
+    }
+
     /// The loss `[1]`: the mean over examples of the weighted sum, nats.
     pub fn loss(&self) -> Tensor<1> {
         self.terms

@@ -11,6 +11,7 @@ pub mod condition;
 pub mod decoder;
 pub mod draw;
 pub mod encoder;
+pub mod features;
 pub mod feed;
 pub mod generate;
 pub mod latent;

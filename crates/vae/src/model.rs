@@ -9,10 +9,12 @@ use crate::condition::{Batch, Condition, Vocabulary};
 use crate::decoder::{self, Decoder, DecoderSite, Input};
 use crate::draw::{Draw, LatentDraw};
 use crate::encoder::{self, BOTTOM, Encoder};
+use crate::features::Classifier;
 use crate::latent::{self, CodeBook, Latent, Posterior, Seen};
-use crate::ledger::{Ledger, Role};
+use crate::ledger::{Ledger, Readout, Role};
 use crate::likelihood::{self, DataFacts, Likelihood};
 use crate::metric::aggregate::Codes;
+use crate::objective::output::{self, OutputContext, OutputSite, OutputTerm};
 use crate::objective::{self, ObjectiveTerm, TermContext};
 use crate::prior::staged::Staged;
 use crate::prior::{self, Prior, PriorContext, PriorSite};
@@ -51,6 +53,8 @@ pub struct Model {
     bound: Box<dyn Bound>,
     /// Terms with the index of their latent.
     terms: Vec<(usize, Box<dyn ObjectiveTerm>)>,
+    /// Terms of the decoder's outputs.
+    output_terms: Vec<Box<dyn OutputTerm>>,
 }
 
 struct Slot {
@@ -160,17 +164,28 @@ impl Model {
             .1?;
 
         let mut terms = Vec::new();
-        for (kind, tables) in &recipe.objective {
+        for (kind, name, table) in objective::of_latents(&recipe.objective) {
             let build = part::find(objective::CATALOGUE, kind, "objective")?.build;
-            for (name, table) in tables {
-                let place = format!("objective.{kind}.{name}");
-                let idx = latents
-                    .iter()
-                    .position(|slot| &slot.name == name)
-                    .ok_or_else(|| {
-                        RecipeError::unknown_key("objective", name, recipe.latent.keys())
-                    })?;
-                terms.push((idx, build(table, &place)?));
+            let place = format!("objective.{kind}.{name}");
+            let idx = latents
+                .iter()
+                .position(|slot| slot.name == name)
+                .ok_or_else(|| RecipeError::unknown_key("objective", name, recipe.latent.keys()))?;
+            terms.push((idx, build(table, &place)?));
+        }
+        let output_site = OutputSite {
+            layout: site.layout,
+            facts: &site.facts,
+        };
+        let mut output_terms = Vec::new();
+        for entry in output::CATALOGUE {
+            if let Some(table) = recipe.objective.get(entry.kind) {
+                let place = format!("objective.{}", entry.kind);
+                let build = entry.build.build;
+                let term = b
+                    .within(&place, |b| build(table, &place, &output_site, b))
+                    .1?;
+                output_terms.push(term);
             }
         }
         let bound = bound::build(&recipe.bound)?;
@@ -195,6 +210,7 @@ impl Model {
             likelihood,
             bound,
             terms,
+            output_terms,
         })
     }
 
@@ -262,8 +278,17 @@ impl Model {
         slots.all(|slot| slot.prior.is_standard_normal())
     }
 
-    /// Changes what no gradient trains, after a step that saw this, latent by latent.
-    pub fn adapt(&self, params: &mut Params, seen: &[Option<Seen>], stream: &Stream) {
+    /// Changes what no gradient trains, after a step that saw this, latent by latent, and read these terms.
+    pub fn adapt(
+        &self,
+        params: &mut Params,
+        seen: &[Option<Seen>],
+        read: &Readout,
+        stream: &Stream,
+    ) {
+        for term in &self.output_terms {
+            term.adapt(params, read);
+        }
         for (i, (slot, seen)) in self.latents.iter().zip(seen).enumerate() {
             if let Some(seen) = seen {
                 slot.latent
@@ -540,7 +565,8 @@ impl Model {
         let outputs = self.decode(params, &codes);
         let draw = Draw {
             latents,
-            log_likelihood: self.likelihood.log_prob(params, outputs, x),
+            log_likelihood: self.likelihood.log_prob(params, outputs.clone(), x),
+            outputs,
             n_samples: k,
         };
         (draw, log_ratio)
@@ -557,6 +583,7 @@ impl Model {
         let mut ledger = Ledger::default();
         let batch = batch.into();
         let condition = batch.condition.clone();
+        let x = batch.x.clone();
         let draw = self.bound.add(self, params, batch, stream, &mut ledger);
         for (idx, term) in &self.terms {
             let prior_sample = |n: usize, stream: &mut Stream| {
@@ -581,7 +608,59 @@ impl Model {
                 ledger.push(name, penalty.value, Role::Penalty, penalty.weight);
             }
         }
+        self.judge_outputs(params, x, &draw, progress, stream, &mut ledger);
         (ledger, draw)
+    }
+
+    /// Adds the terms of the decoder's outputs.
+    fn judge_outputs(
+        &self,
+        params: &Params,
+        x: Tensor<2>,
+        draw: &Draw,
+        progress: f64,
+        stream: &Stream,
+        ledger: &mut Ledger,
+    ) {
+        let n = x.dims()[0];
+        let again = || {
+            let codes = draw.latents.iter().map(|latent| latent.z.clone().detach());
+            self.decode(params, &codes.collect::<Vec<_>>())
+        };
+        let from_prior = || {
+            let codes = self.prior_sample(&params.untracked(), n, &stream.child("samples", 0));
+            self.decode(params, &codes)
+        };
+        let context = OutputContext {
+            params,
+            likelihood: self.likelihood.as_ref(),
+            x,
+            outputs: draw.outputs.clone(),
+            again: &again,
+            from_prior: &from_prior,
+            progress,
+            pull: Default::default(),
+        };
+        for term in &self.output_terms {
+            term.add(&context, ledger);
+        }
+    }
+
+    /// Whether some term looks through a classifier of the data.
+    pub fn wants_classifier(&self) -> bool {
+        self.output_terms.iter().any(|term| term.space().is_some())
+    }
+
+    /// Gives such terms the layers of a classifier; training begins with this.
+    pub fn adopt(&self, params: &mut Params, classifier: &Classifier) {
+        let values = classifier.values();
+        for path in self.output_terms.iter().filter_map(|term| term.space()) {
+            let is_whole = params.adopt(path, &values);
+            assert!(
+                is_whole,
+                "internal error: the layers of a classifier of other images"
+            );
+        }
     }
 }
 

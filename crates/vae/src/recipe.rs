@@ -39,7 +39,7 @@ pub struct Recipe {
     pub likelihood: Table,
     /// How the bound is estimated.
     pub bound: Table,
-    /// Terms of the objective by kind, then by latent.
+    /// Terms of the objective by kind; those of latents then by latent.
     pub objective: TermTable,
     /// Training.
     pub train: TrainOptions,
@@ -227,9 +227,9 @@ impl Recipe {
             latent,
             prior,
             bound,
-            objective,
-            train: resolve_train(section(table, "train")?)?,
+            train: resolve_train(section(table, "train")?, &objective)?,
             expect: part::options(&section(table, "expect")?, "expect")?,
+            objective,
         };
         recipe.check()?;
         Ok(recipe)
@@ -366,7 +366,48 @@ fn resolve_group(user: &Table, place: &str) -> Result<Value, RecipeError> {
     Ok(Value::Table(resolved))
 }
 
-fn resolve_train(mut user: Table) -> Result<TrainOptions, RecipeError> {
+/// Gives parameters that a term of the objective trains a group of their own under the kind of the term, unless the user
+/// has a group for them; what the user says of that group comes first.
+fn add_own_groups(user: &mut Table, objective: &TermTable) {
+    for (kind, optimizer) in objective::own_optimizers(objective) {
+        let prefix = format!("objective.{kind}.");
+        let groups = user
+            .entry("groups")
+            .or_insert_with(|| Value::Table(Table::new()));
+        // What is not a table is refused later, in words.
+        let Value::Table(groups) = groups else {
+            return;
+        };
+        let is_of_others = groups.iter().any(|(name, group)| {
+            let of_user = group.get("prefix").and_then(Value::as_str);
+            name != kind && of_user.is_some_and(|of_user| prefix.starts_with(of_user))
+        });
+        if is_of_others {
+            continue;
+        }
+        let group = groups
+            .entry(kind)
+            .or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(group) = group else {
+            continue;
+        };
+        group.entry("prefix").or_insert(Value::String(prefix));
+        let own = group
+            .entry("optimizer")
+            .or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(own) = own {
+            let is_same_kind = own
+                .get("kind")
+                .is_none_or(|kind| Some(kind) == optimizer.get("kind"));
+            for (key, value) in optimizer.into_iter().filter(|_| is_same_kind) {
+                own.entry(key).or_insert(value);
+            }
+        }
+    }
+}
+
+fn resolve_train(mut user: Table, objective: &TermTable) -> Result<TrainOptions, RecipeError> {
+    add_own_groups(&mut user, objective);
     if let Some(Value::Table(groups)) = user.get_mut("groups") {
         for (name, group) in groups {
             // Anything but a table is refused below, in words.

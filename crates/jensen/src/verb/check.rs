@@ -10,6 +10,7 @@ use jensen_data::Layout;
 use jensen_nets::{Observed, Params};
 use jensen_rng::Stream;
 use jensen_run::Observer;
+use jensen_vae::objective;
 use jensen_vae::part;
 use jensen_vae::recipe::Recipe;
 use serde::Serialize;
@@ -174,10 +175,8 @@ fn parts_of(recipe: &Recipe) -> Vec<(String, String)> {
     parts.push(("decoder".to_owned(), in_words(&recipe.decoder)));
     parts.push(("likelihood".to_owned(), in_words(&recipe.likelihood)));
     parts.push(("bound".to_owned(), in_words(&recipe.bound)));
-    for (kind, tables) in &recipe.objective {
-        for (latent, table) in tables {
-            parts.push((format!("{kind} of {latent}"), in_words(table)));
-        }
+    for (term, table) in objective::each(&recipe.objective) {
+        parts.push((term, in_words(table)));
     }
     parts.push(("optimizer".to_owned(), in_words(&recipe.train.optimizer)));
     parts

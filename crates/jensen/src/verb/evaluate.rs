@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::session::{Parts, Session, advancing, open_parts};
 use jensen_nets::Params;
 use jensen_run::{Observer, RunFolder, file};
+use jensen_vae::features::{self, Classifier};
 use jensen_vae::feed::Feed;
 use jensen_vae::metric::{self, EvaluateOptions};
 use jensen_vae::model::Model;
@@ -60,6 +61,9 @@ pub struct Evaluated {
     pub kl_per_dim: Vec<f64>,
     /// Latent dimensions that respond to the data, and all of them.
     pub units: [usize; 2],
+    /// The space in which images were compared, if they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<Space>,
     /// The referee's word; none on other data than the run's.
     pub verdict: Option<Verdict>,
     /// Why this does not stand in the run's `evaluation.json`, though it should.
@@ -68,6 +72,33 @@ pub struct Evaluated {
     /// K of the importance-weighted estimate that was measured last; 0 if none was.
     #[serde(skip)]
     iwae_samples: usize,
+}
+
+/// A space of features.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Space {
+    /// Its name in those of metrics.
+    pub name: String,
+    /// Seed of the network.
+    pub seed: u64,
+    /// Features of an image.
+    pub width: usize,
+    /// Classes that it tells apart.
+    pub n_classes: usize,
+    /// Share of test examples whose class it gets right.
+    pub accuracy: f64,
+}
+
+impl Space {
+    fn of(classifier: &Classifier, test: &Feed) -> Option<Self> {
+        Some(Self {
+            name: features::NAME.to_owned(),
+            seed: features::SEED,
+            width: features::WIDTH,
+            n_classes: classifier.n_classes(),
+            accuracy: classifier.accuracy(test)?,
+        })
+    }
 }
 
 /// Measures the model of a run. Importance-weighted estimates for another K stay in `evaluation.json`.
@@ -94,6 +125,7 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
             model,
             params,
             &opened.feed,
+            Classifier::kept(run, model.site().layout, params.device()).as_ref(),
             request.samples,
             observer,
         )?;
@@ -103,17 +135,20 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
             metrics: found.metrics,
             kl_per_dim: found.kl_per_dim,
             units: [found.active_units, found.n_units],
+            features: None,
             verdict: None,
             not_stored: None,
             iwae_samples: request.samples,
         });
     }
     let parts = open_parts(recipe, params.device(), observer)?;
+    let classifier = parts.classifier(run, params.device(), observer);
     let mut evaluated = measure(
         recipe,
         model,
         params,
         &parts,
+        classifier.as_ref(),
         run,
         request.samples,
         observer,
@@ -168,11 +203,20 @@ pub(super) fn measure(
     model: &Model,
     params: &Params,
     parts: &Parts,
+    classifier: Option<&Classifier>,
     run: &RunFolder,
     samples: usize,
     observer: &mut dyn Observer,
 ) -> Result<Evaluated> {
-    let mut found = battery(recipe, model, params, &parts.test, samples, observer)?;
+    let mut found = battery(
+        recipe,
+        model,
+        params,
+        &parts.test,
+        classifier,
+        samples,
+        observer,
+    )?;
     let (facts, metrics) =
         judge::facts(recipe, model, params, parts, run, &found, samples, observer)?;
     let metrics = metrics.into_iter();
@@ -185,6 +229,7 @@ pub(super) fn measure(
         metrics: found.metrics,
         kl_per_dim: found.kl_per_dim,
         units: [found.active_units, found.n_units],
+        features: classifier.and_then(|classifier| Space::of(classifier, &parts.test)),
         verdict: Some(verdict),
         not_stored: None,
         iwae_samples: samples,
@@ -199,6 +244,7 @@ pub(super) fn write(run: &RunFolder, evaluated: &Evaluated, recipe: &Recipe) -> 
         metrics,
         kl_per_dim,
         units: [active_units, n_units],
+        features,
         verdict,
         iwae_samples,
         ..
@@ -213,6 +259,7 @@ pub(super) fn write(run: &RunFolder, evaluated: &Evaluated, recipe: &Recipe) -> 
             "n_units": n_units,
             "iwae_samples": iwae_samples,
             "seed": recipe.train.seed,
+            "features": features,
         },
     });
     run.write_json(file::EVALUATION, &value)?;
@@ -225,6 +272,7 @@ fn battery(
     model: &Model,
     params: &Params,
     feed: &Feed,
+    classifier: Option<&Classifier>,
     samples: usize,
     observer: &mut dyn Observer,
 ) -> Result<metric::Evaluation> {
@@ -234,5 +282,5 @@ fn battery(
     };
     let what = format!("importance sampling, K = {samples}");
     let advance = &mut advancing(observer, &what, feed.len(), "examples");
-    metric::evaluate(model, params, feed, &options, advance).ok_or(Error::Stopped)
+    metric::evaluate(model, params, feed, classifier, &options, advance).ok_or(Error::Stopped)
 }

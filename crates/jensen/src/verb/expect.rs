@@ -2,15 +2,17 @@
 //! a slip of the pen would be told after it as a metric that was not measured.
 
 use super::evaluate::ESTIMATE;
+use super::fit::Prepared;
 use super::generate::{self, SATISFIED};
 use jensen_data::nearest;
+use jensen_vae::features::{self, Classifier};
 use jensen_vae::metric::evaluate;
 use jensen_vae::model::Model;
 use jensen_vae::recipe::{Expectation, Recipe, RecipeError};
 use std::collections::BTreeMap;
 
 /// The metrics of a fit; K and N stand for numbers, LATENT for a name.
-const METRICS: [&str; 16] = [
+const METRICS: [&str; 34] = [
     "test_neg_elbo",
     "test_neg_elbo_binarized",
     "test_neg_elbo_without_latent",
@@ -25,6 +27,24 @@ const METRICS: [&str; 16] = [
     "usage_LATENT",
     "perplexity_LATENT",
     "active_units",
+    "reconstruction_l1",
+    "reconstruction_psnr",
+    "reconstruction_ssim_K",
+    "reconstruction_ms_ssim_K",
+    "fd_classifier_N",
+    "fd_reconstruction_classifier_N",
+    "kd_classifier_N",
+    "kd_error_classifier_N",
+    "precision_classifier_N",
+    "recall_classifier_N",
+    "density_classifier_N",
+    "coverage_classifier_N",
+    "mig",
+    "sap",
+    "dci_disentanglement",
+    "dci_completeness",
+    "dci_informativeness",
+    "factor_vae",
     SATISFIED[0],
     SATISFIED[1],
 ];
@@ -76,11 +96,16 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
 /// or of another likelihood.
 pub(super) fn check_measured(
     expected: &BTreeMap<String, Expectation>,
-    recipe: &Recipe,
-    model: &Model,
-    n_test: usize,
+    Prepared {
+        recipe,
+        parts,
+        model,
+        ..
+    }: &Prepared,
 ) -> Result<(), RecipeError> {
-    let mut measured = evaluate::names(model, n_test);
+    let has_classifier = compares_samples(recipe, model) || names_classifier(expected.keys());
+    let has_classifier = has_classifier && Classifier::fits(&parts.whole);
+    let mut measured = evaluate::names(model, &parts.test, has_classifier);
     if generate::is_measured(recipe, model) {
         measured.extend(SATISFIED.map(str::to_owned));
     }
@@ -105,6 +130,19 @@ pub(super) fn check_measured(
     Ok(())
 }
 
+/// Whether a fit of this recipe compares samples with data in the space of a classifier, which takes seconds to train:
+/// where the decoder learns to please a judge, or a promise is made of it.
+pub(super) fn compares_samples(recipe: &Recipe, model: &Model) -> bool {
+    model.wants_classifier()
+        || recipe.objective.contains_key("adversary")
+        || names_classifier(recipe.expect.keys())
+}
+
+fn names_classifier<'a>(mut metrics: impl Iterator<Item = &'a String>) -> bool {
+    let space = format!("_{}_", features::NAME);
+    metrics.any(|metric| metric.contains(&space))
+}
+
 fn is_known(metric: &str) -> bool {
     METRICS.iter().any(|known| {
         let rest_after = |start: &str| metric.strip_prefix(start).map(str::to_owned);
@@ -125,7 +163,7 @@ fn is_known(metric: &str) -> bool {
 mod tests {
     use super::*;
     use crate::recipes::RecipeRequest;
-    use crate::verb::fit::{FitRequest, Prepared, fit};
+    use crate::verb::fit::{FitRequest, fit};
     use jensen_run::Silent;
 
     /// A small model of a recipe on the embedded digits, and its test examples.
@@ -149,9 +187,7 @@ mod tests {
         let check = |metric: &str, prepared: &Prepared| {
             let range = Expectation { min: 0.0, max: 1.0 };
             let expected = BTreeMap::from([(metric.to_owned(), range)]);
-            let n_test = prepared.parts.test.len();
-            check_measured(&expected, &prepared.recipe, &prepared.model, n_test)
-                .map_err(|error| error.to_string())
+            check_measured(&expected, prepared).map_err(|error| error.to_string())
         };
         for metric in [
             "mutual_information_360",
@@ -195,7 +231,7 @@ mod tests {
             )
             .unwrap();
             let prepared = prepared(&[&format!("likelihood='{likelihood}'")]);
-            let mut names = evaluate::names(&prepared.model, prepared.parts.test.len());
+            let mut names = evaluate::names(&prepared.model, &prepared.parts.test, false);
             names.extend(OF_FIT.map(str::to_owned));
             names.push(format!("{ESTIMATE}2"));
             names.sort();

@@ -1,6 +1,7 @@
 //! The end of a fit: priors fitted to the codes, the model on disk, pictures, evaluation, report.
 
 use super::evaluate::{self, QUICK_PASSES, QUICK_SAMPLES};
+use super::expect;
 use super::fit::Fitted;
 use super::interpolate::{self, Path};
 use super::{reconstruct, sample, traverse};
@@ -68,8 +69,20 @@ pub(super) fn finish(
             0
         }
     });
-    let evaluated =
-        evaluate::measure(task.recipe, model, &params, parts, run, n_samples, observer)?;
+    let classifier = match expect::compares_samples(task.recipe, model) {
+        true => parts.classifier(run, params.device(), observer),
+        false => None,
+    };
+    let evaluated = evaluate::measure(
+        task.recipe,
+        model,
+        &params,
+        parts,
+        classifier.as_ref(),
+        run,
+        n_samples,
+        observer,
+    )?;
     evaluate::write(run, &evaluated, task.recipe)?;
     fitted.metrics = evaluated.metrics;
     fitted.verdict = evaluated.verdict;

@@ -11,8 +11,9 @@ use crate::session::{Parts, RUNS, open_parts};
 use crate::{config, device, memory};
 use jensen_nets::Params;
 use jensen_run::{Event, Observer, RunFolder};
+use jensen_vae::features::Classifier;
 use jensen_vae::model::Model;
-use jensen_vae::recipe::{Expectation, Recipe};
+use jensen_vae::recipe::{Expectation, Recipe, RecipeError};
 use jensen_vae::train::{Ending, Start, Task, check_options};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,18 +95,13 @@ pub(super) fn fit_expecting(
     }
     let recipe = request.recipe.resolve()?;
     let mut prepared = Prepared::new(recipe, observer)?;
-    expect::check_measured(
-        expected,
-        &prepared.recipe,
-        &prepared.model,
-        prepared.parts.test.len(),
-    )?;
+    expect::check_measured(expected, &prepared)?;
     let run = match &request.out {
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::create_numbered(RUNS, &prepared.recipe.name)?,
     };
     config::write(&run, &prepared.recipe, &prepared.parts.facts, &[])?;
-    let start = prepared.start(&run)?;
+    let start = prepared.start(&run, observer)?;
     prepared.run(&run, start, request.iwae_samples, started, observer)
 }
 
@@ -141,6 +137,14 @@ impl Prepared {
         for feed in parts.validation.iter().chain([&parts.test]) {
             model.likelihood().accepts(&feed.site().facts)?;
         }
+        if model.wants_classifier() && !Classifier::fits(&parts.whole) {
+            let message = "this term looks through a classifier of the data's labels, and these data have none, or only one class";
+            return Err(RecipeError::Value {
+                place: "objective.perceptual".to_owned(),
+                message: message.to_owned(),
+            }
+            .into());
+        }
         Ok(Self {
             recipe,
             parts,
@@ -150,9 +154,16 @@ impl Prepared {
         })
     }
 
-    /// The beginning, or the newest checkpoint of the run, which must fit; nothing is written.
-    pub(super) fn start(&mut self, run: &RunFolder) -> Result<Start> {
-        let first = self.first.take().expect("internal error: begun twice");
+    /// The beginning, or the newest checkpoint of the run, which must fit; nothing is written but the classifier that a
+    /// term of the objective looks through.
+    pub(super) fn start(&mut self, run: &RunFolder, observer: &mut dyn Observer) -> Result<Start> {
+        let mut first = self.first.take().expect("internal error: begun twice");
+        if self.model.wants_classifier() {
+            let device = first.device().clone();
+            let classifier = self.parts.classifier(run, &device, observer);
+            let classifier = classifier.expect("internal error: data without classes");
+            self.model.adopt(&mut first, &classifier);
+        }
         Ok(Start::of(&self.task(run), first)?)
     }
 

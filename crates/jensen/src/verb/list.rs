@@ -101,9 +101,14 @@ pub fn methods() -> Vec<Group> {
     vec![
         group("Bounds", "bound", bound::CATALOGUE),
         group(
-            "Terms of the objective",
+            "Terms of the objective of a latent",
             "objective.KIND.LATENT",
             objective::CATALOGUE,
+        ),
+        group(
+            "Terms of the objective of the decoder's outputs",
+            "objective.KIND",
+            objective::output::CATALOGUE,
         ),
         group("Optimizers", "train.optimizer", optimizer::CATALOGUE),
         group("Encoders", "encoder", encoder::CATALOGUE),

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::session::{newest_state, run_path};
 use burn::tensor::Device;
 use jensen_run::{Checkpoints, Event, Observer, RunFolder, file};
+use jensen_vae::objective;
 use jensen_vae::recipe::{Recipe, TrainOptions};
 use jensen_vae::store;
 use serde_json::Value;
@@ -71,7 +72,7 @@ pub fn resume(request: &Request, observer: &mut dyn Observer) -> Result<Fitted> 
         });
     }
     // Nothing is written before the checkpoint is known to fit.
-    let start = prepared.start(&run)?;
+    let start = prepared.start(&run, observer)?;
     let step = start.resumed_after().unwrap_or(0);
     let changed = Change::between(&begun, &prepared.recipe, step);
     // Options that train nothing any more would stand in the record of a model that they did not make.
@@ -181,13 +182,10 @@ fn frozen_change(begun: &Recipe, wanted: &Recipe) -> Option<&'static str> {
 
 /// Whether a weight of the objective moves with the progress of training.
 fn has_schedule(recipe: &Recipe) -> bool {
-    let terms = recipe
-        .objective
-        .values()
-        .flat_map(|latents| latents.values());
+    let terms = objective::each(&recipe.objective);
     terms
-        .flat_map(|term| term.values())
-        .any(|value| value.is_table())
+        .into_iter()
+        .any(|(_, options)| objective::is_moving(options))
 }
 
 /// What a run holds of that which this recipe ends with: its model, the evaluation, and the report,

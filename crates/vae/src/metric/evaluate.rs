@@ -1,12 +1,13 @@
 //! The metric battery of a trained model on the test part.
 
-use super::{Advance, Scores, aggregate, score};
+use super::{Advance, Scores, aggregate, disentanglement, images, score};
+use crate::features::Classifier;
 use crate::feed::Feed;
 use crate::likelihood::Support;
 use crate::model::Model;
 use crate::objective::mmd;
 use burn::tensor::{Tensor, TensorData};
-use jensen_data::Layout;
+use jensen_data::{Factors, Layout};
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
@@ -37,12 +38,13 @@ pub struct Evaluation {
     pub scores: Scores,
 }
 
-/// Measures a model on a feed. `advance` hears how many examples of the importance-weighted estimate are
+/// Measures a model on a feed; a classifier gives the space in which samples of images are compared with them. `advance` hears how many examples of the importance-weighted estimate are
 /// done; `None` once it asks for a stop.
 pub fn evaluate(
     model: &Model,
     params: &Params,
     test: &Feed,
+    classifier: Option<&Classifier>,
     options: &EvaluateOptions,
     advance: &mut Advance<'_>,
 ) -> Option<Evaluation> {
@@ -75,6 +77,17 @@ pub fn evaluate(
         let mean = nll.iter().sum::<f64>() / nll.len() as f64;
         put(&format!("test_nll_iwae_{k}"), mean);
         scores.nll = Some(nll);
+    }
+    let stream_of_images = stream.child("images", 0);
+    for (name, value) in images::measure(
+        model,
+        params,
+        test,
+        classifier,
+        &stream_of_images,
+        &mut |_| advance(None),
+    )? {
+        put(&name, value);
     }
     let (mut active, mut n_units) = (0, 0);
     let mut kl_per_dim = Vec::new();
@@ -114,6 +127,16 @@ pub fn evaluate(
         kl_per_dim.extend(codes.kl_per_dim());
     }
     put("active_units", active as f64);
+    if let Some(factors) = known_factors(model, test) {
+        let stream = stream.child("factors", 0);
+        let values = disentanglement::measure(&codes, factors, &stream);
+        for (name, value) in disentanglement::NAMES.into_iter().zip(values) {
+            put(name, value);
+        }
+        if !advance(None) {
+            return None;
+        }
+    }
     found.scores = scores;
     found.kl_per_dim = kl_per_dim;
     found.active_units = active;
@@ -121,9 +144,10 @@ pub fn evaluate(
     Some(found)
 }
 
-/// Names of what [`evaluate`] measures of a model on n test examples, but for the importance-weighted
-/// estimate.
-pub fn names(model: &Model, n_test: usize) -> Vec<String> {
+/// Names of what [`evaluate`] measures of a model on test examples, but for the importance-weighted
+/// estimate; with a classifier of the data also what is measured in its space.
+pub fn names(model: &Model, test: &Feed, has_classifier: bool) -> Vec<String> {
+    let n_test = test.len();
     let n = n_test.min(aggregate::N_INFORMATION);
     let mut names: Vec<String> = [
         "test_neg_elbo",
@@ -134,6 +158,7 @@ pub fn names(model: &Model, n_test: usize) -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     names.push(format!("mutual_information_{n}"));
+    names.extend(images::names(model, n_test, has_classifier));
     for (is_measured, name) in [
         (
             can_be_binarized(model),
@@ -154,7 +179,16 @@ pub fn names(model: &Model, n_test: usize) -> Vec<String> {
             names.extend(["usage", "perplexity"].map(|what| format!("{what}_{name}")));
         }
     }
+    if known_factors(model, test).is_some() {
+        names.extend(disentanglement::NAMES.map(str::to_owned));
+    }
     names
+}
+
+/// What made the examples, where it is known and there are numbers that could stand for it.
+fn known_factors<'a>(model: &Model, test: &'a Feed) -> Option<&'a Factors> {
+    let factors = test.examples().factors.as_ref();
+    factors.filter(|_| has_numbers(model))
 }
 
 /// Whether some latent is continuous.

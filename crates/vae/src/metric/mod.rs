@@ -4,8 +4,14 @@ pub mod aggregate;
 pub mod baseline;
 pub mod disentanglement;
 pub mod evaluate;
+pub mod frechet;
+pub mod images;
 pub mod importance;
+pub mod kernel_distance;
+pub mod neighbors;
+pub mod psnr;
 pub mod score;
+pub mod ssim;
 
 pub use evaluate::{EvaluateOptions, Evaluation, evaluate};
 pub use score::{Scores, samples_per_example, score};

@@ -1,8 +1,14 @@
 //! Terms of the objective besides the likelihood: how much each latent's rate weighs, and penalties.
 //!
-//! A term belongs to one latent, reads the batch's draw and writes named terms into the ledger.
+//! A term of a latent reads the batch's draw of it and writes named terms into the ledger; `[objective.KIND.LATENT]`
+//! holds its options. A term of the decoder's outputs ([`output`]) looks at reconstructions and samples; its options are
+//! `[objective.KIND]`.
 
+pub mod adversary;
+pub mod likelihood;
 pub mod mmd;
+pub mod output;
+pub mod perceptual;
 pub mod rate;
 pub mod tc;
 
@@ -15,8 +21,8 @@ use jensen_rng::Stream;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// Resolved term options by kind, then by latent.
-pub type TermTable = BTreeMap<String, BTreeMap<String, Table>>;
+/// Resolved options by kind: of terms of latents a table for each latent, of terms of the outputs the options.
+pub type TermTable = BTreeMap<String, Table>;
 
 /// What a term sees of a step.
 pub struct TermContext<'a> {
@@ -56,7 +62,7 @@ pub trait ObjectiveTerm: Send + Sync {
 /// Builds a term from its options.
 pub type Build = fn(&Table, &str) -> Result<Box<dyn ObjectiveTerm>, RecipeError>;
 
-/// The known terms.
+/// The known terms of latents.
 pub const CATALOGUE: &[Entry<Build>] = &[mmd::ENTRY, rate::ENTRY, tc::ENTRY];
 
 /// The term that every latent has unless the bound carries the rate itself.
@@ -71,12 +77,17 @@ pub fn resolve<'a>(
     batch: usize,
 ) -> Result<TermTable, RecipeError> {
     let includes_rate = crate::bound::includes_rate(bound)?;
-    let known: Vec<String> = CATALOGUE
-        .iter()
-        .map(|entry| entry.kind.to_owned())
+    let known: Vec<String> = (CATALOGUE.iter().map(|entry| entry.kind))
+        .chain(output::CATALOGUE.iter().map(|entry| entry.kind))
+        .map(str::to_owned)
         .collect();
     let mut resolved = TermTable::new();
     for (kind, tables) in &user {
+        if let Some(entry) = output::CATALOGUE.iter().find(|entry| entry.kind == kind) {
+            let complete = resolve_output(entry, tables, includes_rate)?;
+            resolved.insert(kind.clone(), complete);
+            continue;
+        }
         let entry = CATALOGUE
             .iter()
             .find(|entry| entry.kind == kind)
@@ -118,17 +129,79 @@ pub fn resolve<'a>(
             resolved
                 .entry(kind.clone())
                 .or_default()
-                .insert(latent.clone(), complete);
+                .insert(latent.clone(), Value::Table(complete));
         }
     }
     if !includes_rate {
         let entry = part::find(CATALOGUE, RATE, "objective")?;
         let rates = resolved.entry(RATE.to_owned()).or_default();
         for latent in latents {
-            rates.entry(latent.clone()).or_insert_with(entry.defaults);
+            rates
+                .entry(latent.clone())
+                .or_insert_with(|| Value::Table((entry.defaults)()));
         }
     }
     Ok(resolved)
+}
+
+/// The options of a term of the outputs with their defaults.
+fn resolve_output(
+    entry: &Entry<output::Kind>,
+    user: &Value,
+    includes_rate: bool,
+) -> Result<Table, RecipeError> {
+    let place = format!("objective.{}", entry.kind);
+    let Value::Table(user) = user else {
+        return Err(RecipeError::value(&place, "expected a table"));
+    };
+    if includes_rate {
+        return Err(RecipeError::value(
+            &place,
+            "the bound weighs samples of z by their importance, and this term looks at what each gives; use \
+             bound = \"elbo\"",
+        ));
+    }
+    let mut complete = (entry.defaults)();
+    part::overlay(&mut complete, user, &place)?;
+    Ok(complete)
+}
+
+/// The terms of latents of resolved options: kind, latent, options.
+pub(crate) fn of_latents(terms: &TermTable) -> impl Iterator<Item = (&str, &str, &Table)> {
+    let is_of_latents = |kind: &str| CATALOGUE.iter().any(|entry| entry.kind == kind);
+    let kinds = terms.iter().filter(move |(kind, _)| is_of_latents(kind));
+    kinds.flat_map(|(kind, tables)| {
+        let tables = tables.iter();
+        tables.filter_map(move |(name, table)| {
+            Some((kind.as_str(), name.as_str(), table.as_table()?))
+        })
+    })
+}
+
+/// Every term with what it is of, such as `rate of z` or `adversary`, and its options.
+pub fn each(terms: &TermTable) -> Vec<(String, &Table)> {
+    let of_latents =
+        of_latents(terms).map(|(kind, name, table)| (format!("{kind} of {name}"), table));
+    let of_outputs = output::CATALOGUE.iter().filter_map(|entry| {
+        let table = terms.get(entry.kind)?;
+        Some((entry.kind.to_owned(), table))
+    });
+    of_latents.chain(of_outputs).collect()
+}
+
+/// Whether anything in the options of a term changes with the progress of training.
+pub fn is_moving(options: &Table) -> bool {
+    let begins = |key: &str| ["start", "warmup"].contains(&key);
+    let mut options = options.iter();
+    options.any(|(key, value)| value.is_table() || begins(key) && value.as_float() != Some(0.0))
+}
+
+/// Places, groups and optimizers of the parameters that terms of the outputs train.
+pub(crate) fn own_optimizers(terms: &TermTable) -> impl Iterator<Item = (&'static str, Table)> {
+    let entries = output::CATALOGUE
+        .iter()
+        .filter(|entry| terms.contains_key(entry.kind));
+    entries.filter_map(|entry| Some((entry.kind, entry.build.optimizer?())))
 }
 
 /// A per-batch number as a per-example term: the same value for each of B examples.

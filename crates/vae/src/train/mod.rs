@@ -472,7 +472,7 @@ impl<'a> Trainer<'a> {
         }
         drop((tracked, grads));
         state.apply(gradients, &self.task.recipe.train);
-        model.adapt(&mut state.params, &seen, &stream);
+        model.adapt(&mut state.params, &seen, &read, &stream);
         state.window.add(&read, n_examples);
         state.step += 1;
         self.examples_since_progress += n_examples;

@@ -256,7 +256,10 @@ fn a_fit_learns_what_codes_have_to_do_with_each_other() {
         iwae_samples: 0,
         seed: 1,
     };
-    let found = evaluate(&model, &trained.params, &test, &options, &mut |_| true).unwrap();
+    let found = evaluate(&model, &trained.params, &test, None, &options, &mut |_| {
+        true
+    })
+    .unwrap();
     // A bar that leans: nine places, of which each tells much about those below and beside it.
     let uniform = 9.0 * 16f64.ln();
     let (rate, perplexity) = (found.metrics["test_rate"], found.metrics["perplexity_z"]);

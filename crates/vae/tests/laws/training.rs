@@ -104,16 +104,46 @@ pub(crate) fn bits(params: &Params) -> Vec<(String, Vec<u32>)> {
     params.to_host().into_iter().map(bits).collect()
 }
 
+/// A critic with averages of its logits, which has its own optimizer.
+const ADVERSARIAL: &str = "
+    encoder = { kind = 'mlp', hidden = [16] }
+    decoder = { kind = 'mlp', hidden = [16] }
+    latent.z.dim = 3
+    likelihood = 'gaussian'
+    data = { batch = 20, validation = 0.0 }
+    train = { epochs = 6, log_every = 7 }
+    [objective.adversary]
+    channels = [4, 6]
+    norm = 'group'
+    adaptive = true
+    start = 0.2
+    warmup = 0.1
+    samples = true
+    encoder = false
+    features = 0.1
+    guard = 0.3
+    lecam = 0.1
+";
+
 #[test]
 fn a_run_stopped_at_random_steps_ends_with_the_same_bits() {
-    let recipe = recipe(RICH);
+    stop_at_random_steps(RICH, 6);
+}
+
+#[test]
+fn a_run_with_a_critic_stopped_at_random_steps_ends_with_the_same_bits() {
+    stop_at_random_steps(ADVERSARIAL, 3);
+}
+
+fn stop_at_random_steps(text: &str, n_trials: usize) {
+    let recipe = recipe(text);
     let folder = tempfile::tempdir().unwrap();
     let whole = fit(&recipe, &folder.path().join("whole"), &mut Silent).unwrap();
     assert_eq!((whole.ending, whole.step), (Ending::Completed, 36));
     let lines = read_metrics(folder.path().join("whole/metrics.jsonl")).unwrap();
 
     let mut stream = Stream::from_seed(12);
-    for trial in 0..6 {
+    for trial in 0..n_trials {
         let broken = folder.path().join(format!("broken-{trial}"));
         let mut step = 0;
         let last = loop {

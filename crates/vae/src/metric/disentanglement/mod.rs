@@ -10,6 +10,46 @@ pub mod factor_vae;
 pub mod mig;
 pub mod sap;
 
+use super::aggregate::Codes;
+use jensen_data::Factors;
+use jensen_rng::Stream;
+
+/// Names of what [`measure`] gives, in its order.
+pub const NAMES: [&str; 6] = [
+    "mig",
+    "sap",
+    "dci_disentanglement",
+    "dci_completeness",
+    "dci_informativeness",
+    "factor_vae",
+];
+
+/// All metrics of the means of the continuous latents.
+pub(super) fn measure(codes: &[Codes], factors: &Factors, stream: &Stream) -> [f64; 6] {
+    let latents: Vec<&Codes> = codes.iter().filter(|codes| !codes.is_discrete()).collect();
+    let n = latents.first().map_or(0, |codes| codes.len());
+    let row = |i: usize| {
+        let parts = latents.iter();
+        parts.flat_map(move |codes| &codes.mean[i * codes.dim..(i + 1) * codes.dim])
+    };
+    let joined: Vec<f64> = (0..n).flat_map(row).copied().collect();
+    let factored = Factored {
+        codes: &joined,
+        dim: latents.iter().map(|codes| codes.dim).sum(),
+        factors: &factors.values,
+        n_values: &factors.n_values,
+    };
+    let dci = dci::dci(&factored, &stream.child("dci", 0));
+    [
+        mig::mig(&factored),
+        sap::sap(&factored),
+        dci.disentanglement,
+        dci.completeness,
+        dci.informativeness,
+        factor_vae::factor_vae(&factored, &stream.child("factor vae", 0)),
+    ]
+}
+
 /// Codes and the factors behind them, of n examples.
 pub struct Factored<'a> {
     /// Row-major `[n, d]`.
