@@ -94,6 +94,21 @@ pub(crate) enum Verb {
   jensen decode runs/vae-001 --codes codes.npz
   jensen decode runs/vae-001 --codes z.npy --out decoded.npz")]
     Decode(Decode),
+    /// Store examples without loss in as few bits as -ELBO says, which audits the bound
+    #[command(after_help = "Examples:
+  jensen fit vae --data mnist --set data.binarize=dynamic
+  jensen compress runs/vae-001                        the test part; says the size beside the bound
+  jensen decompress runs/vae-001 --file runs/vae-001/compressed.bitsback --out digits.npz
+
+Takes models whose likelihood gives probabilities to levels (binary data, categorical, discretized
+mixtures), with Gaussian latents and the prior `normal`. A file is for the program and the kind of
+processor that wrote it.")]
+    Compress(Compress),
+    /// Give back the examples that `compress` stored
+    #[command(after_help = "Examples:
+  jensen decompress runs/vae-001 --file runs/vae-001/compressed.bitsback
+  jensen decompress runs/vae-001 --file digits.bitsback --out digits.npz")]
+    Decompress(Decompress),
     /// Score each example: -ELBO, its parts, importance-weighted NLL (CSV)
     #[command(after_help = "Examples:
   jensen score runs/vae-001 --samples 100
@@ -408,6 +423,30 @@ pub(crate) struct Decode {
     pub(crate) class: Option<usize>,
     #[command(flatten)]
     pub(crate) seed: Seed,
+    #[command(flatten)]
+    pub(crate) out: Out,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Compress {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
+    /// The file, .bitsback; by default compressed.bitsback in the run (of other data compressed-of-DATA.bitsback)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Decompress {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// The file that `compress` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) out: Out,
 }

@@ -10,8 +10,8 @@ use jensen::verb::fit::Status;
 use jensen::verb::interpolate::Path;
 use jensen::verb::output::NotStored;
 use jensen::verb::{
-    check, decode, encode, evaluate, export, generate, interpolate, list, reconstruct, report,
-    reproduce, resume, sample, score, traverse,
+    check, compress, decode, decompress, encode, evaluate, export, generate, interpolate, list,
+    reconstruct, report, reproduce, resume, sample, score, traverse,
 };
 use jensen::{FitRequest, Fitted, Result, fit};
 use std::process::ExitCode;
@@ -157,6 +157,29 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 device: args.run.place.name(),
             };
             show::written("decode", &decode::decode(&request, observer)?, style);
+        }
+        Verb::Compress(args) => {
+            stop::listen();
+            let request = compress::Request {
+                run: args.run.folder.run.clone(),
+                data: args.source.data.clone(),
+                part: part(&args.source),
+                seed: args.seed.seed,
+                out: args.out.clone(),
+                device: args.run.place.name(),
+            };
+            show::written("compress", &compress::compress(&request, observer)?, style);
+        }
+        Verb::Decompress(args) => {
+            stop::listen();
+            let request = decompress::Request {
+                run: args.run.folder.run.clone(),
+                file: args.file.clone(),
+                out: args.out.out.clone(),
+                device: args.run.place.name(),
+            };
+            let written = decompress::decompress(&request, observer)?;
+            show::written("decompress", &written, style);
         }
         Verb::Score(args) => {
             stop::listen();

@@ -4,6 +4,7 @@ use crate::recipes::BUILTIN;
 use jensen_data::{DataError, Layout};
 use jensen_report::ReportError;
 use jensen_run::{RunError, Writer, file, is_wrong_place, shell_word};
+use jensen_vae::bits_back::CodeError;
 use jensen_vae::likelihood::DataFacts;
 use jensen_vae::recipe::RecipeError;
 use jensen_vae::store::StoreError;
@@ -188,6 +189,14 @@ pub enum Error {
         /// Names of the data on which it expects something.
         others: Vec<String>,
     },
+    /// What cannot be compressed, or decompressed.
+    #[error("{place}: {error}")]
+    Code {
+        /// The run or the file.
+        place: String,
+        /// Why.
+        error: CodeError,
+    },
     /// It was asked to stop before there was a result.
     #[error("stopped on request")]
     Stopped,
@@ -200,6 +209,17 @@ impl From<RecipeError> for Error {
 }
 
 impl Error {
+    /// Why a run or a file has no code.
+    pub(crate) fn of_code(place: &Path, error: CodeError) -> Self {
+        match error {
+            CodeError::Stopped => Self::Stopped,
+            error => Self::Code {
+                place: place.display().to_string(),
+                error,
+            },
+        }
+    }
+
     /// Whether wrong use or bad input is the cause, rather than the fit or the machine.
     pub fn is_input(&self) -> bool {
         match self {

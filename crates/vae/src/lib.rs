@@ -5,6 +5,7 @@
 //! together, [`train::train`] trains any of them, and all numbers come from the one
 //! [`ledger::Ledger`] of named per-example terms in nats.
 
+pub mod bits_back;
 pub mod bound;
 pub mod condition;
 pub mod decoder;

@@ -256,6 +256,12 @@ impl Model {
         self.code_books().iter().all(Option::is_some)
     }
 
+    /// Whether all latents have the prior N(0, I), which no latent of codes has.
+    pub fn has_standard_normal_priors(&self) -> bool {
+        let mut slots = self.latents.iter();
+        slots.all(|slot| slot.prior.is_standard_normal())
+    }
+
     /// Changes what no gradient trains, after a step that saw this, latent by latent.
     pub fn adapt(&self, params: &mut Params, seen: &[Option<Seen>], stream: &Stream) {
         for (i, (slot, seen)) in self.latents.iter().zip(seen).enumerate() {

@@ -7,7 +7,7 @@ use super::verdict::Verdict;
 use crate::error::{Error, Result};
 use crate::session::{Parts, Session, advancing, open_parts};
 use jensen_nets::Params;
-use jensen_run::{Observer, RunFolder, file};
+use jensen_run::{Event, Observer, RunFolder, file};
 use jensen_vae::feed::Feed;
 use jensen_vae::metric::{self, EvaluateOptions};
 use jensen_vae::model::Model;
@@ -77,7 +77,16 @@ pub struct Evaluated {
 /// with [`Evaluated::not_stored`].
 pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
     let session = Session::load(&request.run, request.device.as_deref())?;
-    session.check_samples(request.samples)?;
+    let samples = match session.model.has_bounded_prior() {
+        false => request.samples,
+        true => {
+            observer.on(&Event::Note {
+                text: "the prior gives a bound of its density, of which no importance weight can be made: no estimate \
+                       of -log p",
+            });
+            0
+        }
+    };
     let Session {
         run,
         recipe,
@@ -89,14 +98,7 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
     let opened = session.feed(request.data.as_deref(), Default::default(), observer)?;
     // Numbers of other data must not stand in for those of the run.
     if request.data.is_some() || opened.has_changed {
-        let found = battery(
-            recipe,
-            model,
-            params,
-            &opened.feed,
-            request.samples,
-            observer,
-        )?;
+        let found = battery(recipe, model, params, &opened.feed, samples, observer)?;
         return Ok(Evaluated {
             run: run.root().to_path_buf(),
             data: opened.facts.name,
@@ -105,19 +107,11 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
             units: [found.active_units, found.n_units],
             verdict: None,
             not_stored: None,
-            iwae_samples: request.samples,
+            iwae_samples: samples,
         });
     }
     let parts = open_parts(recipe, params.device(), observer)?;
-    let mut evaluated = measure(
-        recipe,
-        model,
-        params,
-        &parts,
-        run,
-        request.samples,
-        observer,
-    )?;
+    let mut evaluated = measure(recipe, model, params, &parts, run, samples, observer)?;
     evaluated.keep_estimates(run);
     // Numbers that took minutes are not lost with the file that they should stand in.
     let stored = write(run, &evaluated, recipe).and_then(|()| session.refresh_report(observer));

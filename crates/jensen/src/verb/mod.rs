@@ -1,7 +1,9 @@
 //! The verbs, one file each: a `Request` in, a result out.
 
 pub mod check;
+pub mod compress;
 pub mod decode;
+pub mod decompress;
 pub mod encode;
 pub mod evaluate;
 pub mod export;

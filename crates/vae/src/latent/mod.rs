@@ -138,8 +138,11 @@ pub struct Kind {
     /// The prior that it has where a recipe names none.
     pub prior: &'static str,
     /// Builds it from its options and its port.
-    pub build: fn(&Table, &str, &Port, &mut Builder) -> Result<Box<dyn Latent>, RecipeError>,
+    pub build: Build,
 }
+
+/// Builds a latent from its options, its place in the recipe and its port.
+pub type Build = fn(&Table, &str, &Port, &mut Builder) -> Result<Box<dyn Latent>, RecipeError>;
 
 /// The known latents.
 pub const CATALOGUE: &[Entry<Kind>] = &[

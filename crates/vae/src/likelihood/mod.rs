@@ -73,6 +73,11 @@ pub trait Likelihood: Send + Sync {
     /// E[x | outputs] `[R, P]`.
     fn mean(&self, params: &Params, outputs: Tensor<2>) -> Tensor<2>;
 
+    /// p(level | outputs) of every value, `[R, L, P]`, where it gives probabilities to levels.
+    fn level_probs(&self, _params: &Params, _outputs: Tensor<2>) -> Option<Tensor<3>> {
+        None
+    }
+
     /// A draw x ~ p(x | outputs), `[R, P]`.
     fn sample(&self, params: &Params, outputs: Tensor<2>, stream: &mut Stream) -> Tensor<2>;
 }

@@ -91,6 +91,11 @@ pub trait Prior: Send + Sync {
         None
     }
 
+    /// Whether this is N(0, I).
+    fn is_standard_normal(&self) -> bool {
+        false
+    }
+
     /// log p(z) `[R]` in nats for z `[R, d]`.
     fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1>;
 

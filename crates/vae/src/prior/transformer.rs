@@ -537,7 +537,7 @@ mod tests {
     #[test]
     fn a_draw_does_not_depend_on_those_beside_it() {
         let (prior, params, _) = example();
-        let streams: Vec<Stream> = (0..5).map(|i| Stream::from_seed(i)).collect();
+        let streams: Vec<Stream> = (0..5).map(Stream::from_seed).collect();
         let together = prior.draw(&params, N, &mut streams.clone(), None);
         for (i, stream) in streams.into_iter().enumerate() {
             assert_eq!(

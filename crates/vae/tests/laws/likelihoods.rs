@@ -400,3 +400,47 @@ fn data_outside_the_support_are_refused_with_an_offer() {
         assert!(error.to_string().contains("gaussian"), "{error}");
     }
 }
+
+#[test]
+fn probabilities_of_levels_are_those_of_the_density() {
+    for case in CASES {
+        let facts = facts(case);
+        let (likelihood, params) = build(case, &facts);
+        let (rows, n_values) = (2, 3);
+        let n = likelihood.n_params();
+        let outputs = matrix(&outputs(rows * n * n_values, 6), n * n_values);
+        let found = likelihood.level_probs(&params, outputs.clone());
+        let Support::Levels(n_levels) = case.support else {
+            assert!(found.is_none(), "{}", case.name);
+            continue;
+        };
+        let found = found.unwrap();
+        assert_eq!(found.dims(), [rows, n_levels as usize, n_values]);
+        let found = to_f64(found);
+        for row in 0..rows {
+            let of_row = outputs.clone().narrow(0, row, 1);
+            for p in 0..n_values {
+                let at =
+                    |level: u32| found[(row * n_levels as usize + level as usize) * n_values + p];
+                // By differences: the level of one value changes, those of the others stay.
+                let log_p = |level: u32| {
+                    let mut x = vec![0.0; n_values];
+                    x[p] = f64::from(level) / f64::from(n_levels - 1);
+                    to_f64(likelihood.log_prob(&params, of_row.clone(), matrix(&x, n_values)))[0]
+                };
+                let total: f64 = (0..n_levels).map(at).sum();
+                assert!(
+                    (total - 1.0).abs() < INTEGRAL_TOLERANCE,
+                    "{}: {total}",
+                    case.name
+                );
+                for level in 1..n_levels {
+                    let (ratio, expected) = (at(level) / at(0), (log_p(level) - log_p(0)).exp());
+                    // Sums of some nats in f32.
+                    let close = (ratio / expected - 1.0).abs() < 1e-4;
+                    assert!(close, "{}, {level}: {ratio}, {expected}", case.name);
+                }
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod autoregressive;
 mod baseline;
+mod bits_back;
 mod bounds;
 mod common;
 mod diffusion;
