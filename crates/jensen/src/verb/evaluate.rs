@@ -7,7 +7,7 @@ use super::verdict::Verdict;
 use crate::error::{Error, Result};
 use crate::session::{Parts, Session, advancing, open_parts};
 use jensen_nets::Params;
-use jensen_run::{Observer, RunFolder, file};
+use jensen_run::{Event, Observer, RunFolder, file};
 use jensen_vae::features::{self, Classifier};
 use jensen_vae::feed::Feed;
 use jensen_vae::metric::{self, EvaluateOptions};
@@ -108,7 +108,16 @@ impl Space {
 /// with [`Evaluated::not_stored`].
 pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
     let session = Session::load(&request.run, request.device.as_deref())?;
-    session.check_samples(request.samples)?;
+    let samples = match session.model.has_bounded_prior() {
+        false => request.samples,
+        true => {
+            observer.on(&Event::Note {
+                text: "the prior gives a bound of its density, of which no importance weight can be made: no estimate \
+                       of -log p",
+            });
+            0
+        }
+    };
     let Session {
         run,
         recipe,
@@ -126,7 +135,7 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
             params,
             &opened.feed,
             Classifier::kept(run, model.site().layout, params.device()).as_ref(),
-            request.samples,
+            samples,
             observer,
         )?;
         return Ok(Evaluated {
@@ -138,7 +147,7 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
             features: None,
             verdict: None,
             not_stored: None,
-            iwae_samples: request.samples,
+            iwae_samples: samples,
         });
     }
     let parts = open_parts(recipe, params.device(), observer)?;
@@ -150,7 +159,7 @@ pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evalua
         &parts,
         classifier.as_ref(),
         run,
-        request.samples,
+        samples,
         observer,
     )?;
     evaluated.keep_estimates(run);

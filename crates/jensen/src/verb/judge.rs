@@ -195,10 +195,11 @@ mod tests {
         assert_eq!(last_fall(&[]), None);
         // A loss from 10 to 1 behind the bound.
         let mut both = records(Split::Train, 10);
+        let first = both[0].clone();
         both.extend((0..=10).map(|i| Record {
             step: 1000 + 100 * i,
             metrics: vec![("loss".to_owned(), 11.0 - i as f64)],
-            ..both[0].clone()
+            ..first.clone()
         }));
         assert_eq!(last_fall(&both), Some(2.0));
     }
