@@ -283,6 +283,9 @@ pub(crate) struct Sample {
     /// Draw from the likelihood too, instead of showing its mean
     #[arg(long)]
     pub(crate) draw: bool,
+    /// All of this class, counted from 0, where the model was trained with classes
+    #[arg(long, value_name = "K", value_parser = whole_size)]
+    pub(crate) class: Option<usize>,
     #[command(flatten)]
     pub(crate) seed: Seed,
     #[command(flatten)]
@@ -394,6 +397,9 @@ pub(crate) struct Decode {
     /// Draw from the likelihood, instead of giving its mean
     #[arg(long)]
     pub(crate) draw: bool,
+    /// All of this class, counted from 0, where the model was trained with classes
+    #[arg(long, value_name = "K", value_parser = whole_size)]
+    pub(crate) class: Option<usize>,
     #[command(flatten)]
     pub(crate) seed: Seed,
     #[command(flatten)]

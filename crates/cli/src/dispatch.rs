@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 run: args.run.folder.run.clone(),
                 n: args.n,
                 draw: args.draw,
+                class: args.class,
                 seed: args.seed.seed,
                 out: args.out.out.clone(),
                 device: args.run.place.name(),

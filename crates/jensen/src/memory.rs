@@ -154,6 +154,7 @@ mod tests {
             },
             mean: vec![0.5; 6],
             n_train: 1000,
+            vocabulary: None,
         }
     }
 

@@ -40,6 +40,8 @@ pub const BUILTIN: &[Builtin] = builtin![
     "sigma-vae",
     "vq-vae",
     "fsq-vae",
+    "latent-diffusion",
+    "ddpm",
 ];
 
 /// A recipe with the changes that a command line makes to it.

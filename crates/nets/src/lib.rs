@@ -28,7 +28,9 @@ mod mlp;
 mod norm;
 mod params;
 mod residual;
+mod time_embedding;
 mod transformer;
+mod unet;
 
 pub use activation::Activation;
 pub use attention::{Attention, Memory};
@@ -40,4 +42,6 @@ pub use mlp::Mlp;
 pub use norm::{Norm, NormKind};
 pub use params::{Builder, Entry, Handle, HostTensor, Init, Observed, Params, ParamsError};
 pub use residual::Residual;
+pub use time_embedding::TimeEmbedding;
 pub use transformer::{Transformer, TransformerShape};
+pub use unet::{Unet, UnetShape};

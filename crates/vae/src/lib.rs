@@ -7,6 +7,7 @@
 
 pub mod bits_back;
 pub mod bound;
+pub mod condition;
 pub mod decoder;
 pub mod draw;
 pub mod encoder;

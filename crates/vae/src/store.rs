@@ -3,6 +3,7 @@
 //!
 //! The architecture is rebuilt from the configuration; there is no code in a model folder.
 
+use crate::condition::Vocabulary;
 use crate::likelihood::DataFacts;
 use crate::metric::aggregate::Codes;
 use crate::model::{DataSite, Model};
@@ -54,6 +55,8 @@ struct Site {
     levels: Option<u32>,
     n_train: usize,
     mean: Vec<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vocabulary: Option<Vocabulary>,
 }
 
 /// A loaded model.
@@ -93,6 +96,7 @@ pub fn save(
             levels: site.facts.levels,
             n_train: site.n_train,
             mean: site.mean.clone(),
+            vocabulary: site.vocabulary.clone(),
         },
     };
     let mut named = params.to_host();
@@ -158,6 +162,7 @@ pub fn load(run: &RunFolder, device: &Device) -> Result<Stored, StoreError> {
         },
         mean: config.data.mean,
         n_train: config.data.n_train,
+        vocabulary: config.data.vocabulary,
     };
     let (model, mut params) = Model::assemble(&config.recipe, &site, device)?;
     let file = tensors::read(run.path(WEIGHTS))?;

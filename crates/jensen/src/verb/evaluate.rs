@@ -76,6 +76,7 @@ pub struct Evaluated {
 /// with [`Evaluated::not_stored`].
 pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
     let session = Session::load(&request.run, request.device.as_deref())?;
+    session.check_samples(request.samples)?;
     let Session {
         run,
         recipe,

@@ -82,7 +82,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
                     "decoder",
                     format!(
                         "fc = 0 wants a latent with the places of the smallest image, {height} x {width}, and this is \
-                         {found}; set fc = 256, or give the encoder fc = 0 and take a latent of codes"
+                         {found}; set fc = 256, or give the encoder fc = 0 and take a latent of codes or one with channels"
                     ),
                 ));
             }

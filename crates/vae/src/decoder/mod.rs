@@ -2,6 +2,7 @@
 
 pub mod conv;
 pub mod mlp;
+pub mod none;
 
 use crate::part::Entry;
 use crate::recipe::RecipeError;
@@ -40,4 +41,4 @@ pub trait Decoder: Send + Sync {
 pub type Build = fn(&Table, &DecoderSite, &mut Builder) -> Result<Box<dyn Decoder>, RecipeError>;
 
 /// The known decoders.
-pub const CATALOGUE: &[Entry<Build>] = &[conv::ENTRY, mlp::ENTRY];
+pub const CATALOGUE: &[Entry<Build>] = &[conv::ENTRY, mlp::ENTRY, none::ENTRY];

@@ -1,10 +1,13 @@
 //! Gaussian with diagonal covariance: q(z|x) = N(m(x), diag(s(x)^2)), z = m + s eps.
 //!
-//! One linear layer gives the mean and the log variance, which is bounded smoothly. KL to N(0, I) per
+//! One linear layer gives the mean and the log variance, which is bounded smoothly. With `channels` z is a map with the
+//! places of its port, and the layer is that of every place ([rombach-2022], section 3.1). KL to N(0, I) per
 //! coordinate: (m^2 + s^2 - 1 - log s^2) / 2. Source: [kingma-2014], equation 10.
 
+use super::discrete::{join, split};
 use super::{GaussianPosterior, LN_TAU, Latent, Posterior, bounded, check, default_bound};
 use crate::part::{self, Entry};
+use crate::recipe::RecipeError;
 use crate::rows;
 use burn::tensor::Tensor;
 use jensen_kernels as kernels;
@@ -14,8 +17,10 @@ use serde::{Deserialize, Serialize};
 /// Options of the diagonal Gaussian.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
-    /// Dimension of z, at least 1.
+    /// Dimension of z, at least 1, unless it is a map.
     pub dim: usize,
+    /// Channels of z at a port with places, where z is then a map; 0 makes it a vector.
+    pub channels: usize,
     /// Where the features come from: `bottom` (the encoder's last layer) or a layer such as `h1`.
     pub port: String,
     /// Bound of |log variance|, in (0, 60].
@@ -26,6 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             dim: 20,
+            channels: 0,
             port: "bottom".to_owned(),
             log_var_bound: default_bound(),
         }
@@ -35,6 +41,8 @@ impl Default for Options {
 struct Gaussian {
     head: Linear,
     dim: usize,
+    /// `[channels, height, width]` of z, and the channels of the port.
+    map: Option<([usize; 3], usize)>,
     bound: f64,
 }
 
@@ -47,16 +55,27 @@ pub(super) const ENTRY: Entry<super::Kind> = Entry {
         build: |table, place, port, builder| {
             let options: Options = part::options(table, place)?;
             check(place, options.dim, options.log_var_bound)?;
-            let head = Linear::new(
-                builder,
-                "head",
-                port.width,
-                2 * options.dim,
-                Activation::Identity,
-            );
+            let map = match (options.channels, port.map) {
+                (0, _) => None,
+                (channels, Some([n_in, height, width])) => Some(([channels, height, width], n_in)),
+                (channels, None) => {
+                    return Err(RecipeError::value(
+                        place,
+                        format!(
+                            "channels = {channels}: the port `{}` has no places; give the encoder fc = 0, or set dim instead",
+                            port.name
+                        ),
+                    ));
+                }
+            };
+            let (n_in, n_out) = match map {
+                None => (port.width, options.dim),
+                Some(([channels, ..], n_in)) => (n_in, channels),
+            };
             Ok(Box::new(Gaussian {
-                head,
-                dim: options.dim,
+                head: Linear::new(builder, "head", n_in, 2 * n_out, Activation::Identity),
+                dim: map.map_or(options.dim, |(map, _)| map.iter().product()),
+                map,
                 bound: options.log_var_bound,
             }))
         },
@@ -68,8 +87,18 @@ impl Latent for Gaussian {
         self.dim
     }
 
+    fn map(&self) -> Option<[usize; 3]> {
+        self.map.map(|(map, _)| map)
+    }
+
     fn posterior(&self, params: &Params, features: Tensor<2>) -> Box<dyn Posterior> {
-        let both = self.head.forward(params, features);
+        let both = match self.map {
+            None => self.head.forward(params, features),
+            Some(([_, height, width], n_in)) => {
+                let both = self.head.forward(params, split(features, n_in));
+                join(both, height * width)
+            }
+        };
         Box::new(Diagonal {
             mean: both.clone().narrow(1, 0, self.dim),
             log_var: bounded(both.narrow(1, self.dim, self.dim), self.bound),

@@ -9,6 +9,7 @@ pub mod discrete;
 pub mod fsq;
 pub mod gaussian;
 pub mod gaussian_full;
+pub mod identity;
 pub mod lfq;
 pub mod rvq;
 pub mod vq;
@@ -148,6 +149,7 @@ pub const CATALOGUE: &[Entry<Kind>] = &[
     fsq::ENTRY,
     gaussian::ENTRY,
     gaussian_full::ENTRY,
+    identity::ENTRY,
     lfq::ENTRY,
     rvq::ENTRY,
     vq::ENTRY,

@@ -237,7 +237,9 @@ mod tests {
         part::overlay(&mut table, &options.parse().unwrap(), "prior.z").unwrap();
         let site = PriorSite {
             dim: N,
+            map: None,
             book: Some([N, K]),
+            vocabulary: None,
             n_values: 1,
             data_mean: vec![0.0],
         };
