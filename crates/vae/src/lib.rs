@@ -13,6 +13,7 @@ pub mod draw;
 pub mod encoder;
 pub mod feed;
 pub mod generate;
+pub mod interchange;
 pub mod latent;
 pub mod ledger;
 pub mod likelihood;

@@ -101,6 +101,17 @@ impl Model {
         Ok(b.n_counted())
     }
 
+    /// Names and shapes of the parameters of a recipe for some data, without making them.
+    pub fn outline(
+        recipe: &Recipe,
+        site: &DataSite,
+        device: &Device,
+    ) -> Result<Vec<(String, Vec<usize>)>, RecipeError> {
+        let mut b = Builder::counting(device);
+        Self::build(recipe, site, &mut b)?;
+        Ok(b.outline().to_vec())
+    }
+
     fn build(recipe: &Recipe, site: &DataSite, b: &mut Builder) -> Result<Self, RecipeError> {
         let build = part::find(encoder::CATALOGUE, part::kind(&recipe.encoder), "encoder")?.build;
         let encoder = b

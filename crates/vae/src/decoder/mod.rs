@@ -3,6 +3,8 @@
 pub mod conv;
 pub mod mlp;
 pub mod none;
+pub mod resnet;
+pub mod vit;
 
 use crate::part::Entry;
 use crate::recipe::RecipeError;
@@ -41,4 +43,10 @@ pub trait Decoder: Send + Sync {
 pub type Build = fn(&Table, &DecoderSite, &mut Builder) -> Result<Box<dyn Decoder>, RecipeError>;
 
 /// The known decoders.
-pub const CATALOGUE: &[Entry<Build>] = &[conv::ENTRY, mlp::ENTRY, none::ENTRY];
+pub const CATALOGUE: &[Entry<Build>] = &[
+    conv::ENTRY,
+    mlp::ENTRY,
+    none::ENTRY,
+    resnet::ENTRY,
+    vit::ENTRY,
+];

@@ -3,6 +3,8 @@
 pub mod conv;
 pub mod mlp;
 pub mod none;
+pub mod resnet;
+pub mod vit;
 
 use crate::part::Entry;
 use crate::recipe::RecipeError;
@@ -46,7 +48,13 @@ pub trait Encoder: Send + Sync {
 pub type Build = fn(&Table, Layout, &mut Builder) -> Result<Box<dyn Encoder>, RecipeError>;
 
 /// The known encoders.
-pub const CATALOGUE: &[Entry<Build>] = &[conv::ENTRY, mlp::ENTRY, none::ENTRY];
+pub const CATALOGUE: &[Entry<Build>] = &[
+    conv::ENTRY,
+    mlp::ENTRY,
+    none::ENTRY,
+    resnet::ENTRY,
+    vit::ENTRY,
+];
 
 /// The port that every encoder offers.
 pub const BOTTOM: &str = "bottom";

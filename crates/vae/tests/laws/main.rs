@@ -5,6 +5,7 @@ mod baseline;
 mod bits_back;
 mod bounds;
 mod common;
+mod diffusers;
 mod diffusion;
 mod discrete;
 mod estimators;
