@@ -14,6 +14,7 @@ mod images;
 mod latents;
 mod likelihoods;
 mod linear;
+mod maps;
 mod mnist;
 mod objective;
 mod post_hoc;
