@@ -4,8 +4,9 @@
         writes inputs and outputs of an AutoencoderKL and a VQModel whose weights follow a formula
     python benches/vs_diffusers.py make DIR [kl|vq]
         writes such a model as a folder, for `jensen import`
-    python benches/vs_diffusers.py check DIR CODES.npz IMAGES.npz DECODED.npz
-        opens a folder of `jensen export` and compares codes of images and images of codes
+    python benches/vs_diffusers.py check DIR IMAGES.npz CODES.npz DECODED.npz
+        opens a folder of `jensen export` and compares codes of images [n, c, h, w] of bytes, which `jensen encode`
+        wrote, and images of those codes, which `jensen decode` wrote
 
 Needs torch, diffusers, safetensors and numpy.
 """
@@ -114,17 +115,17 @@ def make(folder, kind):
 
 
 @torch.no_grad()
-def check(folder, codes, images, decoded):
+def check(folder, images, codes, decoded):
     name = json.load(open(f"{folder}/config.json"))["_class_name"]
     model = {"AutoencoderKL": AutoencoderKL, "VQModel": VQModel}[name].from_pretrained(folder).eval()
-    x = torch.tensor(next(iter(np.load(images).values())), dtype=torch.float32)
-    codes = np.load(codes)
+    x = torch.tensor(np.load(images)["x_test"], dtype=torch.float32) / 127.5 - 1.0
     h = model.encode(x)
     h = h.latent_dist.mean if name == "AutoencoderKL" else model.quantize(h.latents)[0]
-    print("codes differ by", float((h.flatten(1) - torch.tensor(codes["z_mean"])).abs().max()))
-    back = model.decode(torch.tensor(codes["z_mean"]).reshape(h.shape)).sample
-    other = torch.tensor(next(iter(np.load(decoded).values())))
-    print("images differ by", float((back.flatten(1) - other.flatten(1)).abs().max()))
+    ours = torch.tensor(np.load(codes)["z_mean"])
+    print("codes differ by", float((h.flatten(1) - ours).abs().max()))
+    y = model.decode(h).sample
+    ours = torch.tensor(np.load(decoded)["x"])
+    print("images differ by", float((y - ours).abs().max()))
 
 
 if __name__ == "__main__":

@@ -123,6 +123,7 @@ processor that wrote it.")]
     #[command(after_help = "Examples:
   jensen export runs/vae-001
   jensen export runs/vae-001 --format safetensors --out vae.safetensors
+  jensen export runs/conv-vae-001 --format onnx
   jensen export runs/kl-vae-001 --format diffusers --out autoencoder
 
 A folder for diffusers is opened there by AutoencoderKL.from_pretrained or VQModel.from_pretrained; it takes
@@ -487,7 +488,7 @@ pub(crate) struct Export {
     /// The format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     pub(crate) format: Format,
-    /// The file, .safetensors, by default named after the run; or the folder, by default diffusers/; in the run
+    /// The file, .safetensors, by default named after the run; or the folder, by default diffusers/ or onnx/; in the run
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -515,6 +516,8 @@ pub(crate) enum Format {
     Safetensors,
     /// A folder that the diffusers library opens
     Diffusers,
+    /// A folder with encoder.onnx and decoder.onnx
+    Onnx,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -209,6 +209,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 format: match args.format {
                     args::Format::Safetensors => export::Format::Safetensors,
                     args::Format::Diffusers => export::Format::Diffusers,
+                    args::Format::Onnx => export::Format::Onnx,
                 },
                 out: args.out.clone(),
             };

@@ -5,7 +5,7 @@
 //! all pixels of one example. Source: [wu-2018] (group normalization); [ba-2016] (layer
 //! normalization, here one group).
 
-use crate::{Builder, Handle, Init, Params};
+use crate::{Attribute, Builder, Graph, Handle, Init, Params, Value};
 use burn::tensor::Tensor;
 
 /// Added to the variance; the value of both papers' code.
@@ -106,5 +106,31 @@ impl Norm {
         let unit = centered / (var + self.epsilon).sqrt();
         let per_channel = |handle| params.get::<1>(handle).reshape([1, channels, 1, 1]);
         unit.reshape([batch, channels, height, width]) * per_channel(gain) + per_channel(shift)
+    }
+
+    /// Adds the layer to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let Some((gain, shift)) = self.affine else {
+            return x.clone();
+        };
+        let groups = self.groups;
+        let grouped = graph.reshape(x, &[0, groups as i64, -1]);
+        let ones = graph.numbers(&[groups], &vec![1.0; groups]);
+        let zeros = graph.numbers(&[groups], &vec![0.0; groups]);
+        let epsilon = [("epsilon", Attribute::Float(self.epsilon as f32))];
+        let unit = graph.node(
+            "InstanceNormalization",
+            &[&grouped, &ones, &zeros],
+            &epsilon,
+        );
+        let shape = graph.node("Shape", &[x], &[]);
+        let unit = graph.node("Reshape", &[&unit, &shape], &[]);
+        let mut per_channel = |handle| {
+            let value = graph.parameter(params, handle);
+            graph.reshape(&value, &[1, -1, 1, 1])
+        };
+        let (gain, shift) = (per_channel(gain), per_channel(shift));
+        let scaled = graph.node("Mul", &[&unit, &gain], &[]);
+        graph.node("Add", &[&scaled, &shift], &[])
     }
 }

@@ -181,18 +181,12 @@ impl Params {
 
     /// All values on the host.
     pub fn to_host(&self) -> Vec<HostTensor> {
-        self.entries
-            .iter()
-            .map(|entry| HostTensor {
-                name: entry.name.clone(),
-                shape: entry.shape.clone(),
-                values: match entry.shape.len() {
-                    1 => download::<1>(&entry.value),
-                    2 => download::<2>(&entry.value),
-                    _ => download::<4>(&entry.value),
-                },
-            })
-            .collect()
+        self.entries.iter().map(to_host).collect()
+    }
+
+    /// One parameter on the host.
+    pub fn to_host_at<const D: usize>(&self, handle: Handle<D>) -> HostTensor {
+        to_host(&self.entries[handle.index])
     }
 
     /// Replaces all values by stored ones of the same names and shapes.
@@ -402,6 +396,18 @@ fn is_finite<const D: usize>(tensor: &Tensor<D>) -> bool {
             .sum()
             .into_scalar::<f32>()
             .is_finite()
+}
+
+fn to_host(entry: &Entry) -> HostTensor {
+    HostTensor {
+        name: entry.name.clone(),
+        shape: entry.shape.clone(),
+        values: match entry.shape.len() {
+            1 => download::<1>(&entry.value),
+            2 => download::<2>(&entry.value),
+            _ => download::<4>(&entry.value),
+        },
+    }
 }
 
 fn track<const D: usize>(entry: &Entry) -> DispatchTensor {

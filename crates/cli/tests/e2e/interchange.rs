@@ -120,3 +120,52 @@ fn what_is_no_counterpart_is_refused_in_words() {
         .says(&[WEIGHTS, "safe_serialization=True"]);
     assert!(!folder.join("run").exists());
 }
+
+/// That the graphs compute what the model does was checked with onnxruntime (`benches/vs_onnxruntime.py`); here, that
+/// they hold the model's weights under their names, and operations for its layers.
+#[test]
+fn encoder_and_decoder_become_graphs() {
+    let run = super::SHARED.run();
+    let dir = tempfile::tempdir().unwrap();
+    let export = [
+        "export",
+        run.to_str().unwrap(),
+        "--format",
+        "onnx",
+        "--out",
+        "graphs",
+        "--json",
+    ];
+    let value = jensen(dir.path(), &export).expect(0).json();
+    assert_eq!(value["file"], "graphs");
+    let weights = fs::read(run.join("model/model.safetensors")).unwrap();
+    let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    for (name, parts) in [
+        (
+            "encoder",
+            &[
+                "encoder.fc1.weight",
+                "latent.z.head.bias",
+                "Gemm",
+                "Relu",
+                "Tanh",
+                "z_log_var",
+            ][..],
+        ),
+        (
+            "decoder",
+            &["decoder.out.weight", "Gemm", "Relu", "outputs"],
+        ),
+    ] {
+        let graph = fs::read(dir.path().join(format!("graphs/{name}.onnx"))).unwrap();
+        for part in parts {
+            assert!(holds(&graph, part.as_bytes()), "{name}: {part}");
+        }
+        // The first bytes of the first weight that both files name.
+        let length = u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+        let header: serde_json::Value = serde_json::from_slice(&weights[8..8 + length]).unwrap();
+        let from = header[parts[0]]["data_offsets"][0].as_u64().unwrap() as usize;
+        let first = &weights[8 + length + from..][..64];
+        assert!(holds(&graph, first), "{name}");
+    }
+}

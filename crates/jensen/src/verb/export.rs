@@ -10,7 +10,7 @@ use jensen_vae::store;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Format {
     Safetensors,
     /// A folder that the diffusers library opens.
     Diffusers,
+    /// A folder with encoder and decoder as graphs.
+    Onnx,
 }
 
 /// What to export.
@@ -30,7 +32,7 @@ pub struct Request {
     /// The format.
     pub format: Format,
     /// The file, `.safetensors`, without one the run's name with the format's extension, in the run; or the folder,
-    /// without one `diffusers/` in the run.
+    /// without one `diffusers/` or `onnx/` in the run.
     pub out: Option<PathBuf>,
 }
 
@@ -52,6 +54,7 @@ pub fn export(request: &Request, observer: &mut dyn Observer) -> Result<Exported
     match request.format {
         Format::Safetensors => safetensors(request),
         Format::Diffusers => for_diffusers(request, observer),
+        Format::Onnx => onnx(request),
     }
 }
 
@@ -104,11 +107,7 @@ fn for_diffusers(request: &Request, observer: &mut dyn Observer) -> Result<Expor
     }
     let folder = request.out.clone();
     let folder = folder.unwrap_or_else(|| run.path("diffusers"));
-    fs::create_dir_all(&folder).map_err(|source| RunError::Io {
-        action: "create",
-        path: folder.clone(),
-        source,
-    })?;
+    create_folder(&folder)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     let views: Vec<tensors::View<'_>> = weights.iter().map(view).collect();
     tensors::write(folder.join(diffusers::WEIGHTS), &views, &metadata)?;
@@ -123,6 +122,45 @@ fn for_diffusers(request: &Request, observer: &mut dyn Observer) -> Result<Expor
         n_tensors: views.len(),
         n_values: views.iter().map(|view| view.values.len()).sum(),
     })
+}
+
+/// Writes `encoder.onnx` and `decoder.onnx`.
+fn onnx(request: &Request) -> Result<Exported> {
+    if let Some(out) = &request.out {
+        output::check_folder("--out", out)?;
+    }
+    let session = Session::load(&request.run, None)?;
+    let graphs = session.model.graphs(&session.params);
+    let graphs = graphs.map_err(|section| Error::Option {
+        name: "--format",
+        expected: "a model of mlp or conv nets with gaussian latents without channels for onnx"
+            .to_owned(),
+        found: format!("one whose `{section}` has no form there yet"),
+    })?;
+    let folder = request.out.clone();
+    let folder = folder.unwrap_or_else(|| session.run.path("onnx"));
+    create_folder(&folder)?;
+    let (mut n_tensors, mut n_values) = (0, 0);
+    for (name, graph) in ["encoder", "decoder"].into_iter().zip(graphs) {
+        n_tensors += graph.n_tensors();
+        n_values += graph.n_values();
+        write_atomic(folder.join(format!("{name}.onnx")), &graph.finish(name))?;
+    }
+    Ok(Exported {
+        run: session.run.root().to_path_buf(),
+        file: folder,
+        n_tensors,
+        n_values,
+    })
+}
+
+fn create_folder(folder: &Path) -> Result<()> {
+    let created = fs::create_dir_all(folder);
+    Ok(created.map_err(|source| RunError::Io {
+        action: "create",
+        path: folder.to_path_buf(),
+        source,
+    })?)
 }
 
 fn view(tensor: &HostTensor) -> tensors::View<'_> {

@@ -11,7 +11,7 @@ use crate::recipe::RecipeError;
 use crate::rows;
 use burn::tensor::Tensor;
 use jensen_kernels as kernels;
-use jensen_nets::{Activation, Linear, Params};
+use jensen_nets::{Activation, Graph, Linear, Params, Value};
 use serde::{Deserialize, Serialize};
 
 /// Options of the diagonal Gaussian.
@@ -117,6 +117,39 @@ impl Latent for Gaussian {
                 None => raw.clamp(LEAST_LOG_VAR, MOST_LOG_VAR),
             },
         })
+    }
+
+    fn emit(
+        &self,
+        params: &Params,
+        graph: &mut Graph,
+        features: &Value,
+    ) -> Option<Vec<(&'static str, Value)>> {
+        if self.map.is_some() {
+            return None;
+        }
+        let both = self.head.emit(params, graph, features);
+        let mean = graph.columns(&both, 0, self.dim);
+        let raw = graph.columns(&both, self.dim, 2 * self.dim);
+        let log_var = emit_bounded(graph, &raw, self.bound);
+        Some(vec![("mean", mean), ("log_var", log_var)])
+    }
+}
+
+/// bound tanh(x / bound), or what is cut off.
+fn emit_bounded(graph: &mut Graph, raw: &Value, bound: Option<f64>) -> Value {
+    let mut number = |x: f64| graph.numbers(&[], &[x as f32]);
+    match bound {
+        Some(bound) => {
+            let (scale, bound) = (number(1.0 / bound), number(bound));
+            let scaled = graph.node("Mul", &[raw, &scale], &[]);
+            let unit = graph.node("Tanh", &[&scaled], &[]);
+            graph.node("Mul", &[&unit, &bound], &[])
+        }
+        None => {
+            let (least, most) = (number(LEAST_LOG_VAR), number(MOST_LOG_VAR));
+            graph.node("Clip", &[raw, &least, &most], &[])
+        }
     }
 }
 
