@@ -89,6 +89,21 @@ pub(crate) enum Verb {
   jensen decode runs/vae-001 --codes codes.npz
   jensen decode runs/vae-001 --codes z.npy --out decoded.npz")]
     Decode(Decode),
+    /// Store examples without loss in as few bits as -ELBO says, which audits the bound
+    #[command(after_help = "Examples:
+  jensen fit vae --data mnist --set data.binarize=dynamic
+  jensen compress runs/vae-001                        the test part; says the size beside the bound
+  jensen decompress runs/vae-001 --file runs/vae-001/compressed.bitsback --out digits.npz
+
+Takes models whose likelihood gives probabilities to levels (binary data, categorical, discretized
+mixtures), with Gaussian latents and the prior `normal`. A file is for the program and the kind of
+processor that wrote it.")]
+    Compress(Compress),
+    /// Give back the examples that `compress` stored
+    #[command(after_help = "Examples:
+  jensen decompress runs/vae-001 --file runs/vae-001/compressed.bitsback
+  jensen decompress runs/vae-001 --file digits.bitsback --out digits.npz")]
+    Decompress(Decompress),
     /// Score each example: -ELBO, its parts, importance-weighted NLL (CSV)
     #[command(after_help = "Examples:
   jensen score runs/vae-001 --samples 100
@@ -104,11 +119,25 @@ pub(crate) enum Verb {
   jensen report runs/vae-001
   jensen report runs/vae-001 --out vae.html")]
     Report(Report),
-    /// Write a model as one file for other programs
+    /// Write a model for other programs
     #[command(after_help = "Examples:
   jensen export runs/vae-001
-  jensen export runs/vae-001 --format safetensors --out vae.safetensors")]
+  jensen export runs/vae-001 --format safetensors --out vae.safetensors
+  jensen export runs/conv-vae-001 --format onnx
+  jensen export runs/kl-vae-001 --format diffusers --out autoencoder
+
+A folder for diffusers is opened there by AutoencoderKL.from_pretrained or VQModel.from_pretrained; it takes
+models with encoder and decoder of kind resnet and a gaussian latent with channels, or a vq latent.")]
     Export(Export),
+    /// Make a run of an AutoencoderKL or a VQModel of the diffusers library
+    #[command(after_help = "Examples:
+  jensen import autoencoder
+  jensen import stable-diffusion/vae --size 256 --data photos/
+  jensen reconstruct runs/autoencoder-001 --data photos/
+
+The folder holds config.json and diffusion_pytorch_model.safetensors. Encode, decode, reconstruct and sample
+work on the run; images are resized to the side that the model has, from --size or its sample_size.")]
+    Import(Import),
     /// Fit a recipe and check what its `[expect]` block promises
     #[command(after_help = "Examples:
   jensen reproduce vae
@@ -268,6 +297,9 @@ pub(crate) struct Sample {
     /// Draw from the likelihood too, instead of showing its mean
     #[arg(long)]
     pub(crate) draw: bool,
+    /// All of this class, counted from 0, where the model was trained with classes
+    #[arg(long, value_name = "K", value_parser = whole_size)]
+    pub(crate) class: Option<usize>,
     #[command(flatten)]
     pub(crate) seed: Seed,
     #[command(flatten)]
@@ -379,8 +411,35 @@ pub(crate) struct Decode {
     /// Draw from the likelihood, instead of giving its mean
     #[arg(long)]
     pub(crate) draw: bool,
+    /// All of this class, counted from 0, where the model was trained with classes
+    #[arg(long, value_name = "K", value_parser = whole_size)]
+    pub(crate) class: Option<usize>,
     #[command(flatten)]
     pub(crate) seed: Seed,
+    #[command(flatten)]
+    pub(crate) out: Out,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Compress {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
+    /// The file, .bitsback; by default compressed.bitsback in the run (of other data compressed-of-DATA.bitsback)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Decompress {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// The file that `compress` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) out: Out,
 }
@@ -429,8 +488,24 @@ pub(crate) struct Export {
     /// The format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     pub(crate) format: Format,
-    /// The file, .safetensors; by default named after the run, in it
-    #[arg(long, value_name = "FILE")]
+    /// The file, .safetensors, by default named after the run; or the folder, by default diffusers/ or onnx/; in the run
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Import {
+    /// The folder of the model, or of a pipeline with a folder vae
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Images that the run's verbs take where none are named: a name, a file or a folder
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<String>,
+    /// Side of the images in pixels, in place of the model's own
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) size: Option<usize>,
+    /// The run folder; by default the next number under runs/
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -439,6 +514,10 @@ pub(crate) struct Export {
 pub(crate) enum Format {
     /// One file of named arrays; the configuration is in its metadata
     Safetensors,
+    /// A folder that the diffusers library opens
+    Diffusers,
+    /// A folder with encoder.onnx and decoder.onnx
+    Onnx,
 }
 
 #[derive(Debug, ClapArgs)]

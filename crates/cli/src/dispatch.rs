@@ -10,8 +10,8 @@ use jensen::verb::fit::Status;
 use jensen::verb::interpolate::Path;
 use jensen::verb::output::NotStored;
 use jensen::verb::{
-    check, decode, encode, evaluate, export, interpolate, list, reconstruct, report, reproduce,
-    resume, sample, score, traverse,
+    check, compress, decode, decompress, encode, evaluate, export, import, interpolate, list,
+    reconstruct, report, reproduce, resume, sample, score, traverse,
 };
 use jensen::{FitRequest, Fitted, Result, fit};
 use std::process::ExitCode;
@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 run: args.run.folder.run.clone(),
                 n: args.n,
                 draw: args.draw,
+                class: args.class,
                 seed: args.seed.seed,
                 out: args.out.out.clone(),
                 device: args.run.place.name(),
@@ -145,6 +146,29 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             };
             show::written("decode", &decode::decode(&request, observer)?, style);
         }
+        Verb::Compress(args) => {
+            stop::listen();
+            let request = compress::Request {
+                run: args.run.folder.run.clone(),
+                data: args.source.data.clone(),
+                part: part(&args.source),
+                seed: args.seed.seed,
+                out: args.out.clone(),
+                device: args.run.place.name(),
+            };
+            show::written("compress", &compress::compress(&request, observer)?, style);
+        }
+        Verb::Decompress(args) => {
+            stop::listen();
+            let request = decompress::Request {
+                run: args.run.folder.run.clone(),
+                file: args.file.clone(),
+                out: args.out.out.clone(),
+                device: args.run.place.name(),
+            };
+            let written = decompress::decompress(&request, observer)?;
+            show::written("decompress", &written, style);
+        }
         Verb::Score(args) => {
             stop::listen();
             let request = score::Request {
@@ -180,12 +204,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             show::reported(&report::report(&request, observer)?, style);
         }
         Verb::Export(args) => {
-            let args::Format::Safetensors = args.format;
             let request = export::Request {
                 run: args.folder.run.clone(),
+                format: match args.format {
+                    args::Format::Safetensors => export::Format::Safetensors,
+                    args::Format::Diffusers => export::Format::Diffusers,
+                    args::Format::Onnx => export::Format::Onnx,
+                },
                 out: args.out.clone(),
             };
             show::exported(&export::export(&request, observer)?, style);
+        }
+        Verb::Import(args) => {
+            let request = import::Request {
+                folder: args.folder.clone(),
+                data: args.data.clone(),
+                size: args.size,
+                out: args.out.clone(),
+            };
+            show::imported(&import::import(&request, observer)?, style);
         }
         Verb::List(args) => listed(args.what, style)?,
     }

@@ -120,6 +120,10 @@ fn fingerprint(parts: &[&Examples]) -> String {
                 }
             }
         }
+        let captions = part.captions.iter();
+        for word in captions.flat_map(|captions| captions.words.iter()) {
+            hasher.update(word.to_le_bytes());
+        }
         for label in part.labels.iter().flat_map(|labels| labels.iter()) {
             hasher.update(label.to_le_bytes());
         }

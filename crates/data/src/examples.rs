@@ -83,6 +83,25 @@ impl Values {
     }
 }
 
+/// A sentence for each of n examples, all with the same number of words.
+#[derive(Debug, Clone)]
+pub struct Captions {
+    /// The words that there are; an empty one fills up short sentences.
+    pub vocabulary: Arc<[String]>,
+    /// Words of a sentence.
+    pub len: usize,
+    /// Places in the vocabulary, `[n, len]`.
+    pub words: Arc<[u32]>,
+}
+
+impl Captions {
+    /// The words of the examples `indices`, one after the other.
+    pub fn gather(&self, indices: &[usize]) -> Vec<u32> {
+        let row = |&index: &usize| &self.words[index * self.len..(index + 1) * self.len];
+        indices.iter().flat_map(row).copied().collect()
+    }
+}
+
 /// Examples of one layout.
 #[derive(Debug, Clone)]
 pub struct Examples {
@@ -92,6 +111,8 @@ pub struct Examples {
     pub values: Values,
     /// The classes, `[n]`, counted from 0.
     pub labels: Option<Arc<[u32]>>,
+    /// What is said of each example, where something is.
+    pub captions: Option<Captions>,
 }
 
 /// What values the examples take after scaling: facts to choose or refuse a likelihood by.
@@ -134,7 +155,20 @@ impl Examples {
             layout,
             values,
             labels,
+            captions: None,
         }
+    }
+
+    /// The same examples with captions, one each.
+    pub fn with_captions(self, captions: Option<Captions>) -> Self {
+        if let Some(captions) = &captions {
+            assert_eq!(
+                captions.words.len(),
+                self.len() * captions.len,
+                "internal error: captions and examples"
+            );
+        }
+        Self { captions, ..self }
     }
 
     /// Number of examples.
@@ -283,11 +317,12 @@ impl Examples {
             },
             Values::F32(numbers) => Values::F32(rows(numbers, p, indices)),
         };
-        Self::new(
-            self.layout,
-            values,
-            self.gather_labels(indices).map(Arc::from),
-        )
+        let captions = self.captions.as_ref().map(|captions| Captions {
+            words: captions.gather(indices).into(),
+            ..captions.clone()
+        });
+        let labels = self.gather_labels(indices).map(Arc::from);
+        Self::new(self.layout, values, labels).with_captions(captions)
     }
 
     /// Takes a random `fraction` of the examples away: `(the others, the fraction)`, each in the old order.

@@ -26,6 +26,7 @@ mod files;
 pub mod npy;
 mod open;
 mod readers;
+pub mod scenes;
 mod spelling;
 mod transform;
 
@@ -35,6 +36,6 @@ pub use catalogue::{Availability, Entry, catalogue};
 pub use dataset::Dataset;
 pub use download::Progress;
 pub use error::{Attempt, DataError, Failure, Malformed, Place};
-pub use examples::{Examples, Layout, ValueRange, Values};
+pub use examples::{Captions, Examples, Layout, ValueRange, Values};
 pub use open::{OpenOptions, open, open_with_progress};
 pub use spelling::nearest;

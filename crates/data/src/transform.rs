@@ -260,7 +260,7 @@ fn map_images(
             Values::F32(all.into())
         }
     };
-    Examples::new(layout, values, examples.labels.clone())
+    Examples::new(layout, values, examples.labels.clone()).with_captions(examples.captions.clone())
 }
 
 #[cfg(test)]

@@ -340,6 +340,7 @@ mod tests {
             },
             mean: vec![0.0; 64],
             n_train: 100,
+            vocabulary: None,
         };
         let check = |columns, rows| {
             check_grid(

@@ -399,6 +399,20 @@ impl Session {
         }
     }
 
+    /// Refuses importance samples K of a model whose prior only gives a bound.
+    pub fn check_samples(&self, k: usize) -> Result<()> {
+        match k > 0 && self.model.has_bounded_prior() {
+            true => Err(Error::Option {
+                name: "--samples",
+                expected: "0, because the prior of this model gives a bound of its density, of which no importance \
+                           weight can be made"
+                    .to_owned(),
+                found: k.to_string(),
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses positions outside `0..n`.
     pub fn check_indices(name: &'static str, indices: &[usize], n: usize) -> Result<()> {
         match indices.iter().find(|&&index| index >= n) {

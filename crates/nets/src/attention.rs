@@ -1,14 +1,14 @@
-//! Causal self-attention with several heads: position t looks at positions 0 to t.
+//! Self-attention with several heads: causal, where position t looks at positions 0 to t, or everywhere.
 //!
 //! head_h = softmax(Q_h K_h^T / sqrt(W / H) + mask) V_h, y = [head_1 ... head_H] W_o + b_o, where Q, K and V are
-//! affine in x and the mask is -inf above the diagonal. A [`Memory`] keeps the keys and values of earlier positions,
+//! affine in x and the mask of the causal form is -inf above the diagonal. A [`Memory`] keeps the keys and values of earlier positions,
 //! so that one position more costs what one position costs.
 //! Source: [vaswani-2017], section 3.2. Cost: 4 W^2 + 2 t W for position t.
 
 use crate::{Activation, Builder, Linear, Params};
 use burn::tensor::{Tensor, TensorData, activation};
 
-/// Attention over the positions before.
+/// Attention over the positions before, or over all.
 #[derive(Clone, Debug)]
 pub struct Attention {
     /// Q, K and V side by side.
@@ -49,6 +49,23 @@ impl Attention {
         let mask = TensorData::new(mask.collect::<Vec<f32>>(), [1, 1, n, n]);
         let scores = queries.matmul(keys.swap_dims(2, 3)) + Tensor::from_data(mask, &device);
         self.join(params, activation::softmax(scores, 3).matmul(values))
+    }
+
+    /// The output `[B n, W]` for sets of n positions, each of which looks at all n.
+    pub fn everywhere(&self, params: &Params, x: Tensor<2>, n: usize) -> Tensor<2> {
+        let [queries, keys, values] = self.split(params, x, n);
+        let scores = queries.matmul(keys.swap_dims(2, 3));
+        self.join(params, activation::softmax(scores, 3).matmul(values))
+    }
+
+    /// The output `[B, W, height, width]` for maps of that shape, each pixel of which looks at all of its map.
+    pub fn over_places(&self, params: &Params, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let n = height * width;
+        let rows = x.reshape([batch, channels, n]).swap_dims(1, 2);
+        let found = self.everywhere(params, rows.reshape([batch * n, channels]), n);
+        let maps = found.reshape([batch, n, channels]).swap_dims(1, 2);
+        maps.reshape([batch, channels, height, width])
     }
 
     /// The output `[B, W]` for the next position of B sequences.

@@ -31,10 +31,13 @@ pub(crate) fn describe(name: &str) -> Metric {
         None => (base, None),
     };
     let place = |base: &str| KNOWN.iter().position(|known| known.0 == base);
-    // A term of one latent has its name behind, `kl.z`.
-    let (base, of) = match base.split_once('.') {
-        Some((term, latent)) if place(term).is_some() => (term, Some(latent)),
-        _ => (base, None),
+    // A term of one latent has its name behind, `kl.z`, and so has a metric, `usage_z`.
+    let mut parts = [base.split_once('.'), base.split_once('_')]
+        .into_iter()
+        .flatten();
+    let (base, of) = match parts.find(|(term, _)| place(base).is_none() && place(term).is_some()) {
+        Some((term, latent)) => (term, Some(latent)),
+        None => (base, None),
     };
     let found = place(base);
     let (mut label, unit, meaning) = match found {
@@ -81,7 +84,7 @@ const OF_SAMPLES: [&str; 2] = ["nll_iwae", "iwae"];
 const NATS: &str = "nats per example";
 
 /// Name, label, unit, meaning; in the order to show.
-const KNOWN: [(&str, &str, &str, &str); 29] = [
+const KNOWN: [(&str, &str, &str, &str); 32] = [
     (
         "neg_elbo",
         "Negative ELBO",
@@ -172,6 +175,24 @@ const KNOWN: [(&str, &str, &str, &str); 29] = [
         "",
         "Latent dimensions that carry information.",
     ),
+    (
+        "usage",
+        "Usage of the codes",
+        "",
+        "Share of the codes that occur; 1 where none is dead.",
+    ),
+    (
+        "perplexity",
+        "Perplexity of the codes",
+        "",
+        "How many codes that occur alike often have the same entropy.",
+    ),
+    (
+        "commitment",
+        "Quantization error",
+        "",
+        "Squared distance of vectors from the codes that replace them, summed over the places of an example.",
+    ),
     ("loss", "Loss", NATS, "What is minimized, with all weights."),
     (
         "total_correlation",
@@ -254,6 +275,8 @@ mod tests {
             ),
             ("val_kl", "KL, validation", NATS),
             ("kl.z", "KL of z", NATS),
+            ("commitment.z", "Quantization error of z", ""),
+            ("usage_z", "Usage of the codes of z", ""),
             ("weight.kl.z", "weight.kl.z", ""),
             ("codebook_usage", "codebook usage", ""),
             ("kl/group", "kl group", ""),

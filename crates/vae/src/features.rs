@@ -172,7 +172,7 @@ impl Classifier {
             jensen_data::Batches::new(feed.len(), BATCH.min(feed.len()), stream.clone());
         for _ in 0..N_STEPS {
             let indices = batches.next_batch().to_vec();
-            let x = to_unit(feed.batch(&indices, &stream), &facts);
+            let x = to_unit(feed.batch(&indices, &stream).x, &facts);
             let mut wanted = vec![0.0; indices.len() * n_classes];
             for (row, index) in indices.iter().enumerate() {
                 wanted[row * n_classes + labels[*index] as usize] = 1.0;
@@ -271,7 +271,7 @@ impl Classifier {
         let mut n_right = 0;
         for indices in crate::metric::batches(feed.len(), ROWS) {
             let labels = feed.examples().gather_labels(&indices)?;
-            let x = to_unit(feed.batch(&indices, &stream), &facts);
+            let x = to_unit(feed.batch(&indices, &stream).x, &facts);
             let logits = to_f32(self.logits(&self.params, x));
             for (row, label) in logits.chunks_exact(self.n_classes).zip(labels) {
                 let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));

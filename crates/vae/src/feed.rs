@@ -1,10 +1,11 @@
 //! From stored examples to the tensors of a batch: range, binarization.
 
+use crate::condition::{Batch, Condition, Vocabulary};
 use crate::likelihood::DataFacts;
 use crate::model::DataSite;
 use crate::noise;
 use crate::recipe::{Binarize, DataOptions, Range, RecipeError};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use jensen_data::Examples;
 use jensen_rng::Stream;
 
@@ -97,11 +98,14 @@ impl Feed {
         self.examples.n_levels().is_some()
     }
 
-    /// The examples with these indices, `[B, P]`; `stream` draws the binarization.
-    pub fn batch(&self, indices: &[usize], stream: &Stream) -> Tensor<2> {
+    /// The examples with these indices and what is said of them; `stream` draws the binarization.
+    pub fn batch(&self, indices: &[usize], stream: &Stream) -> Batch {
         let n_values = self.examples.layout.n_values();
         let values = self.host(indices, stream);
-        noise::upload(values, indices.len(), n_values, &self.device)
+        Batch {
+            x: noise::upload(values, indices.len(), n_values, &self.device),
+            condition: Condition::of(&self.examples, indices),
+        }
     }
 
     /// The same on the host, row-major.
@@ -168,6 +172,7 @@ impl Feed {
             facts,
             mean: self.examples.mean().into_iter().map(map).collect(),
             n_train: self.examples.len(),
+            vocabulary: Vocabulary::of(&self.examples),
         }
     }
 }

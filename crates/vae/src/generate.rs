@@ -3,6 +3,7 @@
 //! Results are means of the likelihood unless a draw is asked for, row-major on the host, in the units
 //! of the data.
 
+use crate::condition::Condition;
 use crate::latent::discrete::to_codes;
 use crate::ledger::to_f32;
 use crate::metric::Advance;
@@ -34,9 +35,23 @@ impl Path {
     }
 }
 
-/// n samples from the prior, `[n, P]`; with `draw` from the likelihood, else its mean.
+/// n samples from the prior, `[n, P]`; with `draw` from the likelihood, else its mean. What is not said of them is drawn
+/// as it is said of the training part.
 pub fn sample(model: &Model, params: &Params, n: usize, draw: bool, stream: &Stream) -> Vec<f32> {
     let z = model.prior_sample(params, n, stream);
+    decode(model, params, &z, draw, stream)
+}
+
+/// A sample of the prior for each row of a condition, `[n, P]`; with `draw` from the likelihood, else its mean.
+pub fn sample_given(
+    model: &Model,
+    params: &Params,
+    condition: &Condition,
+    draw: bool,
+    stream: &Stream,
+) -> Vec<f32> {
+    let n = condition.n_rows();
+    let z = model.prior_sample_given(params, n, Some(condition), stream);
     decode(model, params, &z, draw, stream)
 }
 

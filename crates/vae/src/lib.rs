@@ -5,13 +5,16 @@
 //! together, [`train::train`] trains any of them, and all numbers come from the one
 //! [`ledger::Ledger`] of named per-example terms in nats.
 
+pub mod bits_back;
 pub mod bound;
+pub mod condition;
 pub mod decoder;
 pub mod draw;
 pub mod encoder;
 pub mod features;
 pub mod feed;
 pub mod generate;
+pub mod interchange;
 pub mod latent;
 pub mod ledger;
 pub mod likelihood;

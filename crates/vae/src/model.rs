@@ -5,6 +5,7 @@
 //! their moving average and a snapshot all run through the same model.
 
 use crate::bound::{self, Bound};
+use crate::condition::{Batch, Condition, Vocabulary};
 use crate::decoder::{self, Decoder, DecoderSite, Input};
 use crate::draw::{Draw, LatentDraw};
 use crate::encoder::{self, BOTTOM, Encoder};
@@ -12,15 +13,17 @@ use crate::features::Classifier;
 use crate::latent::{self, CodeBook, Latent, Posterior, Seen};
 use crate::ledger::{Ledger, Readout, Role};
 use crate::likelihood::{self, DataFacts, Likelihood};
+use crate::metric::aggregate::Codes;
 use crate::objective::output::{self, OutputContext, OutputSite, OutputTerm};
 use crate::objective::{self, ObjectiveTerm, TermContext};
+use crate::prior::staged::Staged;
 use crate::prior::{self, Prior, PriorContext, PriorSite};
 use crate::recipe::{Recipe, RecipeError};
 use crate::{noise, part, rows};
 use burn::tensor::{Device, Tensor};
 use jensen_data::Layout;
 use jensen_kernels::{self as kernels, RowFactors};
-use jensen_nets::{Builder, Params};
+use jensen_nets::{Builder, Graph, Params};
 use jensen_rng::Stream;
 
 /// What a model must know of its data.
@@ -34,6 +37,8 @@ pub struct DataSite {
     pub mean: Vec<f32>,
     /// Number of training examples.
     pub n_train: usize,
+    /// What is said of examples, where something is.
+    pub vocabulary: Option<Vocabulary>,
 }
 
 /// An assembled model.
@@ -98,6 +103,17 @@ impl Model {
         let mut b = Builder::counting(device);
         Self::build(recipe, site, &mut b)?;
         Ok(b.n_counted())
+    }
+
+    /// Names and shapes of the parameters of a recipe for some data, without making them.
+    pub fn outline(
+        recipe: &Recipe,
+        site: &DataSite,
+        device: &Device,
+    ) -> Result<Vec<(String, Vec<usize>)>, RecipeError> {
+        let mut b = Builder::counting(device);
+        Self::build(recipe, site, &mut b)?;
+        Ok(b.outline().to_vec())
     }
 
     fn build(recipe: &Recipe, site: &DataSite, b: &mut Builder) -> Result<Self, RecipeError> {
@@ -183,6 +199,19 @@ impl Model {
                 output_terms.push(term);
             }
         }
+        let bound = bound::build(&recipe.bound)?;
+        if let Some(slot) = latents.iter().find(|slot| slot.prior.is_bound())
+            && bound.includes_rate()
+        {
+            return Err(RecipeError::value(
+                "bound",
+                format!(
+                    "kind = \"{}\" weighs samples by their density, and prior.{} gives a bound of it only; take kind = \"elbo\"",
+                    part::kind(&recipe.bound),
+                    slot.name
+                ),
+            ));
+        }
         Ok(Self {
             site: site.clone(),
             encoder,
@@ -190,7 +219,7 @@ impl Model {
             decoder,
             decoder_inputs,
             likelihood,
-            bound: bound::build(&recipe.bound)?,
+            bound,
             terms,
             output_terms,
         })
@@ -254,6 +283,12 @@ impl Model {
         self.code_books().iter().all(Option::is_some)
     }
 
+    /// Whether all latents have the prior N(0, I), which no latent of codes has.
+    pub fn has_standard_normal_priors(&self) -> bool {
+        let mut slots = self.latents.iter();
+        slots.all(|slot| slot.prior.is_standard_normal())
+    }
+
     /// Changes what no gradient trains, after a step that saw this, latent by latent, and read these terms.
     pub fn adapt(
         &self,
@@ -304,30 +339,67 @@ impl Model {
         self.decoder.forward(params, &inputs)
     }
 
-    /// n draws of every latent from its prior, each `[n, d]`.
-    pub fn prior_sample(&self, params: &Params, n: usize, stream: &Stream) -> Vec<Tensor<2>> {
-        (0..self.latents.len())
-            .map(|i| self.prior_sample_of(params, i, n, &mut stream.child("prior", i as u64)))
-            .collect()
+    /// Two graphs of the ONNX format, or the section of the recipe that has no form there.
+    ///
+    /// The encoder takes `x` `[N, P]` and gives what q(z|x) is, such as `z_mean` and `z_log_var` `[N, d]`; the decoder
+    /// takes `z` and gives the likelihood's parameters `outputs` `[N, n P]`.
+    pub fn graphs(&self, params: &Params) -> Result<[Graph; 2], String> {
+        let n_values = self.site.layout.n_values();
+        let mut encoder = Graph::default();
+        let x = encoder.input("x", n_values);
+        let ports = (self.encoder.emit(params, &mut encoder, &x)).ok_or("encoder")?;
+        for Slot {
+            name, port, latent, ..
+        } in &self.latents
+        {
+            let found = latent.emit(params, &mut encoder, &ports[*port]);
+            for (what, value) in found.ok_or_else(|| format!("latent.{name}"))? {
+                encoder.output(&format!("{name}_{what}"), &value, latent.dim());
+            }
+        }
+        let mut decoder = Graph::default();
+        let z: Vec<_> = (self.latents.iter())
+            .map(|slot| decoder.input(&slot.name, slot.latent.dim()))
+            .collect();
+        let mut inputs = Vec::new();
+        for latents in &self.decoder_inputs {
+            let more: Vec<_> = latents[1..].iter().map(|&i| z[i].clone()).collect();
+            inputs.push(decoder.join(&z[latents[0]], &more));
+        }
+        let outputs = (self.decoder.emit(params, &mut decoder, &inputs)).ok_or("decoder")?;
+        decoder.output("outputs", &outputs, self.likelihood.n_params() * n_values);
+        Ok([encoder, decoder])
     }
 
-    fn prior_sample_of(
+    /// n draws of every latent from its prior, each `[n, d]`, given conditions like those of the training part.
+    pub fn prior_sample(&self, params: &Params, n: usize, stream: &Stream) -> Vec<Tensor<2>> {
+        let vocabulary = self.site.vocabulary.as_ref();
+        let condition = vocabulary.map(|v| v.draw(n, &mut stream.child("condition", 0)));
+        self.prior_sample_given(params, n, condition.as_ref(), stream)
+    }
+
+    /// n draws of every latent from its prior, each `[n, d]`, given a condition of n rows or none.
+    pub fn prior_sample_given(
         &self,
         params: &Params,
-        latent: usize,
         n: usize,
-        stream: &mut Stream,
-    ) -> Tensor<2> {
-        self.with_prior(params, latent, |prior, context| {
-            prior.sample(context, n, stream)
-        })
+        condition: Option<&Condition>,
+        stream: &Stream,
+    ) -> Vec<Tensor<2>> {
+        let sample = |i: usize| {
+            let stream = &mut stream.child("prior", i as u64);
+            self.with_prior(params, i, condition, |prior, context| {
+                prior.sample(context, n, stream)
+            })
+        };
+        (0..self.latents.len()).map(sample).collect()
     }
 
-    /// log p(z) `[R]` in nats of one z `[R, d]` per latent.
+    /// log p(z) `[R]` in nats of one z `[R, d]` per latent, of which nothing is said.
     pub fn prior_log_prob(&self, params: &Params, z: &[Tensor<2>]) -> Tensor<1> {
         (0..self.latents.len())
             .map(|i| {
-                self.with_prior(params, i, |prior, context| {
+                self.with_prior(params, i, None, |prior, context| {
                     prior.log_prob(context, z[i].clone())
                 })
             })
@@ -339,6 +411,7 @@ impl Model {
         &self,
         params: &Params,
         latent: usize,
+        condition: Option<&Condition>,
         use_it: impl FnOnce(&dyn Prior, &PriorContext<'_>) -> T,
     ) -> T {
         let slot = &self.latents[latent];
@@ -350,6 +423,7 @@ impl Model {
             params,
             posterior: &posterior,
             code_book: slot.latent.code_book(),
+            condition,
         };
         use_it(slot.prior.as_ref(), &context)
     }
@@ -375,25 +449,101 @@ impl Model {
         fitted
     }
 
-    /// A pass with K samples per example for x `[B, P]`.
-    pub fn draw(&self, params: &Params, x: Tensor<2>, k: usize, stream: &Stream) -> Draw {
+    /// Steps that train priors when everything else is done.
+    pub fn n_fit_steps(&self) -> u64 {
+        let staged = self.latents.iter().filter_map(|slot| slot.prior.staged());
+        staged.map(Staged::n_steps).max().unwrap_or(0)
+    }
+
+    /// Whether anything is trained before those steps.
+    pub fn has_first_stage(&self, params: &Params) -> bool {
+        let staged = self
+            .latents
+            .iter()
+            .filter(|slot| slot.prior.staged().is_some());
+        let prefixes: Vec<String> = staged.map(|slot| format!("prior.{}.", slot.name)).collect();
+        let is_late = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let mut entries = params.entries().iter();
+        entries.any(|entry| entry.trainable && !is_late(&entry.name))
+    }
+
+    /// Begins those steps with codes drawn from the aggregated posterior, one row-major `[n, d]` list a latent.
+    pub fn begin_fit(&self, params: &mut Params, codes: &[Codes]) {
+        for (slot, codes) in self.latents.iter().zip(codes) {
+            if let Some(staged) = slot.prior.staged() {
+                staged.begin(params, &codes.sample);
+            }
+        }
+    }
+
+    /// The loss of such a step: what each prior makes small for codes of a batch. Only the priors of `tracked` have
+    /// gradients; the codes are those of `params`.
+    pub fn fit_ledger(
+        &self,
+        params: &Params,
+        tracked: &Params,
+        batch: impl Into<Batch>,
+        stream: &Stream,
+    ) -> Ledger {
+        let Batch { x, condition } = batch.into();
+        let [n_rows, _] = x.dims();
+        let device = x.device().inner();
+        let mut ledger = Ledger::default();
+        for (i, posterior) in self.posteriors(params, x).into_iter().enumerate() {
+            let slot = &self.latents[i];
+            let Some(staged) = slot.prior.staged() else {
+                continue;
+            };
+            let mut noise = stream.child("latent", i as u64);
+            let z = posterior.sample(noise::normal(
+                &mut noise,
+                n_rows,
+                slot.latent.dim(),
+                &device,
+            ));
+            let loss = self.with_prior(tracked, i, condition.as_ref(), |_, context| {
+                staged.loss(context, z, &mut stream.child("fit", i as u64))
+            });
+            ledger.push(format!("fit.{}", slot.name), loss, Role::Penalty, 1.0);
+        }
+        ledger
+    }
+
+    /// Whether what is said of examples changes anything.
+    pub fn is_conditional(&self) -> bool {
+        self.latents.iter().any(|slot| slot.prior.is_conditional())
+    }
+
+    /// Whether -ELBO holds estimates of a bound of a prior, which no importance weight may be made of.
+    pub fn has_bounded_prior(&self) -> bool {
+        self.latents.iter().any(|slot| slot.prior.is_bound())
+    }
+
+    /// A pass with K samples per example.
+    pub fn draw(
+        &self,
+        params: &Params,
+        batch: impl Into<Batch>,
+        k: usize,
+        stream: &Stream,
+    ) -> Draw {
         let options = DrawOptions {
             n_samples: k,
             detach_posterior: false,
             gradient_scale: None,
         };
-        self.pass(params, x, &options, stream, true).0
+        self.pass(params, batch.into(), &options, stream, true).0
     }
 
     /// A pass with the log importance weights log p(x, z) - log q(z|x) `[B K]` of its samples.
     pub fn draw_weighted(
         &self,
         params: &Params,
-        x: Tensor<2>,
+        batch: impl Into<Batch>,
         options: &DrawOptions,
         stream: &Stream,
     ) -> (Draw, Tensor<1>) {
-        let (draw, log_ratio) = self.pass(params, x, options, stream, false);
+        let (draw, log_ratio) = self.pass(params, batch.into(), options, stream, false);
         let log_ratio = log_ratio.expect("internal error: a model without latents");
         let log_weights = draw.log_likelihood.clone() - log_ratio;
         (draw, log_weights)
@@ -403,13 +553,14 @@ impl Model {
     fn pass(
         &self,
         params: &Params,
-        x: Tensor<2>,
+        Batch { x, condition }: Batch,
         options: &DrawOptions,
         stream: &Stream,
         closed: bool,
     ) -> (Draw, Option<Tensor<1>>) {
         let [batch, _] = x.dims();
         let k = options.n_samples;
+        let of_samples = condition.as_ref().map(|condition| condition.for_samples(k));
         let device = x.device().inner();
         let mut latents = Vec::new();
         let mut codes = Vec::new();
@@ -423,7 +574,7 @@ impl Model {
                 None => plain.clone(),
                 Some(factors) => kernels::scale_gradient(plain.clone(), factors),
             };
-            let kl = self.with_prior(params, i, |prior, context| {
+            let kl = self.with_prior(params, i, condition.as_ref(), |prior, context| {
                 closed
                     .then(|| prior.kl(context, posterior.as_ref()))
                     .flatten()
@@ -435,7 +586,8 @@ impl Model {
                         true => posterior.detached().log_prob(z.clone()),
                         false => posterior.log_prob(z.clone()),
                     };
-                    let log_p = self.with_prior(params, i, |prior, context| {
+                    let given = of_samples.as_ref();
+                    let log_p = self.with_prior(params, i, given, |prior, context| {
                         prior.log_prob(context, z.clone())
                     });
                     let ratio = log_q - log_p;
@@ -463,19 +615,26 @@ impl Model {
         (draw, log_ratio)
     }
 
-    /// All terms of the objective for a batch x `[B, P]` at a point of training, with the pass.
+    /// All terms of the objective for a batch at a point of training, with the pass.
     pub fn ledger(
         &self,
         params: &Params,
-        x: Tensor<2>,
+        batch: impl Into<Batch>,
         progress: f64,
         stream: &Stream,
     ) -> (Ledger, Draw) {
         let mut ledger = Ledger::default();
-        let draw = self.bound.add(self, params, x.clone(), stream, &mut ledger);
+        let batch = batch.into();
+        let (x, condition) = (batch.x.clone(), batch.condition.clone());
+        let draw = self.bound.add(self, params, batch, stream, &mut ledger);
         for (idx, term) in &self.terms {
-            let prior_sample =
-                |n: usize, stream: &mut Stream| self.prior_sample_of(params, *idx, n, stream);
+            let prior_sample = |n: usize, stream: &mut Stream| {
+                // As many as examples, given what is said of them.
+                let given = condition.as_ref().filter(|given| given.n_rows() == n);
+                self.with_prior(params, *idx, given, |prior, context| {
+                    prior.sample(context, n, stream)
+                })
+            };
             let context = TermContext {
                 draw: &draw.latents[*idx],
                 prior_sample: &prior_sample,
@@ -595,6 +754,8 @@ fn slot(
     let place = format!("prior.{name}");
     let prior_site = PriorSite {
         dim: latent.dim(),
+        map: latent.map(),
+        vocabulary: site.vocabulary.clone(),
         book: (latent.code_book()).map(|book| [book.n_positions(), book.n_codes()]),
         n_values: site.layout.n_values(),
         data_mean: site.mean.clone(),

@@ -7,7 +7,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Beginnings of names in the order to show.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
+    "code_length",
     "test_neg_elbo",
     "test_distortion",
     "test_rate",
@@ -62,7 +63,7 @@ pub(super) fn text(metrics: &BTreeMap<String, f64>) -> String {
 
 fn unit(name: &str) -> &'static str {
     match name {
-        "active_units" | "mse" => "",
+        "active_units" | "excess" | "mse" => "",
         name if ["aggregate_mmd", "usage_", "perplexity_"]
             .iter()
             .any(|start| name.starts_with(start)) =>

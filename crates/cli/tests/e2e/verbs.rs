@@ -500,10 +500,93 @@ fn every_verb_explains_itself() {
         "evaluate",
         "report",
         "export",
+        "import",
         "reproduce",
         "list",
     ] {
         let call = jensen(dir.path(), &[verb, "--help"]).expect(0);
         assert!(call.out.contains("Examples:"), "{verb}");
     }
+}
+
+#[test]
+fn compressed_examples_come_back_as_they_were() {
+    let folder = SHARED.folder();
+    // `threshold` makes the same zeros and ones each time.
+    let fit = tiny(&[
+        "fit",
+        "vae",
+        "--set",
+        "data.binarize=threshold",
+        "--out",
+        "binary",
+    ]);
+    jensen(folder, &fit).expect(0);
+    let json = |args: &[&str]| {
+        jensen(folder, &[args, &["--json"]].concat())
+            .expect(0)
+            .json()
+    };
+    let value = json(&["compress", "binary", "--out", "b.bitsback"]);
+    let metric = |name: &str| value["metrics"][name].as_f64().unwrap();
+    let bits = 8.0 * fs::metadata(file("b.bitsback")).unwrap().len() as f64 / 360.0;
+    assert!((metric("code_length") - bits * std::f64::consts::LN_2).abs() < 1e-9);
+    assert!((metric("bits_per_dim") - bits / 64.0).abs() < 1e-9);
+    let excess = metric("code_length") / metric("neg_elbo") - 1.0;
+    assert!((metric("excess") - excess).abs() < 1e-9);
+    // 360 examples of some 30 nats, and 60 bytes for the first bits and the header.
+    assert!(excess.abs() < 0.1, "{excess}");
+
+    json(&[
+        "decompress",
+        "binary",
+        "--file",
+        "b.bitsback",
+        "--out",
+        "b.npz",
+    ]);
+    let arrays = read_npz(&file("b.npz")).unwrap();
+    let found = arrays[0].1.to_f32();
+    json(&["reconstruct", "binary", "-n", "360", "--out", "all.npz"]);
+    let arrays = read_npz(&file("all.npz")).unwrap();
+    let original = arrays.iter().find(|(name, _)| name == "original").unwrap();
+    assert!(found == original.1.to_f32());
+    json(&[
+        "decompress",
+        "binary",
+        "--file",
+        "b.bitsback",
+        "--out",
+        "b.png",
+    ]);
+    check_png(&file("b.png"));
+
+    for (args, told) in [
+        (&["compress", "run"][..], "data.binarize=dynamic"),
+        (
+            &["decompress", "binary", "--file", "b.npz"],
+            "no file of `jensen compress`",
+        ),
+        (
+            &["decompress", "binary", "--file", "none.bitsback"],
+            "cannot read none.bitsback",
+        ),
+        (&["compress", "binary", "--out", "b.png"], ".bitsback"),
+    ] {
+        jensen(folder, args).expect(2).says(&[told]);
+    }
+    let other = tiny(&[
+        "fit",
+        "vae",
+        "--set",
+        "data.binarize=threshold",
+        "--seed",
+        "2",
+        "--out",
+        "other",
+    ]);
+    jensen(folder, &other).expect(0);
+    jensen(folder, &["decompress", "other", "--file", "b.bitsback"])
+        .expect(2)
+        .says(&["another model"]);
 }

@@ -5,6 +5,7 @@
 mod digits;
 mod fashion_mnist;
 mod mnist;
+mod scenes;
 
 use crate::download::{Downloader, Progress, RemoteFile};
 use crate::readers::{Parts, idx};
@@ -12,7 +13,12 @@ use crate::{DataError, Layout, OpenOptions, cache};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-static CATALOGUE: [Entry; 3] = [digits::ENTRY, mnist::ENTRY, fashion_mnist::ENTRY];
+static CATALOGUE: [Entry; 4] = [
+    digits::ENTRY,
+    mnist::ENTRY,
+    fashion_mnist::ENTRY,
+    scenes::ENTRY,
+];
 
 /// A data set with a name.
 #[derive(Debug)]
@@ -39,7 +45,7 @@ pub struct Entry {
 /// How to come by a data set.
 #[derive(Debug)]
 enum Storage {
-    /// It is part of this crate.
+    /// It is part of this crate, or made by it.
     Embedded(fn() -> Result<Parts, DataError>),
     /// Four IDX files in MNIST's naming, at any of the base addresses.
     Idx {
@@ -123,7 +129,8 @@ impl Entry {
                 })?
             }
         };
-        parts.label_names = Some(self.label_names.iter().map(ToString::to_string).collect());
+        let names = self.label_names.iter().map(ToString::to_string);
+        parts.label_names = (!self.label_names.is_empty()).then(|| names.collect());
         Ok(parts)
     }
 }
@@ -161,9 +168,9 @@ mod tests {
             panic!("{error}")
         };
         assert_eq!(nearest.as_deref(), Some("mnist"));
-        assert_eq!(known, &["digits", "mnist", "fashion-mnist"]);
+        assert_eq!(known, &["digits", "mnist", "fashion-mnist", "scenes"]);
         assert!(error.to_string().starts_with(
-            "no data set is called `mnits`; did you mean `mnist`?\n  known names: digits, mnist, fashion-mnist"
+            "no data set is called `mnits`; did you mean `mnist`?\n  known names: digits, mnist, fashion-mnist, scenes"
         ));
         let far = open("imagenet", &OpenOptions::default()).unwrap_err();
         assert!(matches!(far, DataError::UnknownName { nearest: None, .. }));

@@ -70,7 +70,7 @@ impl<'a> Album<'a> {
 
     fn write(&self, params: &Params, step: u64, events: &mut EventWriter) -> Result<(), RunError> {
         let indices: Vec<usize> = (0..self.test.len().min(N_EXAMPLES)).collect();
-        let x = self.test.batch(&indices, &self.stream);
+        let x = self.test.batch(&indices, &self.stream).x;
         let names: Vec<&str> = self.model.latent_names().collect();
         for (name, mean) in names.iter().zip(generate::means(self.model, params, x)) {
             let codes = jensen_vae::ledger::to_f32(mean);
@@ -95,7 +95,7 @@ impl<'a> Album<'a> {
     fn reconstructions(&self, params: &Params) -> Option<Vec<u8>> {
         let indices: Vec<usize> = (0..self.test.len().min(2 * COLUMNS)).collect();
         let originals = self.test.host(&indices, &self.stream);
-        let x = self.test.batch(&indices, &self.stream);
+        let x = self.test.batch(&indices, &self.stream).x;
         let made = generate::reconstruct(self.model, params, x);
         let first = pictures::of_rows(&originals, self.model.site()).ok()??;
         let second = pictures::of_rows(&made, self.model.site()).ok()??;

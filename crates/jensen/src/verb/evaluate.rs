@@ -107,6 +107,7 @@ impl Space {
 /// with [`Evaluated::not_stored`].
 pub fn evaluate(request: &Request, observer: &mut dyn Observer) -> Result<Evaluated> {
     let session = Session::load(&request.run, request.device.as_deref())?;
+    session.check_samples(request.samples)?;
     let Session {
         run,
         recipe,

@@ -60,9 +60,10 @@ pub(super) fn finish(
     store::save(run, task.recipe, model, &params, &codes)?;
 
     draw_pictures(run, model, &params, parts, &stream, observer)?;
-    let n_samples = iwae_samples.unwrap_or({
+    let wanted = iwae_samples.filter(|_| !model.has_bounded_prior());
+    let n_samples = wanted.unwrap_or({
         let passes = QUICK_SAMPLES * parts.test.len();
-        if passes <= QUICK_PASSES {
+        if passes <= QUICK_PASSES && !model.has_bounded_prior() {
             QUICK_SAMPLES
         } else {
             0
@@ -112,7 +113,14 @@ fn draw_pictures(
         if let Some(picture) = made.picture(model)? {
             put("reconstructions", &picture)?;
         }
-        let values = sample::make(model, params, sample::N_DEFAULT, false, stream, observer)?;
+        let values = sample::make(
+            model,
+            params,
+            sample::N_DEFAULT,
+            (None, false),
+            stream,
+            observer,
+        )?;
         if let Some(pictures) = pictures::of_rows(&values, model.site())? {
             put("samples", &pictures::plain(&pictures, pictures::COLUMNS)?)?;
         }
@@ -147,7 +155,7 @@ fn draw_pictures(
     }
     let some = parts.test.sample(N_MAP, &stream.child("map", 0));
     let indices: Vec<usize> = (0..some.len()).collect();
-    let x = some.batch(&indices, &stream.child("map", 0));
+    let x = some.batch(&indices, &stream.child("map", 0)).x;
     let means = jensen_vae::generate::means(model, params, x);
     let labels = some.examples().gather_labels(&indices);
     let names = parts.label_names.as_deref();

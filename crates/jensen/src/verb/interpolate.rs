@@ -188,7 +188,7 @@ pub(super) fn make(
         model.site().layout.n_values(),
     )?;
     let ends: Vec<usize> = pairs.iter().flat_map(|&(from, to)| [from, to]).collect();
-    let x = feed.batch(&ends, &stream.child("interpolate", 0));
+    let x = feed.batch(&ends, &stream.child("interpolate", 0)).x;
     let advance = &mut session::advancing(observer, "interpolate", n, "pictures");
     generate::interpolate(model, params, x, steps, path, advance).ok_or(Error::Stopped)
 }

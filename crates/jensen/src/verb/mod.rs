@@ -1,11 +1,14 @@
 //! The verbs, one file each: a `Request` in, a result out.
 
 pub mod check;
+pub mod compress;
 pub mod decode;
+pub mod decompress;
 pub mod encode;
 pub mod evaluate;
 pub mod export;
 pub mod fit;
+pub mod import;
 pub mod interpolate;
 pub mod list;
 pub mod reconstruct;

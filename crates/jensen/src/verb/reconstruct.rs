@@ -118,7 +118,7 @@ pub(super) fn make(
     for (i, batch) in indices.chunks(BATCH).enumerate() {
         let stream = stream.child("reconstruct", batch[0] as u64);
         made.originals.extend(feed.host(batch, &stream));
-        let x = feed.batch(batch, &stream);
+        let x = feed.batch(batch, &stream).x;
         made.values.extend(generate::reconstruct(model, params, x));
         let done = i * BATCH + batch.len();
         session::advance(observer, "reconstruct", done, n, "examples")?;

@@ -50,6 +50,7 @@ pub fn score(request: &Request, observer: &mut dyn Observer) -> Result<Written> 
         check_place(out, &["csv"])?;
     }
     let session = Session::load(&request.run, request.device.as_deref())?;
+    session.check_samples(request.samples)?;
     let feed = session
         .feed(request.data.as_deref(), request.part, observer)?
         .feed;

@@ -237,7 +237,7 @@ pub(super) fn make(
         model.site().layout.n_values(),
     )?;
     let values = options.values(model);
-    let x = (!example.is_empty()).then(|| feed.batch(&example, &stream.child("traverse", 0)));
+    let x = (!example.is_empty()).then(|| feed.batch(&example, &stream.child("traverse", 0)).x);
     let advance = &mut session::advancing(observer, "traverse", n, "pictures");
     let made = generate::traverse(model, params, x, options.latent, &dims, &values, advance);
     Ok(Traversal {

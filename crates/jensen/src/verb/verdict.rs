@@ -144,7 +144,7 @@ impl Verdict {
             if collapsed {
                 doubts.push(format!(
                     "the posterior has collapsed, or training was too short: {active_units} of {n_units} \
-                     latent dimensions respond to the data"
+                     latent units respond to the data"
                 ));
             }
             doubts.extend(facts.doubt_of_gain());
@@ -162,7 +162,7 @@ impl Verdict {
             true => (
                 "good",
                 format!(
-                    "{active_units} of {n_units} latent dimensions are in use; {}; -ELBO is {} nats \
+                    "{active_units} of {n_units} latent units are in use; {}; -ELBO is {} nats \
                      on them and {} on those it was trained on",
                     facts.costs(),
                     nats(test.value),

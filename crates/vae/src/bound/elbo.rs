@@ -4,12 +4,12 @@
 //! Source: [kingma-2014], equation 7 (estimator B).
 
 use super::{Bound, LOG_LIKELIHOOD, check_samples};
+use crate::condition::Batch;
 use crate::draw::Draw;
 use crate::ledger::{Ledger, Role};
 use crate::model::Model;
 use crate::part::{self, Entry};
 use crate::rows;
-use burn::tensor::Tensor;
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
@@ -48,11 +48,11 @@ impl Bound for Elbo {
         &self,
         model: &Model,
         params: &Params,
-        x: Tensor<2>,
+        batch: Batch,
         stream: &Stream,
         ledger: &mut Ledger,
     ) -> Draw {
-        let draw = model.draw(params, x, self.n_samples, stream);
+        let draw = model.draw(params, batch, self.n_samples, stream);
         let mean = rows::mean_of_samples(draw.log_likelihood.clone(), self.n_samples);
         ledger.push(LOG_LIKELIHOOD, mean, Role::LogLikelihood, -1.0);
         draw

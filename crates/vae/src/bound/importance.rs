@@ -10,12 +10,13 @@
 //! encoder (VampPrior) the prior's parameters get the decoder's form.
 
 use super::{Bound, check_samples, measure_elbo};
+use crate::condition::Batch;
 use crate::draw::Draw;
 use crate::ledger::{Ledger, Role, to_f32};
 use crate::model::{DrawOptions, Model};
 use crate::part::{self, Entry};
 use crate::rows;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::activation;
 use jensen_kernels::RowFactors;
 use jensen_nets::Params;
 use jensen_rng::Stream;
@@ -74,23 +75,23 @@ impl Bound for Importance {
         &self,
         model: &Model,
         params: &Params,
-        x: Tensor<2>,
+        batch: Batch,
         stream: &Stream,
         ledger: &mut Ledger,
     ) -> Draw {
         let k = self.n_samples;
-        let [batch, _] = x.dims();
+        let [n_rows, _] = batch.x.dims();
         let factors = (self.gradient == Gradient::Doubly).then(RowFactors::default);
         let options = DrawOptions {
             n_samples: k,
             detach_posterior: self.gradient != Gradient::Plain,
             gradient_scale: factors.clone(),
         };
-        let (draw, log_weights) = model.draw_weighted(params, x, &options, stream);
+        let (draw, log_weights) = model.draw_weighted(params, batch, &options, stream);
         measure_elbo(model, &draw, ledger);
-        let log_weights = log_weights.reshape([batch, k]);
+        let log_weights = log_weights.reshape([n_rows, k]);
         let mut bound =
-            rows::log_sum_exp(log_weights.clone(), 1).reshape([batch]) - (k as f64).ln();
+            rows::log_sum_exp(log_weights.clone(), 1).reshape([n_rows]) - (k as f64).ln();
         if let Some(factors) = factors {
             let weights = activation::softmax(log_weights.clone().detach(), 1);
             factors.set(to_f32(weights.clone()));

@@ -3,26 +3,26 @@
 pub mod elbo;
 pub mod importance;
 
+use crate::condition::Batch;
 use crate::draw::Draw;
 use crate::ledger::{Ledger, Role};
 use crate::model::Model;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use crate::rows;
-use burn::tensor::Tensor;
 use jensen_nets::Params;
 use jensen_rng::Stream;
 use toml::Table;
 
 /// A bound on log p(x).
 pub trait Bound: Send + Sync {
-    /// Draws for the batch x `[B, P]`, writes the bound's terms into the ledger, and returns the draw
+    /// Draws for the batch, writes the bound's terms into the ledger, and returns the draw
     /// for the terms of the objective.
     fn add(
         &self,
         model: &Model,
         params: &Params,
-        x: Tensor<2>,
+        batch: Batch,
         stream: &Stream,
         ledger: &mut Ledger,
     ) -> Draw;

@@ -9,6 +9,7 @@ pub mod discrete;
 pub mod fsq;
 pub mod gaussian;
 pub mod gaussian_full;
+pub mod identity;
 pub mod lfq;
 pub mod rvq;
 pub mod vq;
@@ -17,7 +18,7 @@ use crate::encoder::Port;
 use crate::part::Entry;
 use crate::recipe::RecipeError;
 use burn::tensor::{Int, Tensor};
-use jensen_nets::{Builder, Params};
+use jensen_nets::{Builder, Graph, Params, Value};
 use jensen_rng::Stream;
 use toml::Table;
 
@@ -36,6 +37,16 @@ pub trait Latent: Send + Sync {
 
     /// The codes, where z is discrete.
     fn code_book(&self) -> Option<&dyn CodeBook> {
+        None
+    }
+
+    /// Adds what q(z|x) is to a graph, each `[N, d]`, by name; `None` where it has no form there.
+    fn emit(
+        &self,
+        _params: &Params,
+        _graph: &mut Graph,
+        _features: &Value,
+    ) -> Option<Vec<(&'static str, Value)>> {
         None
     }
 
@@ -137,14 +148,18 @@ pub struct Kind {
     /// The prior that it has where a recipe names none.
     pub prior: &'static str,
     /// Builds it from its options and its port.
-    pub build: fn(&Table, &str, &Port, &mut Builder) -> Result<Box<dyn Latent>, RecipeError>,
+    pub build: Build,
 }
+
+/// Builds a latent from its options, its place in the recipe and its port.
+pub type Build = fn(&Table, &str, &Port, &mut Builder) -> Result<Box<dyn Latent>, RecipeError>;
 
 /// The known latents.
 pub const CATALOGUE: &[Entry<Kind>] = &[
     fsq::ENTRY,
     gaussian::ENTRY,
     gaussian_full::ENTRY,
+    identity::ENTRY,
     lfq::ENTRY,
     rvq::ENTRY,
     vq::ENTRY,

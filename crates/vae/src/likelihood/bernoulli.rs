@@ -55,6 +55,15 @@ impl Likelihood for Bernoulli {
         activation::sigmoid(outputs)
     }
 
+    fn level_probs(&self, _: &Params, outputs: Tensor<2>) -> Option<Tensor<3>> {
+        let [rows, width] = outputs.dims();
+        let probs = |logits: Tensor<2>| activation::sigmoid(logits).reshape([rows, 1, width]);
+        Some(Tensor::cat(
+            vec![probs(outputs.clone().neg()), probs(outputs)],
+            1,
+        ))
+    }
+
     fn sample(&self, params: &Params, outputs: Tensor<2>, stream: &mut Stream) -> Tensor<2> {
         sample_on_host(self.mean(params, outputs), 1, |mean| {
             f64::from(u8::from(stream.uniform() < mean[0]))

@@ -78,6 +78,10 @@ impl Likelihood for Categorical {
         weighted.sum_dim(1).reshape([rows, n_values]) * self.step() + self.grid.min
     }
 
+    fn level_probs(&self, _: &Params, outputs: Tensor<2>) -> Option<Tensor<3>> {
+        Some(self.log_probs(outputs).exp())
+    }
+
     fn sample(&self, _: &Params, outputs: Tensor<2>, stream: &mut Stream) -> Tensor<2> {
         let [rows, width] = outputs.dims();
         let probs = self.log_probs(outputs).exp().reshape([rows, width]);

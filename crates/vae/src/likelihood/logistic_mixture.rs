@@ -78,6 +78,34 @@ impl LogisticMixture {
         ]
     }
 
+    /// log p of each of the values x `[R, P]`, `[R, P]` nats.
+    fn log_probs(&self, mixture: [Tensor<3>; 3], x: Tensor<2>) -> Tensor<2> {
+        let [log_weight, mean, log_scale] = mixture;
+        let [n_rows, _, n_values] = mean.dims();
+        let unit = (x - self.grid.min) * (2.0 / (self.grid.max - self.grid.min)) - 1.0;
+        let unit = unit.reshape([n_rows, 1, n_values]).expand(mean.shape());
+
+        let inverse = log_scale.clone().neg().exp();
+        let centered = unit.clone() - mean;
+        let upper = (centered.clone() + self.half_step()) * inverse.clone();
+        let lower = (centered - self.half_step()) * inverse.clone();
+
+        // log S(u) = -softplus(-u), log(1 - S(u)) = -softplus(u), and without cancellation
+        // log(S(u) - S(l)) = log S(u) + log(1 - S(l)) + log(1 - exp(-(u - l))).
+        let log_below = activation::softplus(upper.neg(), 1.0).neg();
+        let log_above = activation::softplus(lower, 1.0).neg();
+        let width = inverse * (2.0 * self.half_step());
+        let log_mass = log_below.clone() + log_above.clone() + log_one_minus_exp(width);
+
+        let first = unit.clone().lower_scalar(-1.0 + self.half_step());
+        let last = unit.greater_scalar(1.0 - self.half_step());
+        let log_bin = log_mass
+            .mask_where(first, log_below)
+            .mask_where(last, log_above);
+        let log_p = rows::log_sum_exp(log_bin + log_weight, 1);
+        log_p.reshape([n_rows, n_values])
+    }
+
     fn half_step(&self) -> f64 {
         1.0 / f64::from(self.grid.n_levels - 1)
     }
@@ -112,31 +140,23 @@ impl Likelihood for LogisticMixture {
     }
 
     fn log_prob(&self, _: &Params, outputs: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
-        let [log_weight, mean, log_scale] = self.mixture(outputs);
-        let [n_rows, _, n_values] = mean.dims();
+        let mixture = self.mixture(outputs);
+        let n_rows = mixture[0].dims()[0];
         let x = rows::repeat(x.clone(), n_rows / x.dims()[0]);
-        let unit = (x - self.grid.min) * (2.0 / (self.grid.max - self.grid.min)) - 1.0;
-        let unit = unit.reshape([n_rows, 1, n_values]).expand(mean.shape());
+        rows::sum(self.log_probs(mixture, x))
+    }
 
-        let inverse = log_scale.clone().neg().exp();
-        let centered = unit.clone() - mean;
-        let upper = (centered.clone() + self.half_step()) * inverse.clone();
-        let lower = (centered - self.half_step()) * inverse.clone();
-
-        // log S(u) = -softplus(-u), log(1 - S(u)) = -softplus(u), and without cancellation
-        // log(S(u) - S(l)) = log S(u) + log(1 - S(l)) + log(1 - exp(-(u - l))).
-        let log_below = activation::softplus(upper.neg(), 1.0).neg();
-        let log_above = activation::softplus(lower, 1.0).neg();
-        let width = inverse * (2.0 * self.half_step());
-        let log_mass = log_below.clone() + log_above.clone() + log_one_minus_exp(width);
-
-        let first = unit.clone().lower_scalar(-1.0 + self.half_step());
-        let last = unit.greater_scalar(1.0 - self.half_step());
-        let log_bin = log_mass
-            .mask_where(first, log_below)
-            .mask_where(last, log_above);
-        let log_p = rows::log_sum_exp(log_bin + log_weight, 1);
-        rows::sum(log_p.reshape([n_rows, n_values]))
+    fn level_probs(&self, _: &Params, outputs: Tensor<2>) -> Option<Tensor<3>> {
+        let mixture = self.mixture(outputs);
+        let [n_rows, _, n_values] = mixture[0].dims();
+        let level = |level: u32| {
+            let unit = f64::from(level) * 2.0 * self.half_step() - 1.0;
+            let device = mixture[0].device();
+            let x = Tensor::full([n_rows, n_values], self.to_data(unit), &device);
+            let log_p = self.log_probs(mixture.clone(), x);
+            log_p.exp().reshape([n_rows, 1, n_values])
+        };
+        Some(Tensor::cat((0..self.grid.n_levels).map(level).collect(), 1))
     }
 
     /// The mean of the mixture clipped to the range of the data, before it is rounded to levels.

@@ -9,6 +9,7 @@ pub mod continuous_bernoulli;
 pub mod gaussian;
 pub mod laplace;
 pub mod logistic_mixture;
+pub mod logit_laplace;
 mod scale;
 
 use crate::part::Entry;
@@ -73,6 +74,11 @@ pub trait Likelihood: Send + Sync {
     /// E[x | outputs] `[R, P]`.
     fn mean(&self, params: &Params, outputs: Tensor<2>) -> Tensor<2>;
 
+    /// p(level | outputs) of every value, `[R, L, P]`, where it gives probabilities to levels.
+    fn level_probs(&self, _params: &Params, _outputs: Tensor<2>) -> Option<Tensor<3>> {
+        None
+    }
+
     /// A draw x ~ p(x | outputs), `[R, P]`.
     fn sample(&self, params: &Params, outputs: Tensor<2>, stream: &mut Stream) -> Tensor<2>;
 }
@@ -88,6 +94,7 @@ pub const CATALOGUE: &[Entry<Build>] = &[
     gaussian::ENTRY,
     laplace::ENTRY,
     logistic_mixture::ENTRY,
+    logit_laplace::ENTRY,
 ];
 
 /// The blocks of outputs `[R, n P]` as n tensors `[R, P]`.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// What to measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvaluateOptions {
-    /// K of the importance-weighted estimate of -log p(x); 0 leaves it out.
+    /// K of the importance-weighted estimate of -log p(x); 0 leaves it out, and so does a prior that only gives a bound.
     pub iwae_samples: usize,
     /// Seed of the samples.
     pub seed: u64,
@@ -70,7 +70,7 @@ pub fn evaluate(
         let bits = neg_elbo / (model.site().layout.n_values() as f64 * std::f64::consts::LN_2);
         put("test_bits_per_dim", bits);
     }
-    if options.iwae_samples > 0 {
+    if options.iwae_samples > 0 && !model.has_bounded_prior() {
         let stream = stream.child("iwae", 0);
         let k = options.iwae_samples;
         let nll = score::nll(model, params, test, k, &stream.child("nll", 0), advance)?;

@@ -3,8 +3,8 @@
 //! In expectation it lies between the ELBO and log p(x), and rises with K. The K samples are taken in
 //! chunks whose rows fill the matrix products; sums are taken in f64. Source: [burda-2016].
 
+use crate::condition::Batch;
 use crate::model::{DrawOptions, Model};
-use burn::tensor::Tensor;
 use jensen_nets::Params;
 use jensen_rng::Stream;
 
@@ -18,19 +18,19 @@ pub(super) fn examples_per_report(k: usize) -> usize {
     (PASSES_PER_REPORT * ROWS / k).clamp(1, 500)
 }
 
-/// The estimate for each example of x `[B, P]`, `[B]` nats; `None` once `go_on`, asked after every pass
+/// The estimate for each example of a batch, `[B]` nats; `None` once `go_on`, asked after every pass
 /// through the decoder, says no.
 pub fn log_evidence(
     model: &Model,
     params: &Params,
-    x: &Tensor<2>,
+    batch: &Batch,
     k: usize,
     stream: &Stream,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Option<Vec<f64>> {
-    let [batch, _] = x.dims();
-    let chunk = (ROWS / batch).clamp(1, k);
-    let mut sums = vec![LogSum::default(); batch];
+    let [n_rows, _] = batch.x.dims();
+    let chunk = (ROWS / n_rows).clamp(1, k);
+    let mut sums = vec![LogSum::default(); n_rows];
     let mut done = 0;
     while done < k {
         let n_samples = chunk.min(k - done);
@@ -40,7 +40,7 @@ pub fn log_evidence(
             gradient_scale: None,
         };
         let stream = stream.child("importance", done as u64);
-        let (_, log_weights) = model.draw_weighted(params, x.clone(), &options, &stream);
+        let (_, log_weights) = model.draw_weighted(params, batch.clone(), &options, &stream);
         let log_weights = crate::ledger::to_f64(log_weights);
         for (sum, weights) in sums.iter_mut().zip(log_weights.chunks_exact(n_samples)) {
             weights.iter().for_each(|&weight| sum.add(weight));

@@ -1,18 +1,22 @@
 //! Priors p(z): fixed, trained with the network, or fitted to the codes after training.
 
 mod choice;
+pub mod diffusion;
 pub mod mixture;
 pub mod normal;
+pub mod staged;
 pub mod transformer;
 pub mod uniform;
 pub mod vamp;
 
+use crate::condition::{Condition, Vocabulary};
 use crate::latent::{CodeBook, Posterior};
 use crate::part::Entry;
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_nets::{Builder, Params};
 use jensen_rng::Stream;
+use staged::Staged;
 use toml::Table;
 
 /// What a prior may ask of the model around it.
@@ -23,6 +27,8 @@ pub struct PriorContext<'a> {
     pub posterior: &'a dyn Fn(Tensor<2>) -> Box<dyn Posterior>,
     /// The codes of this prior's latent, where it is discrete.
     pub code_book: Option<&'a dyn CodeBook>,
+    /// What is said of each row, where something is; a prior that takes no condition does not look.
+    pub condition: Option<&'a Condition>,
 }
 
 /// The codes of a latent that was checked to have some.
@@ -58,6 +64,23 @@ fn expect_numbers(kind: &str, place: &str, site: &PriorSite) -> Result<(), Recip
     }
 }
 
+/// The words of a condition and of the vocabulary for a prior that wants a condition; refuses data of which nothing is
+/// said.
+fn condition_size(
+    wanted: bool,
+    place: &str,
+    site: &PriorSite,
+) -> Result<Option<[usize; 2]>, RecipeError> {
+    match (&site.vocabulary, wanted) {
+        (_, false) => Ok(None),
+        (Some(vocabulary), true) => Ok(Some([vocabulary.len, vocabulary.n_words()])),
+        (None, true) => Err(RecipeError::value(
+            place,
+            "conditional = true: expected data with classes or captions, found none; take conditional = false",
+        )),
+    }
+}
+
 /// A normalized density on latents of dimension d.
 pub trait Prior: Send + Sync {
     /// KL(q || p) in closed form, `[B, d]` or `[B, 1]` nats, where there is one.
@@ -65,11 +88,31 @@ pub trait Prior: Send + Sync {
         None
     }
 
+    /// Whether this is N(0, I).
+    fn is_standard_normal(&self) -> bool {
+        false
+    }
+
     /// log p(z) `[R]` in nats for z `[R, d]`.
     fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1>;
 
     /// n draws `[n, d]`.
     fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2>;
+
+    /// Whether `log_prob` is an estimate of a lower bound, which no importance weight may be made of.
+    fn is_bound(&self) -> bool {
+        false
+    }
+
+    /// Whether a condition changes anything.
+    fn is_conditional(&self) -> bool {
+        false
+    }
+
+    /// What the trainer needs, if this prior is trained when the rest is done.
+    fn staged(&self) -> Option<&dyn Staged> {
+        None
+    }
 
     /// Fits a post-hoc prior to codes drawn from the aggregated posterior, row-major `[n, d]`.
     /// Returns whether there was anything to fit. The fit ends early once `go_on` says no.
@@ -88,8 +131,12 @@ pub trait Prior: Send + Sync {
 pub struct PriorSite {
     /// Dimension of the latent.
     pub dim: usize,
+    /// `[channels, height, width]` of a latent that is a map.
+    pub map: Option<[usize; 3]>,
     /// Positions and codes at each, of a latent that has codes.
     pub book: Option<[usize; 2]>,
+    /// What is said of examples, where something is.
+    pub vocabulary: Option<Vocabulary>,
     /// Number of data values P, for priors made of pseudo-inputs.
     pub n_values: usize,
     /// Mean of the training data, `[P]`, where pseudo-inputs start.
@@ -101,6 +148,7 @@ pub type Build = fn(&Table, &str, &PriorSite, &mut Builder) -> Result<Box<dyn Pr
 
 /// The known priors.
 pub const CATALOGUE: &[Entry<Build>] = &[
+    diffusion::ENTRY,
     mixture::ENTRY,
     normal::ENTRY,
     transformer::ENTRY,

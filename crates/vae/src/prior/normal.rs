@@ -38,6 +38,10 @@ impl Prior for Normal {
         Some(posterior.gaussian()?.kl_standard_normal())
     }
 
+    fn is_standard_normal(&self) -> bool {
+        true
+    }
+
     fn log_prob(&self, _: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
         log_standard_normal(z)
     }

@@ -237,7 +237,9 @@ mod tests {
         part::overlay(&mut table, &options.parse().unwrap(), "prior.z").unwrap();
         let site = PriorSite {
             dim: N,
+            map: None,
             book: Some([N, K]),
+            vocabulary: None,
             n_values: 1,
             data_mean: vec![0.0],
         };
@@ -306,7 +308,7 @@ mod tests {
     #[test]
     fn a_draw_does_not_depend_on_those_beside_it() {
         let (prior, params, _) = example();
-        let streams: Vec<Stream> = (0..5).map(|i| Stream::from_seed(i)).collect();
+        let streams: Vec<Stream> = (0..5).map(Stream::from_seed).collect();
         let together = prior.draw(&params, N, &mut streams.clone());
         for (i, stream) in streams.into_iter().enumerate() {
             assert_eq!(

@@ -1,6 +1,9 @@
 //! The one trainer: batches, ledger, gradients, optimizer groups, moving average, validation,
 //! checkpoints, recovery from numbers that are not finite.
 //!
+//! Training has one stage, or two where a prior is trained on codes that no longer move ([`crate::prior::staged`]):
+//! then the parameters that the first stage chose go on with fresh optimizers, and only that prior changes.
+//!
 //! Everything random in step t comes from the stream `step`, t; the order of epoch e from the stream
 //! `epoch`, e. So a run is determined by its recipe and data, not by when it was interrupted.
 
@@ -11,7 +14,7 @@ mod window;
 
 use crate::feed::Feed;
 use crate::ledger::{Readout, Role};
-use crate::metric::score;
+use crate::metric::{aggregate, score};
 use crate::model::Model;
 use crate::optimizer::Gradient;
 use crate::recipe::{Recipe, RecipeError, TrainOptions};
@@ -33,6 +36,8 @@ const SNAPSHOT_STEPS: u64 = 100;
 /// Where the snapshot stands beside a checkpoint of a later step: a run that is resumed there rolls back to
 /// the same state.
 const ROLLBACK: &str = "rollback";
+/// Training examples whose codes a prior of the second stage begins with.
+const N_CODES: usize = 20_000;
 /// Time between progress events.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 
@@ -118,8 +123,7 @@ pub struct Start {
     state: State,
     snapshot: Snapshot,
     root: Stream,
-    total_steps: u64,
-    epochs: u64,
+    plan: Plan,
     is_resumed: bool,
     /// Damage that does not keep training from going on.
     warnings: Vec<String>,
@@ -162,9 +166,10 @@ impl Start {
             snapshot = Snapshot::of(&earlier);
         }
         let n_batches = state.batches.n_batches() as u64;
+        let plan = Plan::of(task, &state);
+        let begun = state.fit_from.unwrap_or(state.step).div_ceil(n_batches);
         let epochs = options.epochs_over(n_batches);
-        let begun = state.step.div_ceil(n_batches);
-        if epochs < begun {
+        if plan.first > 0 && epochs < begun {
             return Err(TrainError::Recipe(RecipeError::value(
                 "train",
                 format!(
@@ -178,8 +183,7 @@ impl Start {
             state,
             snapshot,
             root,
-            total_steps: n_batches * epochs,
-            epochs,
+            plan,
             is_resumed: recovered.checkpoint.is_some(),
             warnings,
         })
@@ -192,7 +196,8 @@ impl Start {
 
     /// Whether this recipe has nothing left to train.
     pub fn is_done(&self, recipe: &Recipe) -> bool {
-        self.state.step >= self.total_steps || self.state.has_stopped_early(&recipe.train)
+        let is_over = self.plan.second == 0 && self.state.has_stopped_early(&recipe.train);
+        self.state.step >= self.plan.total(&self.state) || is_over
     }
 
     /// Trains to the end; `task` is the one this start was made of.
@@ -203,6 +208,46 @@ impl Start {
         hook: &mut EpochHook<'_>,
     ) -> Result<Trained, TrainError> {
         Trainer::new(task, self, observer)?.run(observer, hook)
+    }
+}
+
+/// How many steps the stages have.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// Of the whole model, unless it stops early.
+    first: u64,
+    /// Of priors on codes that no longer move.
+    second: u64,
+    n_batches: u64,
+}
+
+impl Plan {
+    fn of(task: &Task<'_>, state: &State) -> Self {
+        let n_batches = state.batches.n_batches() as u64;
+        let first = match task.model.has_first_stage(&state.params) {
+            true => n_batches * task.recipe.train.epochs_over(n_batches),
+            false => 0,
+        };
+        Self {
+            first,
+            // Whole epochs, so that both stages are validated at their end.
+            second: task.model.n_fit_steps().next_multiple_of(n_batches),
+            n_batches,
+        }
+    }
+
+    fn total(&self, state: &State) -> u64 {
+        state.fit_from.unwrap_or(self.first) + self.second
+    }
+
+    fn epochs(&self, state: &State) -> u64 {
+        self.total(state) / self.n_batches
+    }
+
+    /// Whether the second stage begins now.
+    fn is_second_due(&self, state: &State, options: &TrainOptions) -> bool {
+        let is_first_over = state.step >= self.first || state.has_stopped_early(options);
+        self.second > 0 && state.fit_from.is_none() && is_first_over
     }
 }
 
@@ -223,8 +268,7 @@ struct Trainer<'a> {
     root: Stream,
     state: State,
     snapshot: Snapshot,
-    total_steps: u64,
-    epochs: u64,
+    plan: Plan,
     checkpoints: Checkpoints,
     metrics: MetricsLog,
     events: EventWriter,
@@ -246,8 +290,7 @@ impl<'a> Trainer<'a> {
             state,
             snapshot,
             root,
-            total_steps,
-            epochs,
+            plan,
             is_resumed,
             warnings,
         } = start;
@@ -265,8 +308,7 @@ impl<'a> Trainer<'a> {
             task,
             root,
             snapshot,
-            total_steps,
-            epochs,
+            plan,
             checkpoints: Checkpoints::of(task.run),
             metrics,
             events,
@@ -288,7 +330,7 @@ impl<'a> Trainer<'a> {
         observer.on(&Event::Started {
             what: &what,
             step: self.state.step,
-            total_steps: self.total_steps,
+            total_steps: self.plan.total(&self.state),
         });
         let ending = self.loop_until_done(observer, hook);
         let outcome = match &ending {
@@ -327,15 +369,19 @@ impl<'a> Trainer<'a> {
             self.save(observer)?;
         }
         // A run that was killed after it had stopped early has nothing more to do.
-        if self.state.has_stopped_early(options) {
+        if self.plan.second == 0 && self.state.has_stopped_early(options) {
             return Ok(Ending::EarlyStop);
         }
-        while self.state.step < self.total_steps {
+        while self.state.step < self.plan.total(&self.state) {
+            if self.plan.is_second_due(&self.state, options) && !self.begin_second(observer)? {
+                self.save(observer)?;
+                return Ok(Ending::Stopped);
+            }
             if let Err(cause) = self.step() {
                 self.recover(cause, observer)?;
                 continue;
             }
-            let finished = self.state.step == self.total_steps;
+            let finished = self.state.step == self.plan.total(&self.state);
             let due = self.last_checkpoint.elapsed().as_secs_f64() >= options.checkpoint_seconds;
             let stop = observer.stop_requested();
             let snapshot = self.state.step.is_multiple_of(SNAPSHOT_STEPS);
@@ -362,7 +408,8 @@ impl<'a> Trainer<'a> {
             if snapshot {
                 self.snapshot = Snapshot::of(&self.state);
             }
-            if epoch_done && !finished && self.state.is_out_of_patience(options) {
+            let gives_up = epoch_done && self.state.is_out_of_patience(options);
+            if gives_up && !finished && self.plan.second == 0 {
                 self.save(observer)?;
                 return Ok(Ending::EarlyStop);
             }
@@ -383,23 +430,31 @@ impl<'a> Trainer<'a> {
         let stream = self.root.child("step", state.step);
         let indices = state.batches.next_batch();
         let n_examples = indices.len();
-        let x = self.task.train.batch(indices, &stream);
-        let progress = state.step as f64 / self.total_steps as f64;
+        let batch = self.task.train.batch(indices, &stream);
+        let progress = state.step as f64 / self.plan.first.max(1) as f64;
+        let is_second = state.fit_from.is_some();
+        let ledger_with = |params: &Params| match is_second {
+            true => (
+                model.fit_ledger(&state.params, params, batch.clone(), &stream),
+                None,
+            ),
+            false => {
+                let (ledger, draw) = model.ledger(params, batch.clone(), progress, &stream);
+                (ledger, Some(draw))
+            }
+        };
 
         let tracked = state.params.tracked();
-        let (ledger, draw) = model.ledger(&tracked, x.clone(), progress, &stream);
+        let (ledger, draw) = ledger_with(&tracked);
         let read = ledger.read();
         if !read.loss().iter().sum::<f64>().is_finite() {
             let tracing = state.params.tracing();
-            model.ledger(&tracing, x, progress, &stream);
+            ledger_with(&tracing);
             return Err(Cause::of(state.step, &read, &tracing));
         }
         let mut grads = ledger.loss().backward();
-        let seen: Vec<_> = draw
-            .latents
-            .iter()
-            .map(|latent| latent.posterior.seen())
-            .collect();
+        let latents = draw.iter().flat_map(|draw| &draw.latents);
+        let seen: Vec<_> = latents.map(|latent| latent.posterior.seen()).collect();
         // The graph's handles go first, so that the optimizer finds the parameters unshared.
         drop((ledger, draw));
         let gradients: Vec<Option<Gradient>> = (0..tracked.entries().len())
@@ -424,6 +479,27 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
+    /// Gives the priors of the second stage codes of the parameters that the first one chose; returns whether that was
+    /// done to the end.
+    fn begin_second(&mut self, observer: &mut dyn Observer) -> Result<bool, TrainError> {
+        let (task, options) = (self.task, &self.task.recipe.train);
+        let mut params = self.state.chosen(options);
+        let stream = self.root.child("second stage", 0);
+        let feed = task.train.sample(N_CODES, &stream);
+        let mut go_on = |_| !observer.stop_requested();
+        let codes = aggregate::encode(task.model, &params, &feed, &stream, &mut go_on);
+        let Some(codes) = codes else {
+            return Ok(false);
+        };
+        task.model.begin_fit(&mut params, &codes);
+        self.state.begin_second(params, options)?;
+        self.task.run.log(&format!(
+            "step {}: the prior is trained on codes from here on",
+            self.state.step
+        ))?;
+        Ok(true)
+    }
+
     fn recover(&mut self, cause: Cause, observer: &mut dyn Observer) -> Result<(), TrainError> {
         if self.state.n_rollbacks > 0 {
             let facts = &self.task.train.site().facts;
@@ -445,16 +521,17 @@ impl<'a> Trainer<'a> {
 
     fn report_progress(&mut self, observer: &mut dyn Observer) {
         let elapsed = self.last_progress.elapsed();
-        if elapsed < PROGRESS_PERIOD && self.state.step != self.total_steps {
+        let total_steps = self.plan.total(&self.state);
+        if elapsed < PROGRESS_PERIOD && self.state.step != total_steps {
             return;
         }
         let metrics = self.state.window.recent();
         let metrics: Vec<(&str, f64)> = metrics.iter().map(|(n, v)| (n.as_str(), *v)).collect();
         observer.on(&Event::Progress {
             step: self.state.step,
-            total_steps: self.total_steps,
+            total_steps,
             epoch: self.epoch(),
-            epochs: self.epochs,
+            epochs: self.plan.epochs(&self.state),
             metrics: &metrics,
             per_second: self.examples_since_progress as f64 / elapsed.as_secs_f64(),
         });
@@ -590,15 +667,15 @@ impl<'a> Trainer<'a> {
 /// Names of a ledger's terms with their sums over its examples, the ELBO first; nats.
 pub(crate) fn named_sums(read: &Readout) -> Vec<(String, f64)> {
     let total = |values: Vec<f64>| values.iter().sum::<f64>();
-    let mut named = vec![
-        ("elbo".to_owned(), total(read.elbo())),
-        (
-            "log_likelihood".to_owned(),
-            total(read.sum_of(Role::LogLikelihood)),
-        ),
-        ("kl".to_owned(), total(read.sum_of(Role::Rate))),
-        ("loss".to_owned(), total(read.loss())),
-    ];
+    let mut named = Vec::new();
+    // The second stage sees no data but codes.
+    if (read.terms.iter()).any(|term| term.role == Role::LogLikelihood) {
+        named.push(("elbo".to_owned(), total(read.elbo())));
+        let log_likelihood = total(read.sum_of(Role::LogLikelihood));
+        named.push(("log_likelihood".to_owned(), log_likelihood));
+        named.push(("kl".to_owned(), total(read.sum_of(Role::Rate))));
+    }
+    named.push(("loss".to_owned(), total(read.loss())));
     for term in read
         .terms
         .iter()

@@ -7,7 +7,7 @@ use super::group::{Group, groups};
 use super::window::Window;
 use super::{Task, TrainError};
 use crate::optimizer::{Gradient, SavedStates};
-use crate::recipe::{Recipe, TrainOptions};
+use crate::recipe::{Recipe, RecipeError, TrainOptions};
 use jensen_data::Batches;
 use jensen_nets::{HostTensor, Params};
 use jensen_rng::Stream;
@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) elapsed_s: f64,
     /// Whether an epoch has ended whose validation was interrupted.
     pub(super) is_validation_due: bool,
+    /// The step at which the second stage began, if it did.
+    pub(super) fit_from: Option<u64>,
 }
 
 /// The part of a checkpoint that is not tensors.
@@ -60,6 +62,8 @@ struct Counters {
     elapsed_s: f64,
     #[serde(default)]
     is_validation_due: bool,
+    #[serde(default)]
+    fit_from: Option<u64>,
     /// The recipe that it was trained with, as TOML.
     #[serde(default)]
     recipe: String,
@@ -97,7 +101,23 @@ impl State {
             window: Window::default(),
             elapsed_s: 0.0,
             is_validation_due: false,
+            fit_from: None,
         })
+    }
+
+    /// Goes on with these parameters, as from a beginning.
+    pub(super) fn begin_second(
+        &mut self,
+        params: Params,
+        options: &TrainOptions,
+    ) -> Result<(), RecipeError> {
+        self.groups = groups(options, &params)?;
+        self.ema = (options.ema > 0.0).then(|| params.clone());
+        self.params = params;
+        self.best_params = None;
+        self.window = Window::default();
+        self.fit_from = Some(self.step);
+        Ok(())
     }
 
     /// The parameters to look at now: the moving average if there is one.
@@ -107,7 +127,8 @@ impl State {
 
     /// Whether validation has not got better for as long as training waits for it.
     pub(super) fn is_out_of_patience(&self, options: &TrainOptions) -> bool {
-        options.patience > 0 && self.epochs_without_gain >= options.patience
+        let is_first = self.fit_from.is_none();
+        is_first && options.patience > 0 && self.epochs_without_gain >= options.patience
     }
 
     /// Whether training stopped early: it looks at its patience between epochs.
@@ -128,7 +149,7 @@ impl State {
             self.n_skipped += u64::from(skipped);
         }
         if let Some(ema) = &mut self.ema {
-            let t = self.step as f64;
+            let t = (self.step - self.fit_from.unwrap_or(0)) as f64;
             let decay = options.ema.min((1.0 + t) / (EMA_WARMUP + t));
             ema.approach(&self.params, 1.0 - decay);
         }
@@ -140,6 +161,11 @@ impl State {
         let Some((_, loss)) = metrics.iter().find(|(name, _)| name == "loss") else {
             return;
         };
+        // The second stage makes another loss small, of which validation tells nothing.
+        if self.fit_from.is_some() {
+            self.is_best = false;
+            return;
+        }
         self.is_best = loss.is_finite() && self.best.is_none_or(|best| *loss < best);
         if self.is_best {
             self.best = Some(*loss);
@@ -188,6 +214,7 @@ impl State {
             window: self.window.clone(),
             elapsed_s: self.elapsed_s,
             is_validation_due: self.is_validation_due,
+            fit_from: self.fit_from,
             recipe: recipe.to_toml(),
             optimizers,
         };
@@ -268,6 +295,7 @@ impl State {
         self.window = counters.window;
         self.elapsed_s = counters.elapsed_s;
         self.is_validation_due = counters.is_validation_due;
+        self.fit_from = counters.fit_from;
         Ok(())
     }
 }

@@ -36,7 +36,9 @@ impl Example {
         let mut builder = Builder::new(Stream::from_seed(3), &Device::flex());
         let site = PriorSite {
             dim: latent.dim(),
+            map: None,
             book: Some([N, K]),
+            vocabulary: None,
             n_values: 4,
             data_mean: vec![0.0; 4],
         };
@@ -62,6 +64,7 @@ impl Example {
             params,
             posterior: &posterior,
             code_book: self.latent.code_book(),
+            condition: None,
         })
     }
 

@@ -47,7 +47,7 @@ fn bounds_are_ordered_in_expectation_and_reach_the_evidence() {
     let (model, params) = linear_model();
     let evidence = |x: f64, k: usize, stream: &Stream| {
         let x = matrix(&[x], 1);
-        log_evidence(&model, &params, &x, k, stream, &mut || true).unwrap()[0]
+        log_evidence(&model, &params, &x.clone().into(), k, stream, &mut || true).unwrap()[0]
     };
     for x in [-1.0, 0.2, 2.0] {
         let log_p = exact(&params, x);

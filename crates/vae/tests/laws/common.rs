@@ -87,6 +87,7 @@ pub(crate) fn site(len: usize) -> DataSite {
         },
         mean: vec![0.0; len],
         n_train: 100,
+        vocabulary: None,
     }
 }
 

@@ -43,12 +43,17 @@ pub(crate) fn vector() -> Port {
 }
 
 pub(crate) fn build(kind: &str, options: &str, port: &Port) -> (Box<dyn Latent>, Params) {
+    match port.map {
+        None => build_at(kind, &format!("{options}\npositions = 5"), port),
+        Some(_) => build_at(kind, options, port),
+    }
+}
+
+/// Any latent with these options at this port.
+pub(crate) fn build_at(kind: &str, options: &str, port: &Port) -> (Box<dyn Latent>, Params) {
     let entry = find(latent::CATALOGUE, kind, "test").unwrap();
     let mut table = (entry.defaults)();
     overlay(&mut table, &options.parse().unwrap(), "test").unwrap();
-    if port.map.is_none() {
-        overlay(&mut table, &"positions = 5".parse().unwrap(), "test").unwrap();
-    }
     let mut builder = Builder::new(Stream::from_seed(3), &Device::flex());
     let latent = (entry.build.build)(&table, "latent.z", port, &mut builder).unwrap();
     (latent, builder.finish())
@@ -161,7 +166,9 @@ fn the_uniform_prior_adds_up_to_one_and_draws_every_code_alike() {
     let (latent, params) = build("fsq", "levels = [3, 2]", &vector());
     let site = PriorSite {
         dim: latent.dim(),
+        map: None,
         book: Some([5, 6]),
+        vocabulary: None,
         n_values: 4,
         data_mean: vec![0.0; 4],
     };
@@ -173,6 +180,7 @@ fn the_uniform_prior_adds_up_to_one_and_draws_every_code_alike() {
         params: &params,
         posterior: &posterior,
         code_book: book,
+        condition: None,
     };
     let n = 4000;
     let z = prior.sample(&context, n, &mut Stream::from_seed(1));
@@ -277,7 +285,7 @@ fn each_book_leaves_less_over() {
     let trained = trained(&recipe, (&feed, &model), first).unwrap();
     let stream = Stream::from_seed(2);
     let x = feed.batch(&(0..200).collect::<Vec<usize>>(), &stream);
-    let seen = model.posteriors(&trained.params, x)[0].seen().unwrap();
+    let seen = model.posteriors(&trained.params, x.x)[0].seen().unwrap();
     let left = |book: usize| -> f64 {
         let rows = seen.vectors.chunks_exact(12);
         let numbers = rows.flat_map(|row| &row[4 * book..][..4]);

@@ -35,11 +35,11 @@ fn port() -> Port {
     }
 }
 
-/// The kinds of latents that are densities of numbers.
+/// The kinds of latents that are densities of numbers and learned.
 fn gaussians() -> impl Iterator<Item = &'static str> {
     let entries = latent::CATALOGUE.iter();
     entries
-        .filter(|entry| entry.build.prior == "normal")
+        .filter(|entry| entry.build.prior == "normal" && (entry.defaults)().contains_key("dim"))
         .map(|entry| entry.kind)
 }
 
@@ -204,6 +204,53 @@ fn reparameterized_and_score_function_gradients_agree_in_mean() {
     }
 }
 
+#[test]
+fn a_gaussian_map_has_the_layer_of_a_place_at_each() {
+    let map = Port {
+        name: "bottom".to_owned(),
+        width: 24,
+        map: Some([4, 2, 3]),
+    };
+    let (maps, params) = crate::discrete::build_at("gaussian", "channels = 2", &map);
+    let (places, of_place) = build_latent("gaussian", 2);
+    assert_eq!((maps.map(), maps.dim()), (Some([2, 2, 3]), 12));
+    assert_eq!(params.to_host(), of_place.to_host());
+    let x = noise::normal(&mut Stream::from_seed(8), 5, 24, &Device::flex());
+    let whole = maps.posterior(&params, x.clone());
+    let (mean, log_var) = (
+        to_f64(whole.mean()),
+        to_f64(whole.gaussian().unwrap().log_var()),
+    );
+    for place in 0..6 {
+        let columns = (0..4).map(|channel| x.clone().narrow(1, 6 * channel + place, 1));
+        let one = places.posterior(&of_place, Tensor::cat(columns.collect(), 1));
+        let (one_mean, one_log_var) = (
+            to_f64(one.mean()),
+            to_f64(one.gaussian().unwrap().log_var()),
+        );
+        for row in 0..5 {
+            for channel in 0..2 {
+                let (at, of) = (row * 12 + channel * 6 + place, row * 2 + channel);
+                assert!((mean[at] - one_mean[of]).abs() < 1e-5);
+                assert!((log_var[at] - one_log_var[of]).abs() < 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_identity_is_its_features_with_the_stated_noise() {
+    let (latent, _) = crate::discrete::build_at("identity", "noise = 0.3", &port());
+    let x = features(3);
+    let posterior = latent.posterior(
+        &Builder::new(Stream::from_seed(1), &Device::flex()).finish(),
+        x.clone(),
+    );
+    assert_eq!(to_f64(posterior.mean()), to_f64(x));
+    let scales = to_f64(posterior.gaussian().unwrap().log_var());
+    assert!(scales.iter().all(|v| ((v / 2.0).exp() - 0.3).abs() < 1e-6));
+}
+
 fn build_prior(kind: &str, options: &str, dim: usize) -> (Box<dyn Prior>, Params) {
     let entry = find(prior::CATALOGUE, kind, "test").unwrap();
     let mut table = (entry.defaults)();
@@ -211,7 +258,9 @@ fn build_prior(kind: &str, options: &str, dim: usize) -> (Box<dyn Prior>, Params
     let mut builder = Builder::new(Stream::from_seed(3), &Device::flex());
     let site = PriorSite {
         dim,
+        map: None,
         book: None,
+        vocabulary: None,
         n_values: N_FEATURES,
         data_mean: vec![0.2; N_FEATURES],
     };
@@ -226,6 +275,8 @@ fn priors_integrate_to_one_and_their_samples_have_their_moments() {
         ("mixture", "components = 3"),
         ("mixture", "components = 3\nfit = 'post_hoc'"),
         ("vamp", "components = 5"),
+        // Before it is trained; afterwards it is a bound and has laws of its own.
+        ("diffusion", "widths = [4]"),
     ];
     for entry in prior::CATALOGUE {
         assert!(
@@ -246,6 +297,7 @@ fn priors_integrate_to_one_and_their_samples_have_their_moments() {
                 params: &params,
                 posterior: &posterior,
                 code_book: None,
+                condition: None,
             };
             let density = |z: f64| to_f64(prior.log_prob(&context, matrix(&[z], 1)))[0].exp();
             let total = integrate_line(density, 0.0, 1.0);
@@ -309,6 +361,7 @@ fn gradients_of_joint_priors_agree_with_finite_differences() {
                     params,
                     posterior: &posterior,
                     code_book: None,
+                    condition: None,
                 };
                 prior.log_prob(&context, z.clone())
             };

@@ -16,6 +16,8 @@ use jensen_vae::recipe::RecipeError;
 enum Support {
     Line,
     Unit,
+    /// What log odds of (1 - 2 e) x + e make of the line.
+    Odds(f64),
     Levels(u32),
 }
 
@@ -72,6 +74,16 @@ const CASES: &[Case] = &[
         support: Support::Levels(17),
     },
     Case {
+        name: "logit_laplace",
+        options: "scale = 0.5",
+        support: Support::Odds(0.1),
+    },
+    Case {
+        name: "logit_laplace",
+        options: "scale = 'shared'\nepsilon = 0.01",
+        support: Support::Odds(0.01),
+    },
+    Case {
         name: "categorical",
         options: "",
         support: Support::Levels(5),
@@ -98,7 +110,7 @@ fn facts(case: &Case) -> DataFacts {
         max: 1.0,
         levels: match case.support {
             Support::Levels(n) => Some(n),
-            Support::Line | Support::Unit => None,
+            Support::Line | Support::Unit | Support::Odds(_) => None,
         },
     }
 }
@@ -125,6 +137,17 @@ fn expectation(
         // The first output is the location, where a Laplace density has a kink: both sides are smooth there.
         Support::Line => integrate_line(|x| f(x) * p(x), outputs[0], 2.0),
         Support::Unit => integrate(|x| f(x) * p(x), 0.0, 1.0),
+        // Log odds beyond are so rare at scales of at most 1, and f32 so coarse beside the ends, that they are left
+        // out.
+        Support::Odds(epsilon) => {
+            let width = 1.0 - 2.0 * epsilon;
+            let at = |odds: f64| {
+                let y = 1.0 / (1.0 + (-odds).exp());
+                let x = (y - epsilon) / width;
+                f(x) * p(x) * y * (1.0 - y) / width
+            };
+            integrate(at, -14.0, outputs[0]) + integrate(at, outputs[0], 14.0)
+        }
         Support::Levels(n) => (0..n)
             .map(|level| f64::from(level) / f64::from(n - 1))
             .map(|x| f(x) * p(x))
@@ -354,7 +377,7 @@ fn data_outside_the_support_are_refused_with_an_offer() {
         max: 1.0,
         levels: Some(256),
     };
-    for name in ["bernoulli", "continuous_bernoulli"] {
+    for name in ["bernoulli", "continuous_bernoulli", "logit_laplace"] {
         let case = CASES.iter().find(|case| case.name == name).unwrap();
         let (likelihood, _) = build(case, &facts(case));
         let error = likelihood.accepts(&symmetric).unwrap_err();
@@ -398,5 +421,49 @@ fn data_outside_the_support_are_refused_with_an_offer() {
             .err()
             .unwrap();
         assert!(error.to_string().contains("gaussian"), "{error}");
+    }
+}
+
+#[test]
+fn probabilities_of_levels_are_those_of_the_density() {
+    for case in CASES {
+        let facts = facts(case);
+        let (likelihood, params) = build(case, &facts);
+        let (rows, n_values) = (2, 3);
+        let n = likelihood.n_params();
+        let outputs = matrix(&outputs(rows * n * n_values, 6), n * n_values);
+        let found = likelihood.level_probs(&params, outputs.clone());
+        let Support::Levels(n_levels) = case.support else {
+            assert!(found.is_none(), "{}", case.name);
+            continue;
+        };
+        let found = found.unwrap();
+        assert_eq!(found.dims(), [rows, n_levels as usize, n_values]);
+        let found = to_f64(found);
+        for row in 0..rows {
+            let of_row = outputs.clone().narrow(0, row, 1);
+            for p in 0..n_values {
+                let at =
+                    |level: u32| found[(row * n_levels as usize + level as usize) * n_values + p];
+                // By differences: the level of one value changes, those of the others stay.
+                let log_p = |level: u32| {
+                    let mut x = vec![0.0; n_values];
+                    x[p] = f64::from(level) / f64::from(n_levels - 1);
+                    to_f64(likelihood.log_prob(&params, of_row.clone(), matrix(&x, n_values)))[0]
+                };
+                let total: f64 = (0..n_levels).map(at).sum();
+                assert!(
+                    (total - 1.0).abs() < INTEGRAL_TOLERANCE,
+                    "{}: {total}",
+                    case.name
+                );
+                for level in 1..n_levels {
+                    let (ratio, expected) = (at(level) / at(0), (log_p(level) - log_p(0)).exp());
+                    // Sums of some nats in f32.
+                    let close = (ratio / expected - 1.0).abs() < 1e-4;
+                    assert!(close, "{}, {level}: {ratio}, {expected}", case.name);
+                }
+            }
+        }
     }
 }

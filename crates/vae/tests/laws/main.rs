@@ -2,8 +2,11 @@
 
 mod autoregressive;
 mod baseline;
+mod bits_back;
 mod bounds;
 mod common;
+mod diffusers;
+mod diffusion;
 mod discrete;
 mod estimators;
 mod groups;
@@ -11,6 +14,7 @@ mod images;
 mod latents;
 mod likelihoods;
 mod linear;
+mod maps;
 mod metrics;
 mod mnist;
 mod objective;

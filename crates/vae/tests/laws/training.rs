@@ -36,7 +36,11 @@ const RICH: &str = "
     optimizer = { kind = 'sgd', lr = 1e-3 }
 ";
 
-fn fit(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result<Trained, TrainError> {
+pub(crate) fn fit(
+    recipe: &Recipe,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Trained, TrainError> {
     fit_with(recipe, folder, observer, |_| {})
 }
 
@@ -80,9 +84,9 @@ fn fit_and_validate(
 }
 
 /// Asks for a stop once it has been asked so many times: that is, after so many steps.
-struct StopAfter {
-    n_steps: u64,
-    n_asked: Cell<u64>,
+pub(crate) struct StopAfter {
+    pub(crate) n_steps: u64,
+    pub(crate) n_asked: Cell<u64>,
 }
 
 impl Observer for StopAfter {
@@ -95,7 +99,7 @@ impl Observer for StopAfter {
 }
 
 /// Names and bits.
-fn bits(params: &Params) -> Vec<(String, Vec<u32>)> {
+pub(crate) fn bits(params: &Params) -> Vec<(String, Vec<u32>)> {
     let bits = |t: HostTensor| (t.name, t.values.iter().map(|v| v.to_bits()).collect());
     params.to_host().into_iter().map(bits).collect()
 }
