@@ -124,11 +124,25 @@ processor that wrote it.")]
   jensen report runs/vae-001
   jensen report runs/vae-001 --out vae.html")]
     Report(Report),
-    /// Write a model as one file for other programs
+    /// Write a model for other programs
     #[command(after_help = "Examples:
   jensen export runs/vae-001
-  jensen export runs/vae-001 --format safetensors --out vae.safetensors")]
+  jensen export runs/vae-001 --format safetensors --out vae.safetensors
+  jensen export runs/conv-vae-001 --format onnx
+  jensen export runs/kl-vae-001 --format diffusers --out autoencoder
+
+A folder for diffusers is opened there by AutoencoderKL.from_pretrained or VQModel.from_pretrained; it takes
+models with encoder and decoder of kind resnet and a gaussian latent with channels, or a vq latent.")]
     Export(Export),
+    /// Make a run of an AutoencoderKL or a VQModel of the diffusers library
+    #[command(after_help = "Examples:
+  jensen import autoencoder
+  jensen import stable-diffusion/vae --size 256 --data photos/
+  jensen reconstruct runs/autoencoder-001 --data photos/
+
+The folder holds config.json and diffusion_pytorch_model.safetensors. Encode, decode, reconstruct and sample
+work on the run; images are resized to the side that the model has, from --size or its sample_size.")]
+    Import(Import),
     /// Fit a recipe and check what its `[expect]` block promises
     #[command(after_help = "Examples:
   jensen reproduce vae
@@ -495,8 +509,24 @@ pub(crate) struct Export {
     /// The format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     pub(crate) format: Format,
-    /// The file, .safetensors; by default named after the run, in it
-    #[arg(long, value_name = "FILE")]
+    /// The file, .safetensors, by default named after the run; or the folder, by default diffusers/ or onnx/; in the run
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Import {
+    /// The folder of the model, or of a pipeline with a folder vae
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Images that the run's verbs take where none are named: a name, a file or a folder
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<String>,
+    /// Side of the images in pixels, in place of the model's own
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) size: Option<usize>,
+    /// The run folder; by default the next number under runs/
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -505,6 +535,10 @@ pub(crate) struct Export {
 pub(crate) enum Format {
     /// One file of named arrays; the configuration is in its metadata
     Safetensors,
+    /// A folder that the diffusers library opens
+    Diffusers,
+    /// A folder with encoder.onnx and decoder.onnx
+    Onnx,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -10,8 +10,8 @@ use jensen::verb::fit::Status;
 use jensen::verb::interpolate::Path;
 use jensen::verb::output::NotStored;
 use jensen::verb::{
-    check, compress, decode, decompress, encode, evaluate, export, generate, interpolate, list,
-    reconstruct, report, reproduce, resume, sample, score, traverse,
+    check, compress, decode, decompress, encode, evaluate, export, generate, import, interpolate,
+    list, reconstruct, report, reproduce, resume, sample, score, traverse,
 };
 use jensen::{FitRequest, Fitted, Result, fit};
 use std::process::ExitCode;
@@ -216,12 +216,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             show::reported(&report::report(&request, observer)?, style);
         }
         Verb::Export(args) => {
-            let args::Format::Safetensors = args.format;
             let request = export::Request {
                 run: args.folder.run.clone(),
+                format: match args.format {
+                    args::Format::Safetensors => export::Format::Safetensors,
+                    args::Format::Diffusers => export::Format::Diffusers,
+                    args::Format::Onnx => export::Format::Onnx,
+                },
                 out: args.out.clone(),
             };
             show::exported(&export::export(&request, observer)?, style);
+        }
+        Verb::Import(args) => {
+            let request = import::Request {
+                folder: args.folder.clone(),
+                data: args.data.clone(),
+                size: args.size,
+                out: args.out.clone(),
+            };
+            show::imported(&import::import(&request, observer)?, style);
         }
         Verb::List(args) => listed(args.what, style)?,
     }

@@ -114,7 +114,8 @@ struct Versions {
 
 #[derive(Serialize)]
 struct Beside<'a> {
-    dataset: &'a DatasetFacts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dataset: Option<&'a DatasetFacts>,
     versions: Versions,
     #[serde(skip_serializing_if = "<[Change]>::is_empty")]
     changed: &'a [Change],
@@ -125,6 +126,20 @@ pub fn write(
     run: &RunFolder,
     recipe: &Recipe,
     dataset: &DatasetFacts,
+    changed: &[Change],
+) -> Result<()> {
+    write_with(run, recipe, Some(dataset), changed)
+}
+
+/// Writes the configuration of a model that comes from elsewhere, with data that nobody knows.
+pub fn write_imported(run: &RunFolder, recipe: &Recipe) -> Result<()> {
+    write_with(run, recipe, None, &[])
+}
+
+fn write_with(
+    run: &RunFolder,
+    recipe: &Recipe,
+    dataset: Option<&DatasetFacts>,
     changed: &[Change],
 ) -> Result<()> {
     let beside = Beside {

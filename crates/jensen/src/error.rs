@@ -5,6 +5,7 @@ use jensen_data::{DataError, Layout};
 use jensen_report::ReportError;
 use jensen_run::{RunError, Writer, file, is_wrong_place, shell_word};
 use jensen_vae::bits_back::CodeError;
+use jensen_vae::interchange::diffusers::{self, DiffusersError};
 use jensen_vae::likelihood::DataFacts;
 use jensen_vae::recipe::RecipeError;
 use jensen_vae::store::StoreError;
@@ -197,6 +198,14 @@ pub enum Error {
         /// Why.
         error: CodeError,
     },
+    /// A model of another program that is none of ours, or one of ours that is none of theirs.
+    #[error("{}: {error}", place.display())]
+    Foreign {
+        /// The file, or the run.
+        place: PathBuf,
+        /// Why.
+        error: DiffusersError,
+    },
     /// It was asked to stop before there was a result.
     #[error("stopped on request")]
     Stopped,
@@ -275,6 +284,19 @@ impl Error {
             Self::Train(TrainError::Recipe(error)) => return lists_for(slice::from_ref(error)),
             Self::Train(TrainError::Checkpoint { .. }) | Self::Edited { .. } => {
                 "config.toml was changed by hand: put the old values back, or begin a new run with `jensen fit`"
+            }
+            Self::Foreign {
+                error: DiffusersError::Recipe(_),
+                ..
+            } => {
+                "encoder and decoder of kind \"resnet\" with a gaussian latent with `channels`, or a vq latent, have a \
+                 counterpart there; `--format safetensors` takes every model"
+            }
+            Self::Run(RunError::Io { path, source, .. })
+                if path.ends_with(diffusers::WEIGHTS)
+                    && source.kind() == io::ErrorKind::NotFound =>
+            {
+                "save the model with safe_serialization=True; pickles (.bin) are never read"
             }
             Self::UnknownModel { name, .. } if Path::new(name).join(file::CONFIG).is_file() => {
                 return Some(format!(

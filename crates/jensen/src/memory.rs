@@ -62,6 +62,25 @@ pub(crate) fn check_rows(what: &str, n: usize, width: usize) -> Result<()> {
     check(what, n_values.saturating_mul(VALUE))
 }
 
+/// Refuses parameters of these names and shapes that cannot be held, as they are read and as they are used.
+///
+/// # Errors
+/// [`Error::TooLarge`].
+pub(crate) fn check_parameters(outline: &[(String, Vec<usize>)]) -> Result<()> {
+    let count = |shape: &[usize]| {
+        shape
+            .iter()
+            .fold(1u64, |n, &side| n.saturating_mul(side as u64))
+    };
+    let n = outline
+        .iter()
+        .fold(0u64, |n, (_, shape)| n.saturating_add(count(shape)));
+    check(
+        &format!("a model of {n} parameters"),
+        n.saturating_mul(2 * VALUE),
+    )
+}
+
 /// [`Model::assemble`] for a recipe whose parameters and training steps fit into memory.
 ///
 /// # Errors

@@ -40,6 +40,7 @@ pub const BUILTIN: &[Builtin] = builtin![
     "sigma-vae",
     "vq-vae",
     "fsq-vae",
+    "vit-vqgan",
     "latent-diffusion",
     "ddpm",
     "dalle",

@@ -2,6 +2,7 @@
 //!
 //! ReLU is fused into the kernel of the layer before it; the others are burn's own operations.
 
+use crate::graph::{Attribute, Graph, Value};
 use burn::tensor::{Tensor, activation};
 use jensen_kernels as kernels;
 
@@ -56,6 +57,32 @@ impl Activation {
         match self {
             Self::Identity | Self::Relu => x,
             other => other.apply(x),
+        }
+    }
+
+    /// Adds the function to a graph.
+    pub fn emit(self, graph: &mut Graph, x: &Value) -> Value {
+        let alpha = |value| [("alpha", Attribute::Float(value))];
+        match self {
+            Self::Identity => x.clone(),
+            Self::Relu => graph.node("Relu", &[x], &[]),
+            Self::LeakyRelu => graph.node("LeakyRelu", &[x], &alpha(0.2)),
+            Self::Silu => {
+                let gate = graph.node("Sigmoid", &[x], &[]);
+                graph.node("Mul", &[x, &gate], &[])
+            }
+            // x (1 + erf(x / sqrt 2)) / 2
+            Self::Gelu => {
+                let scale = graph.numbers(&[], &[std::f32::consts::FRAC_1_SQRT_2]);
+                let (one, half) = (graph.numbers(&[], &[1.0]), graph.numbers(&[], &[0.5]));
+                let scaled = graph.node("Mul", &[x, &scale], &[]);
+                let erf = graph.node("Erf", &[&scaled], &[]);
+                let gate = graph.node("Add", &[&erf, &one], &[]);
+                let gated = graph.node("Mul", &[x, &gate], &[]);
+                graph.node("Mul", &[&gated, &half], &[])
+            }
+            Self::Tanh => graph.node("Tanh", &[x], &[]),
+            Self::Elu => graph.node("Elu", &[x], &alpha(1.0)),
         }
     }
 

@@ -58,6 +58,16 @@ impl Attention {
         self.join(params, activation::softmax(scores, 3).matmul(values))
     }
 
+    /// The output `[B, W, height, width]` for maps of that shape, each pixel of which looks at all of its map.
+    pub fn over_places(&self, params: &Params, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let n = height * width;
+        let rows = x.reshape([batch, channels, n]).swap_dims(1, 2);
+        let found = self.everywhere(params, rows.reshape([batch * n, channels]), n);
+        let maps = found.reshape([batch, n, channels]).swap_dims(1, 2);
+        maps.reshape([batch, channels, height, width])
+    }
+
     /// The output `[B, W]` for the next position of B sequences.
     pub fn step(&self, params: &Params, x: Tensor<2>, memory: &mut Memory) -> Tensor<2> {
         let [queries, keys, values] = self.split(params, x, 1);

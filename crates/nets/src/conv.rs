@@ -3,7 +3,7 @@
 //! Output heights: (h + 2 p - k) / s + 1 for the convolution and (h - 1) s - 2 p + k + o for the
 //! transposed one, where the output padding o makes it the exact mirror of a convolution.
 
-use crate::{Activation, Builder, Handle, Init, Params};
+use crate::{Activation, Attribute, Builder, Graph, Handle, Init, Params, Value};
 use burn::tensor::Tensor;
 use jensen_kernels as kernels;
 
@@ -30,6 +30,16 @@ impl ConvShape {
         (n + 2 * self.padding)
             .checked_sub(self.kernel)
             .map(|room| room % self.stride)
+    }
+
+    /// The options of the operation in a graph.
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        let all = |n: usize, times| Attribute::Ints(vec![n as i64; times]);
+        vec![
+            ("kernel_shape", all(self.kernel, 2)),
+            ("strides", all(self.stride, 2)),
+            ("pads", all(self.padding, 4)),
+        ]
     }
 }
 
@@ -81,6 +91,14 @@ impl Conv2d {
             self.activation.fused(),
         );
         params.observe(&self.name, self.activation.rest(y))
+    }
+
+    /// Adds the layer to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let weight = graph.parameter(params, self.weight);
+        let bias = graph.parameter(params, self.bias);
+        let y = graph.node("Conv", &[x, &weight, &bias], &self.shape.attributes());
+        self.activation.emit(graph, &y)
     }
 }
 
@@ -149,6 +167,17 @@ impl ConvTranspose2d {
             }
         };
         params.observe(&self.name, self.activation.rest(y))
+    }
+
+    /// Adds the layer to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let weight = graph.parameter(params, self.weight);
+        let bias = graph.parameter(params, self.bias);
+        let mut attributes = self.shape.attributes();
+        let padding = self.output_padding.map(|side| side as i64).to_vec();
+        attributes.push(("output_padding", Attribute::Ints(padding)));
+        let y = graph.node("ConvTranspose", &[x, &weight, &bias], &attributes);
+        self.activation.emit(graph, &y)
     }
 }
 

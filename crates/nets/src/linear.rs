@@ -2,7 +2,7 @@
 //!
 //! The initial weights are uniform on +-1/sqrt(in), as in the classic VAE example.
 
-use crate::{Activation, Builder, Handle, Init, Params};
+use crate::{Activation, Builder, Graph, Handle, Init, Params, Value};
 use burn::tensor::Tensor;
 use jensen_kernels as kernels;
 
@@ -48,5 +48,13 @@ impl Linear {
             self.activation.fused(),
         );
         params.observe(&self.name, self.activation.rest(y))
+    }
+
+    /// Adds the layer to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let weight = graph.parameter(params, self.weight);
+        let bias = graph.parameter(params, self.bias);
+        let y = graph.node("Gemm", &[x, &weight, &bias], &[]);
+        self.activation.emit(graph, &y)
     }
 }

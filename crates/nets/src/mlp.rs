@@ -1,7 +1,7 @@
 //! A stack of fully connected layers that keeps the output of every layer, so that latents can sit at
 //! any depth.
 
-use crate::{Activation, Builder, Linear, Params};
+use crate::{Activation, Builder, Graph, Linear, Params, Value};
 use burn::tensor::Tensor;
 
 /// Fully connected layers, each followed by the same activation.
@@ -38,6 +38,26 @@ impl Mlp {
         for layer in &self.layers {
             let input = outputs.last().cloned().unwrap_or_else(|| x.clone());
             outputs.push(layer.forward(params, input));
+        }
+        outputs
+    }
+
+    /// Adds all layers to a graph, with `extra[i]` joined to the input of layer i; their outputs.
+    pub fn emit_with(
+        &self,
+        params: &Params,
+        graph: &mut Graph,
+        x: &Value,
+        extra: &[Vec<Value>],
+    ) -> Vec<Value> {
+        let mut outputs: Vec<Value> = Vec::with_capacity(self.layers.len());
+        for (i, layer) in self.layers.iter().enumerate() {
+            let input = outputs.last().unwrap_or(x).clone();
+            let joined = match extra.get(i) {
+                Some(more) => graph.join(&input, more),
+                None => input,
+            };
+            outputs.push(layer.emit(params, graph, &joined));
         }
         outputs
     }

@@ -217,18 +217,12 @@ impl Params {
 
     /// All values on the host.
     pub fn to_host(&self) -> Vec<HostTensor> {
-        self.entries
-            .iter()
-            .map(|entry| HostTensor {
-                name: entry.name.clone(),
-                shape: entry.shape.clone(),
-                values: match entry.shape.len() {
-                    1 => download::<1>(&entry.value),
-                    2 => download::<2>(&entry.value),
-                    _ => download::<4>(&entry.value),
-                },
-            })
-            .collect()
+        self.entries.iter().map(to_host).collect()
+    }
+
+    /// One parameter on the host.
+    pub fn to_host_at<const D: usize>(&self, handle: Handle<D>) -> HostTensor {
+        to_host(&self.entries[handle.index])
     }
 
     /// Replaces all values by stored ones of the same names and shapes.
@@ -291,8 +285,8 @@ pub struct Builder {
     params: Params,
     stream: Stream,
     path: Vec<String>,
-    /// Numbers registered so far, by a builder that makes none of them.
-    counted: Option<u64>,
+    /// Names and shapes registered so far, by a builder that makes no values.
+    outline: Option<Vec<(String, Vec<usize>)>>,
     /// Whether what is registered is left alone by optimizers.
     is_fixed: bool,
 }
@@ -308,22 +302,32 @@ impl Builder {
             },
             stream,
             path: Vec::new(),
-            counted: None,
+            outline: None,
             is_fixed: false,
         }
     }
 
-    /// A builder that only counts: what is registered takes no memory and its handles hold nothing.
+    /// A builder that only counts: values are not made, and handles hold nothing.
     pub fn counting(device: &Device) -> Self {
         Self {
-            counted: Some(0),
+            outline: Some(Vec::new()),
             ..Self::new(Stream::from_seed(0), device)
         }
     }
 
     /// The numbers that a counting builder was asked to register.
     pub fn n_counted(&self) -> u64 {
-        self.counted.unwrap_or(0)
+        let count = |shape: &Vec<usize>| {
+            let sides = shape.iter();
+            sides.fold(1u64, |n, &side| n.saturating_mul(side as u64))
+        };
+        let shapes = self.outline().iter().map(|(_, shape)| count(shape));
+        shapes.fold(0, u64::saturating_add)
+    }
+
+    /// Names and shapes that a counting builder was asked to register.
+    pub fn outline(&self) -> &[(String, Vec<usize>)] {
+        self.outline.as_deref().unwrap_or_default()
     }
 
     /// Runs `build` with `name` added to the path; gives the full path beside its result.
@@ -372,7 +376,7 @@ impl Builder {
         spread: f64,
     ) -> Handle<2> {
         let handle = self.insert(name, shape, Init::Normal(spread), true);
-        if self.counted.is_some() {
+        if self.outline.is_some() {
             return handle;
         }
         self.params.replace::<2>(handle.index, |scatter| {
@@ -390,15 +394,12 @@ impl Builder {
         init: Init,
         trainable: bool,
     ) -> Handle<D> {
-        if let Some(counted) = &mut self.counted {
-            let n_values = shape
-                .iter()
-                .fold(1u64, |n, &side| n.saturating_mul(side as u64));
-            *counted = counted.saturating_add(n_values);
-            return Handle { index: 0 };
-        }
         let full_name = self.path.iter().map(String::as_str).chain([name]);
         let name = full_name.collect::<Vec<_>>().join(".");
+        if let Some(outline) = &mut self.outline {
+            outline.push((name, shape.to_vec()));
+            return Handle { index: 0 };
+        }
         let mut stream = self.stream.child(&name, 0);
         let n_values = shape.iter().product();
         let values = match init {
@@ -442,6 +443,18 @@ fn is_finite<const D: usize>(tensor: &Tensor<D>) -> bool {
             .sum()
             .into_scalar::<f32>()
             .is_finite()
+}
+
+fn to_host(entry: &Entry) -> HostTensor {
+    HostTensor {
+        name: entry.name.clone(),
+        shape: entry.shape.clone(),
+        values: match entry.shape.len() {
+            1 => download::<1>(&entry.value),
+            2 => download::<2>(&entry.value),
+            _ => download::<4>(&entry.value),
+        },
+    }
 }
 
 fn track<const D: usize>(entry: &Entry) -> DispatchTensor {

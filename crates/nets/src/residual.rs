@@ -2,7 +2,7 @@
 //!
 //! Source: [he-2016] (pre-activation residual networks).
 
-use crate::{Activation, Builder, Conv2d, ConvShape, Norm, NormKind, Params};
+use crate::{Activation, Builder, Conv2d, ConvShape, Graph, Norm, NormKind, Params, Value};
 use burn::tensor::Tensor;
 
 /// Two 3x3 convolutions around a skip connection.
@@ -52,5 +52,16 @@ impl Residual {
                 conv.forward(params, self.activation.apply(normalized))
             });
         x + branch
+    }
+
+    /// Adds the block to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let layers = self.norms.iter().zip(&self.convs);
+        let branch = layers.fold(x.clone(), |h, (norm, conv)| {
+            let normalized = norm.emit(params, graph, &h);
+            let active = self.activation.emit(graph, &normalized);
+            conv.emit(params, graph, &active)
+        });
+        graph.node("Add", &[x, &branch], &[])
     }
 }

@@ -1,5 +1,5 @@
-//! A causal transformer: blocks of attention and a layer of hidden units, both around a skip connection and with
-//! the normalization first.
+//! A transformer, causal or not: blocks of attention and a layer of hidden units, both around a skip connection and
+//! with the normalization first.
 //!
 //! h = x + attention(norm(x)), y = h + fc2(f(fc1(norm(h)))); after the last block one more normalization. With the
 //! normalization first no warm-up of the rate is needed ([xiong-2020]).
@@ -64,11 +64,26 @@ impl Transformer {
         Self { blocks, norm }
     }
 
-    /// The output `[B n, W]` for sequences of n positions, one after the other.
+    /// The output `[B n, W]` for sequences of n positions, one after the other, each of which sees those before.
     pub fn forward(&self, params: &Params, x: Tensor<2>, n: usize) -> Tensor<2> {
+        self.run(params, x, |block, h| block.attention.forward(params, h, n))
+    }
+
+    /// The output `[B n, W]` for sets of n positions, each of which sees all n.
+    pub fn everywhere(&self, params: &Params, x: Tensor<2>, n: usize) -> Tensor<2> {
+        let attend = |block: &Block, h| block.attention.everywhere(params, h, n);
+        self.run(params, x, attend)
+    }
+
+    fn run(
+        &self,
+        params: &Params,
+        x: Tensor<2>,
+        attend: impl Fn(&Block, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
         let blocks = self.blocks.iter();
         let last = blocks.fold(x, |x, block| {
-            block.forward(params, x, |params, h| block.attention.forward(params, h, n))
+            block.forward(params, x, |_, h| attend(block, h))
         });
         self.norm.forward(params, last)
     }

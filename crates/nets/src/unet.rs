@@ -143,7 +143,7 @@ impl Unet {
         }
         let (before, norm, attention, after) = &self.middle;
         h = before.forward(params, h, vectors.clone());
-        h = h.clone() + attend(params, attention, norm.forward(params, h));
+        h = h.clone() + attention.over_places(params, norm.forward(params, h));
         h = after.forward(params, h, vectors.clone());
         for stage in &self.up {
             let same_size = kept.pop().expect("internal error: a size too many");
@@ -156,16 +156,6 @@ impl Unet {
         let h = Activation::Silu.apply(self.norm.forward(params, h));
         self.last.forward(params, h)
     }
-}
-
-/// Attention of all pixels of a map to all.
-fn attend(params: &Params, attention: &Attention, x: Tensor<4>) -> Tensor<4> {
-    let [batch, channels, height, width] = x.dims();
-    let n = height * width;
-    let rows = x.reshape([batch, channels, n]).swap_dims(1, 2);
-    let found = attention.everywhere(params, rows.reshape([batch * n, channels]), n);
-    let maps = found.reshape([batch, n, channels]).swap_dims(1, 2);
-    maps.reshape([batch, channels, height, width])
 }
 
 /// A residual block that a vector enters.

@@ -14,6 +14,7 @@ pub mod encoder;
 pub mod features;
 pub mod feed;
 pub mod generate;
+pub mod interchange;
 pub mod latent;
 pub mod ledger;
 pub mod likelihood;

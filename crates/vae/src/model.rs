@@ -23,7 +23,7 @@ use crate::{noise, part, rows};
 use burn::tensor::{Device, Tensor};
 use jensen_data::Layout;
 use jensen_kernels::{self as kernels, RowFactors};
-use jensen_nets::{Builder, Params};
+use jensen_nets::{Builder, Graph, Params};
 use jensen_rng::Stream;
 
 /// What a model must know of its data.
@@ -103,6 +103,17 @@ impl Model {
         let mut b = Builder::counting(device);
         Self::build(recipe, site, &mut b)?;
         Ok(b.n_counted())
+    }
+
+    /// Names and shapes of the parameters of a recipe for some data, without making them.
+    pub fn outline(
+        recipe: &Recipe,
+        site: &DataSite,
+        device: &Device,
+    ) -> Result<Vec<(String, Vec<usize>)>, RecipeError> {
+        let mut b = Builder::counting(device);
+        Self::build(recipe, site, &mut b)?;
+        Ok(b.outline().to_vec())
     }
 
     fn build(recipe: &Recipe, site: &DataSite, b: &mut Builder) -> Result<Self, RecipeError> {
@@ -326,6 +337,38 @@ impl Model {
         };
         let inputs: Vec<Tensor<2>> = self.decoder_inputs.iter().map(join).collect();
         self.decoder.forward(params, &inputs)
+    }
+
+    /// Two graphs of the ONNX format, or the section of the recipe that has no form there.
+    ///
+    /// The encoder takes `x` `[N, P]` and gives what q(z|x) is, such as `z_mean` and `z_log_var` `[N, d]`; the decoder
+    /// takes `z` and gives the likelihood's parameters `outputs` `[N, n P]`.
+    pub fn graphs(&self, params: &Params) -> Result<[Graph; 2], String> {
+        let n_values = self.site.layout.n_values();
+        let mut encoder = Graph::default();
+        let x = encoder.input("x", n_values);
+        let ports = (self.encoder.emit(params, &mut encoder, &x)).ok_or("encoder")?;
+        for Slot {
+            name, port, latent, ..
+        } in &self.latents
+        {
+            let found = latent.emit(params, &mut encoder, &ports[*port]);
+            for (what, value) in found.ok_or_else(|| format!("latent.{name}"))? {
+                encoder.output(&format!("{name}_{what}"), &value, latent.dim());
+            }
+        }
+        let mut decoder = Graph::default();
+        let z: Vec<_> = (self.latents.iter())
+            .map(|slot| decoder.input(&slot.name, slot.latent.dim()))
+            .collect();
+        let mut inputs = Vec::new();
+        for latents in &self.decoder_inputs {
+            let more: Vec<_> = latents[1..].iter().map(|&i| z[i].clone()).collect();
+            inputs.push(decoder.join(&z[latents[0]], &more));
+        }
+        let outputs = (self.decoder.emit(params, &mut decoder, &inputs)).ok_or("decoder")?;
+        decoder.output("outputs", &outputs, self.likelihood.n_params() * n_values);
+        Ok([encoder, decoder])
     }
 
     /// n draws of every latent from its prior, each `[n, d]`, given conditions like those of the training part.
@@ -582,8 +625,7 @@ impl Model {
     ) -> (Ledger, Draw) {
         let mut ledger = Ledger::default();
         let batch = batch.into();
-        let condition = batch.condition.clone();
-        let x = batch.x.clone();
+        let (x, condition) = (batch.x.clone(), batch.condition.clone());
         let draw = self.bound.add(self, params, batch, stream, &mut ledger);
         for (idx, term) in &self.terms {
             let prior_sample = |n: usize, stream: &mut Stream| {

@@ -22,6 +22,8 @@ pub const CONFIG: &str = "model/config.json";
 pub const WEIGHTS: &str = "model/model.safetensors";
 /// Where codes' statistics stand among the tensors.
 const STATISTICS: &str = "statistics.";
+/// What is known of them.
+const MOMENTS: [&str; 2] = ["mean", "scale"];
 
 /// Why a model cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,9 @@ pub struct Stored {
     pub params: Params,
 }
 
+/// Mean and standard deviation of every number of a latent's codes, `[d]` each.
+pub type Moments = [Vec<f32>; 2];
+
 /// Writes the model of a run; `codes` are those of the training data, in the model's order.
 pub fn save(
     run: &RunFolder,
@@ -76,6 +81,18 @@ pub fn save(
     model: &Model,
     params: &Params,
     codes: &[Codes],
+) -> Result<(), StoreError> {
+    let moments: Vec<Moments> = codes.iter().map(moments).collect();
+    write(run, recipe, model, params, &moments)
+}
+
+/// Writes the model of a run with what is known of its codes, in the model's order.
+pub fn write(
+    run: &RunFolder,
+    recipe: &Recipe,
+    model: &Model,
+    params: &Params,
+    moments: &[Moments],
 ) -> Result<(), StoreError> {
     let site = model.site();
     let config = Config {
@@ -100,13 +117,12 @@ pub fn save(
         },
     };
     let mut named = params.to_host();
-    for (name, codes) in model.latent_names().zip(codes) {
-        let [mean, scale] = moments(codes);
-        for (what, values) in [("mean", mean), ("scale", scale)] {
+    for (name, moments) in model.latent_names().zip(moments) {
+        for (what, values) in MOMENTS.into_iter().zip(moments) {
             named.push(HostTensor {
                 name: format!("{STATISTICS}{name}.{what}"),
-                shape: vec![codes.dim],
-                values,
+                shape: vec![values.len()],
+                values: values.clone(),
             });
         }
     }
@@ -129,8 +145,23 @@ pub fn save(
     Ok(())
 }
 
-/// Mean and standard deviation of drawn codes, `[d]` each.
-fn moments(codes: &Codes) -> [Vec<f32>; 2] {
+/// Mean and standard deviation of all numbers of a latent's codes together, where a run knows them.
+pub fn moments_of(run: &RunFolder, latent: &str) -> Result<Option<[f64; 2]>, StoreError> {
+    let file = tensors::read(run.path(WEIGHTS))?;
+    let [mean, scale] = MOMENTS.map(|what| file.get(&format!("{STATISTICS}{latent}.{what}")));
+    let (Some(mean), Some(scale)) = (mean, scale) else {
+        return Ok(None);
+    };
+    let n = mean.values.len() as f64;
+    let center = mean.values.iter().map(|&m| f64::from(m)).sum::<f64>() / n;
+    let each = mean.values.iter().zip(&scale.values);
+    let square = |(&m, &s): (&f32, &f32)| f64::from(s).powi(2) + (f64::from(m) - center).powi(2);
+    let spread = (each.map(square).sum::<f64>() / n).sqrt();
+    Ok((spread.is_finite() && spread > 0.0).then_some([center, spread]))
+}
+
+/// Mean and standard deviation of drawn codes.
+fn moments(codes: &Codes) -> Moments {
     let n = codes.len().max(1) as f64;
     let column = |i: usize| codes.sample.iter().skip(i).step_by(codes.dim);
     let mean: Vec<f64> = (0..codes.dim).map(|i| column(i).sum::<f64>() / n).collect();

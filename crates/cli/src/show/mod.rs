@@ -14,6 +14,7 @@ use jensen::report::plain_number;
 use jensen::verb::evaluate::Evaluated;
 use jensen::verb::export::Exported;
 use jensen::verb::fit::Status;
+use jensen::verb::import::Imported;
 use jensen::verb::output::Written;
 use jensen::verb::report::Reported;
 use jensen::verb::reproduce::{Check, Reproduced};
@@ -155,6 +156,14 @@ pub(crate) fn reported(reported: &Reported, style: Style) {
         true => json("report", reported),
         false => path_line(&reported.report),
     }
+}
+
+/// The result of `import`.
+pub(crate) fn imported(imported: &Imported, style: Style) {
+    if style.json {
+        return json("import", imported);
+    }
+    path_line(&imported.run);
 }
 
 /// The result of `export`.

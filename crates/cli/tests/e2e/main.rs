@@ -6,6 +6,7 @@ mod damage;
 mod data;
 mod errors;
 mod fit;
+mod interchange;
 mod outcomes;
 mod recipes;
 mod reproduce;

@@ -500,6 +500,7 @@ fn every_verb_explains_itself() {
         "evaluate",
         "report",
         "export",
+        "import",
         "reproduce",
         "list",
     ] {

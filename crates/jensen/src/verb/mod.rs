@@ -8,6 +8,7 @@ pub mod encode;
 pub mod evaluate;
 pub mod export;
 pub mod fit;
+pub mod import;
 pub mod interpolate;
 pub mod list;
 pub mod reconstruct;

@@ -12,7 +12,8 @@ use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_kernels::{flatten, unflatten};
 use jensen_nets::{
-    Activation, Conv2d, ConvShape, ConvTranspose2d, Linear, Norm, NormKind, Params, Residual,
+    Activation, Conv2d, ConvShape, ConvTranspose2d, Graph, Linear, Norm, NormKind, Params,
+    Residual, Value,
 };
 
 struct Stage {
@@ -155,5 +156,34 @@ impl Decoder for ConvDecoder {
             h = stage.activation.apply(stage.norm.forward(params, h));
         }
         flatten(h)
+    }
+
+    fn emit(&self, params: &Params, graph: &mut Graph, latents: &[Value]) -> Option<Value> {
+        let images = |graph: &mut Graph, rows: &Value, map: [usize; 3]| {
+            let [channels, height, width] = map.map(|side| side as i64);
+            graph.reshape(rows, &[-1, channels, height, width])
+        };
+        let mut h = match &self.first {
+            First::Map { map, conv } => {
+                let image = images(graph, &latents[0], *map);
+                conv.emit(params, graph, &image)
+            }
+            First::Vector(layers) => {
+                let z = latents[0].clone();
+                let flat = layers
+                    .iter()
+                    .fold(z, |h, layer| layer.emit(params, graph, &h));
+                images(graph, &flat, self.smallest)
+            }
+        };
+        for stage in &self.stages {
+            for residual in &stage.residuals {
+                h = residual.emit(params, graph, &h);
+            }
+            h = stage.conv.emit(params, graph, &h);
+            h = stage.norm.emit(params, graph, &h);
+            h = stage.activation.emit(graph, &h);
+        }
+        Some(graph.reshape(&h, &[0, -1]))
     }
 }

@@ -9,7 +9,7 @@ use crate::encoder::{BOTTOM, activation, check_widths};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
-use jensen_nets::{Activation, Linear, Mlp, Params};
+use jensen_nets::{Activation, Graph, Linear, Mlp, Params, Value};
 
 struct MlpDecoder {
     hidden: Mlp,
@@ -81,5 +81,15 @@ impl Decoder for MlpDecoder {
             h = Tensor::cat(vec![h, more], 1);
         }
         self.output.forward(params, h)
+    }
+
+    fn emit(&self, params: &Params, graph: &mut Graph, latents: &[Value]) -> Option<Value> {
+        let mut extra = vec![Vec::new(); self.n_hidden + 1];
+        for (at, z) in self.joins.iter().zip(&latents[1..]) {
+            extra[*at].push(z.clone());
+        }
+        let hidden = self.hidden.emit_with(params, graph, &latents[0], &extra);
+        let h = graph.join(hidden.last().unwrap_or(&latents[0]), &extra[self.n_hidden]);
+        Some(self.output.emit(params, graph, &h))
     }
 }

@@ -11,7 +11,9 @@ use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_data::Layout;
 use jensen_kernels::{flatten, unflatten};
-use jensen_nets::{Activation, Conv2d, ConvShape, Linear, Norm, NormKind, Params, Residual};
+use jensen_nets::{
+    Activation, Conv2d, ConvShape, Graph, Linear, Norm, NormKind, Params, Residual, Value,
+};
 use serde::{Deserialize, Serialize};
 
 /// Options of the convolutional encoder and of its mirror, the decoder.
@@ -233,5 +235,23 @@ impl Encoder for ConvEncoder {
             Some(fc) => fc.forward(params, features),
             None => features,
         }]
+    }
+
+    fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Option<Vec<Value>> {
+        let [channels, height, width] = self.input.map(|side| side as i64);
+        let mut h = graph.reshape(x, &[-1, channels, height, width]);
+        for stage in &self.stages {
+            h = stage.conv.emit(params, graph, &h);
+            h = stage.norm.emit(params, graph, &h);
+            h = self.after_conv.emit(graph, &h);
+            for residual in &stage.residuals {
+                h = residual.emit(params, graph, &h);
+            }
+        }
+        let features = graph.reshape(&h, &[0, -1]);
+        Some(vec![match &self.fc {
+            Some(fc) => fc.emit(params, graph, &features),
+            None => features,
+        }])
     }
 }

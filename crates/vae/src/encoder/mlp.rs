@@ -3,7 +3,7 @@
 use super::{BOTTOM, Encoder, Port, activation, check_widths};
 use crate::part::{self, Entry};
 use burn::tensor::Tensor;
-use jensen_nets::{Mlp, Params};
+use jensen_nets::{Graph, Mlp, Params, Value};
 use serde::{Deserialize, Serialize};
 
 /// Options of the fully connected encoder and of the decoder.
@@ -57,5 +57,11 @@ impl Encoder for MlpEncoder {
         let layers = self.net.forward(params, x.clone());
         let bottom = layers.last().cloned().unwrap_or(x);
         std::iter::once(bottom).chain(layers).collect()
+    }
+
+    fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Option<Vec<Value>> {
+        let layers = self.net.emit_with(params, graph, x, &[]);
+        let bottom = layers.last().unwrap_or(x).clone();
+        Some(std::iter::once(bottom).chain(layers).collect())
     }
 }

@@ -3,12 +3,14 @@
 pub mod conv;
 pub mod mlp;
 pub mod none;
+pub mod resnet;
+pub mod vit;
 
 use crate::part::Entry;
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_data::Layout;
-use jensen_nets::{Builder, Params};
+use jensen_nets::{Builder, Graph, Params, Value};
 use toml::Table;
 
 /// A place where a latent can take its features, with their number.
@@ -40,13 +42,24 @@ pub trait Encoder: Send + Sync {
 
     /// Features `[B, width]` of every port, in the order of [`Encoder::ports`].
     fn forward(&self, params: &Params, x: Tensor<2>) -> Vec<Tensor<2>>;
+
+    /// Adds the network to a graph, as [`Encoder::forward`] computes it; `None` where it has no form there.
+    fn emit(&self, _params: &Params, _graph: &mut Graph, _x: &Value) -> Option<Vec<Value>> {
+        None
+    }
 }
 
 /// Builds an encoder for data of a layout.
 pub type Build = fn(&Table, Layout, &mut Builder) -> Result<Box<dyn Encoder>, RecipeError>;
 
 /// The known encoders.
-pub const CATALOGUE: &[Entry<Build>] = &[conv::ENTRY, mlp::ENTRY, none::ENTRY];
+pub const CATALOGUE: &[Entry<Build>] = &[
+    conv::ENTRY,
+    mlp::ENTRY,
+    none::ENTRY,
+    resnet::ENTRY,
+    vit::ENTRY,
+];
 
 /// The port that every encoder offers.
 pub const BOTTOM: &str = "bottom";

@@ -87,7 +87,7 @@ impl Positions {
 }
 
 /// `[B, D n]` with the numbers of a position n apart, as `[B n, D]`.
-pub(super) fn split(z: Tensor<2>, width: usize) -> Tensor<2> {
+pub(crate) fn split(z: Tensor<2>, width: usize) -> Tensor<2> {
     let [batch, dim] = z.dims();
     let n = dim / width;
     let apart = z.reshape([batch, width, n]).swap_dims(1, 2);
@@ -95,7 +95,7 @@ pub(super) fn split(z: Tensor<2>, width: usize) -> Tensor<2> {
 }
 
 /// The inverse of [`split`] for `n` positions.
-pub(super) fn join(vectors: Tensor<2>, n: usize) -> Tensor<2> {
+pub(crate) fn join(vectors: Tensor<2>, n: usize) -> Tensor<2> {
     let [rows, width] = vectors.dims();
     let by_example = vectors.reshape([rows / n, n, width]).swap_dims(1, 2);
     by_example.reshape([rows / n, n * width])

@@ -11,7 +11,7 @@ use crate::recipe::RecipeError;
 use crate::rows;
 use burn::tensor::Tensor;
 use jensen_kernels as kernels;
-use jensen_nets::{Activation, Linear, Params};
+use jensen_nets::{Activation, Graph, Linear, Params, Value};
 use serde::{Deserialize, Serialize};
 
 /// Options of the diagonal Gaussian.
@@ -25,6 +25,10 @@ pub struct Options {
     pub port: String,
     /// Bound of |log variance|, in (0, 60].
     pub log_var_bound: f64,
+    /// Cuts log variances off at -30 and 20 and leaves them alone between, in place of the smooth bound: what models
+    /// that come from the diffusers library do.
+    #[serde(default)]
+    pub clamp: bool,
 }
 
 impl Default for Options {
@@ -34,16 +38,22 @@ impl Default for Options {
             channels: 0,
             port: "bottom".to_owned(),
             log_var_bound: default_bound(),
+            clamp: false,
         }
     }
 }
+
+/// Where log variances are cut off, after the code of [rombach-2022].
+const LEAST_LOG_VAR: f64 = -30.0;
+const MOST_LOG_VAR: f64 = 20.0;
 
 struct Gaussian {
     head: Linear,
     dim: usize,
     /// `[channels, height, width]` of z, and the channels of the port.
     map: Option<([usize; 3], usize)>,
-    bound: f64,
+    /// Of log variances; `None` cuts them off.
+    bound: Option<f64>,
 }
 
 pub(super) const ENTRY: Entry<super::Kind> = Entry {
@@ -76,7 +86,7 @@ pub(super) const ENTRY: Entry<super::Kind> = Entry {
                 head: Linear::new(builder, "head", n_in, 2 * n_out, Activation::Identity),
                 dim: map.map_or(options.dim, |(map, _)| map.iter().product()),
                 map,
-                bound: options.log_var_bound,
+                bound: (!options.clamp).then_some(options.log_var_bound),
             }))
         },
     },
@@ -99,10 +109,47 @@ impl Latent for Gaussian {
                 join(both, height * width)
             }
         };
+        let raw = both.clone().narrow(1, self.dim, self.dim);
         Box::new(Diagonal {
-            mean: both.clone().narrow(1, 0, self.dim),
-            log_var: bounded(both.narrow(1, self.dim, self.dim), self.bound),
+            mean: both.narrow(1, 0, self.dim),
+            log_var: match self.bound {
+                Some(bound) => bounded(raw, bound),
+                None => raw.clamp(LEAST_LOG_VAR, MOST_LOG_VAR),
+            },
         })
+    }
+
+    fn emit(
+        &self,
+        params: &Params,
+        graph: &mut Graph,
+        features: &Value,
+    ) -> Option<Vec<(&'static str, Value)>> {
+        if self.map.is_some() {
+            return None;
+        }
+        let both = self.head.emit(params, graph, features);
+        let mean = graph.columns(&both, 0, self.dim);
+        let raw = graph.columns(&both, self.dim, 2 * self.dim);
+        let log_var = emit_bounded(graph, &raw, self.bound);
+        Some(vec![("mean", mean), ("log_var", log_var)])
+    }
+}
+
+/// bound tanh(x / bound), or what is cut off.
+fn emit_bounded(graph: &mut Graph, raw: &Value, bound: Option<f64>) -> Value {
+    let mut number = |x: f64| graph.numbers(&[], &[x as f32]);
+    match bound {
+        Some(bound) => {
+            let (scale, bound) = (number(1.0 / bound), number(bound));
+            let scaled = graph.node("Mul", &[raw, &scale], &[]);
+            let unit = graph.node("Tanh", &[&scaled], &[]);
+            graph.node("Mul", &[&unit, &bound], &[])
+        }
+        None => {
+            let (least, most) = (number(LEAST_LOG_VAR), number(MOST_LOG_VAR));
+            graph.node("Clip", &[raw, &least, &most], &[])
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::encoder::Port;
 use crate::part::Entry;
 use crate::recipe::RecipeError;
 use burn::tensor::{Int, Tensor};
-use jensen_nets::{Builder, Params};
+use jensen_nets::{Builder, Graph, Params, Value};
 use jensen_rng::Stream;
 use toml::Table;
 
@@ -37,6 +37,16 @@ pub trait Latent: Send + Sync {
 
     /// The codes, where z is discrete.
     fn code_book(&self) -> Option<&dyn CodeBook> {
+        None
+    }
+
+    /// Adds what q(z|x) is to a graph, each `[N, d]`, by name; `None` where it has no form there.
+    fn emit(
+        &self,
+        _params: &Params,
+        _graph: &mut Graph,
+        _features: &Value,
+    ) -> Option<Vec<(&'static str, Value)>> {
         None
     }
 

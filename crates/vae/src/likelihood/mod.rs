@@ -9,6 +9,7 @@ pub mod continuous_bernoulli;
 pub mod gaussian;
 pub mod laplace;
 pub mod logistic_mixture;
+pub mod logit_laplace;
 mod scale;
 
 use crate::part::Entry;
@@ -93,6 +94,7 @@ pub const CATALOGUE: &[Entry<Build>] = &[
     gaussian::ENTRY,
     laplace::ENTRY,
     logistic_mixture::ENTRY,
+    logit_laplace::ENTRY,
 ];
 
 /// The blocks of outputs `[R, n P]` as n tensors `[R, P]`.

@@ -17,12 +17,13 @@ const MIN_LOG_SCALE: f32 = -6.0;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Options {
     /// `"shared"` (one learned number), `"per_value"` (decoder output), or a fixed positive number.
-    scale: Choice,
+    pub(super) scale: Choice,
 }
 
+/// A scale as a recipe says it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-enum Choice {
+pub(super) enum Choice {
     Fixed(f64),
     Named(String),
 }

@@ -38,9 +38,8 @@ pub fn measure(
     let mut data = Vec::new();
     let mut reconstructed = Vec::new();
     for indices in batches(test.len(), BATCH) {
-        let x = test
-            .batch(&indices, &stream.child("batch", indices[0] as u64))
-            .x;
+        let batch = test.batch(&indices, &stream.child("batch", indices[0] as u64));
+        let x = batch.x;
         reconstructed.extend(generate::reconstruct(model, params, x.clone()));
         data.extend(crate::ledger::to_f32(x));
         if !advance(None) {

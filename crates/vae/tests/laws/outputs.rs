@@ -226,7 +226,7 @@ impl Bench {
 
     /// The gradient of the sum over examples of a term by central differences.
     fn differences(&self, name: &str) -> Vec<f64> {
-        const H: f64 = 1e-2;
+        const H: f64 = 2e-3;
         let total = |outputs: &[f64]| self.term(outputs, name).0.iter().sum::<f64>();
         let at = Self::outputs();
         let each = (0..at.len()).map(|i| {
@@ -256,7 +256,7 @@ fn norm(values: &[f64]) -> f64 {
     values.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// Differences of f32 with steps of 0.01, and kinks between the two ends.
+/// Differences of f32 with steps of 0.002, and kinks between the two ends.
 const BY_DIFFERENCES: f64 = 0.03;
 
 fn assert_near(found: &[f64], expected: &[f64], what: &str) {

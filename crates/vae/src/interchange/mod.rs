@@ -1,0 +1,3 @@
+//! Models of other programs: their names of parameters and ours.
+
+pub mod diffusers;
