@@ -20,6 +20,7 @@
 
 mod activation;
 mod attention;
+mod bottleneck;
 mod conv;
 mod embedding;
 mod layer_norm;
@@ -32,6 +33,7 @@ mod transformer;
 
 pub use activation::Activation;
 pub use attention::{Attention, Memory};
+pub use bottleneck::{Bottleneck, BottleneckShape};
 pub use conv::{Conv2d, ConvShape, ConvTranspose2d};
 pub use embedding::Embedding;
 pub use layer_norm::LayerNorm;

@@ -2,6 +2,7 @@
 
 pub mod conv;
 pub mod mlp;
+pub mod pyramid;
 
 use crate::part::Entry;
 use crate::recipe::RecipeError;
@@ -45,7 +46,7 @@ pub trait Encoder: Send + Sync {
 pub type Build = fn(&Table, Layout, &mut Builder) -> Result<Box<dyn Encoder>, RecipeError>;
 
 /// The known encoders.
-pub const CATALOGUE: &[Entry<Build>] = &[conv::ENTRY, mlp::ENTRY];
+pub const CATALOGUE: &[Entry<Build>] = &[conv::ENTRY, mlp::ENTRY, pyramid::ENTRY];
 
 /// The port that every encoder offers.
 pub const BOTTOM: &str = "bottom";

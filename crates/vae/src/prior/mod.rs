@@ -1,13 +1,15 @@
 //! Priors p(z): fixed, trained with the network, or fitted to the codes after training.
 
 mod choice;
+pub mod conditional;
 pub mod mixture;
 pub mod normal;
 pub mod transformer;
 pub mod uniform;
 pub mod vamp;
 
-use crate::latent::{CodeBook, Posterior};
+use crate::encoder::Port;
+use crate::latent::{CodeBook, Diagonal, Posterior};
 use crate::part::Entry;
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
@@ -23,6 +25,8 @@ pub struct PriorContext<'a> {
     pub posterior: &'a dyn Fn(Tensor<2>) -> Box<dyn Posterior>,
     /// The codes of this prior's latent, where it is discrete.
     pub code_book: Option<&'a dyn CodeBook>,
+    /// What a top-down decoder makes of the latents before this one, `[R, F]` for R rows of z.
+    pub context: Option<Tensor<2>>,
 }
 
 /// The codes of a latent that was checked to have some.
@@ -65,6 +69,11 @@ pub trait Prior: Send + Sync {
         None
     }
 
+    /// The Gaussian, row by row, that this is given its context; then KL and density are those of it.
+    fn gaussian(&self, _context: &PriorContext<'_>) -> Option<Diagonal> {
+        None
+    }
+
     /// Whether this is N(0, I).
     fn is_standard_normal(&self) -> bool {
         false
@@ -95,6 +104,10 @@ pub struct PriorSite {
     pub dim: usize,
     /// Positions and codes at each, of a latent that has codes.
     pub book: Option<[usize; 2]>,
+    /// What the prior may depend on, where a decoder goes top-down.
+    pub context: Option<Port>,
+    /// `[channels, height, width]` of a latent that is a map.
+    pub map: Option<[usize; 3]>,
     /// Number of data values P, for priors made of pseudo-inputs.
     pub n_values: usize,
     /// Mean of the training data, `[P]`, where pseudo-inputs start.
@@ -106,6 +119,7 @@ pub type Build = fn(&Table, &str, &PriorSite, &mut Builder) -> Result<Box<dyn Pr
 
 /// The known priors.
 pub const CATALOGUE: &[Entry<Build>] = &[
+    conditional::ENTRY,
     mixture::ENTRY,
     normal::ENTRY,
     transformer::ENTRY,

@@ -238,6 +238,8 @@ mod tests {
         let site = PriorSite {
             dim: N,
             book: Some([N, K]),
+            map: None,
+            context: None,
             n_values: 1,
             data_mean: vec![0.0],
         };

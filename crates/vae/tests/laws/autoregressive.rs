@@ -37,6 +37,8 @@ impl Example {
         let site = PriorSite {
             dim: latent.dim(),
             book: Some([N, K]),
+            map: None,
+            context: None,
             n_values: 4,
             data_mean: vec![0.0; 4],
         };
@@ -62,6 +64,7 @@ impl Example {
             params,
             posterior: &posterior,
             code_book: self.latent.code_book(),
+            context: None,
         })
     }
 

@@ -162,6 +162,8 @@ fn the_uniform_prior_adds_up_to_one_and_draws_every_code_alike() {
     let site = PriorSite {
         dim: latent.dim(),
         book: Some([5, 6]),
+        map: None,
+        context: None,
         n_values: 4,
         data_mean: vec![0.0; 4],
     };
@@ -173,6 +175,7 @@ fn the_uniform_prior_adds_up_to_one_and_draws_every_code_alike() {
         params: &params,
         posterior: &posterior,
         code_book: book,
+        context: None,
     };
     let n = 4000;
     let z = prior.sample(&context, n, &mut Stream::from_seed(1));

@@ -212,6 +212,8 @@ fn build_prior(kind: &str, options: &str, dim: usize) -> (Box<dyn Prior>, Params
     let site = PriorSite {
         dim,
         book: None,
+        map: None,
+        context: None,
         n_values: N_FEATURES,
         data_mean: vec![0.2; N_FEATURES],
     };
@@ -246,6 +248,7 @@ fn priors_integrate_to_one_and_their_samples_have_their_moments() {
                 params: &params,
                 posterior: &posterior,
                 code_book: None,
+                context: None,
             };
             let density = |z: f64| to_f64(prior.log_prob(&context, matrix(&[z], 1)))[0].exp();
             let total = integrate_line(density, 0.0, 1.0);
@@ -309,6 +312,7 @@ fn gradients_of_joint_priors_agree_with_finite_differences() {
                     params,
                     posterior: &posterior,
                     code_book: None,
+                    context: None,
                 };
                 prior.log_prob(&context, z.clone())
             };
