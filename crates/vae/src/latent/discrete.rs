@@ -87,7 +87,7 @@ impl Positions {
 }
 
 /// `[B, D n]` with the numbers of a position n apart, as `[B n, D]`.
-pub(super) fn split(z: Tensor<2>, width: usize) -> Tensor<2> {
+pub(crate) fn split(z: Tensor<2>, width: usize) -> Tensor<2> {
     let [batch, dim] = z.dims();
     let n = dim / width;
     let apart = z.reshape([batch, width, n]).swap_dims(1, 2);

@@ -1,7 +1,8 @@
 //! An autoregressive prior over codes: log p(z) = sum_i log p(c_i | c_1 ... c_{i-1}), by a causal transformer.
 //!
 //! Position i of the input is the vector of code i - 1, or a start vector, plus a vector of the place; the output
-//! there gives the logits of code i. The prior is trained with the network by its rate, which has no gradient for
+//! there gives the logits of code i. Where a decoder goes top-down, a linear layer of its state at the place is added, so
+//! that codes depend on the latents before; the state gets no gradient from here. The prior is trained with the network by its rate, which has no gradient for
 //! the encoder, because codes are whole numbers. Samples are drawn code by code, with the keys and values of earlier
 //! positions kept. Sources: [esser-2021], section 3.2; [oord-2017], section 3.3.
 //! Cost: 12 L W^2 + W K a position, and n (n + 1) L W for attention; the same for all samples together, position
@@ -9,6 +10,8 @@
 
 use super::choice::Choice;
 use super::{Prior, PriorContext, PriorSite, code_book};
+use crate::encoder::Port;
+use crate::latent::discrete::split;
 use crate::ledger::to_f32;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
@@ -64,10 +67,44 @@ struct TransformerPrior {
     start: Embedding,
     codes: Embedding,
     places: Embedding,
+    given: Option<Given>,
     body: Transformer,
     head: Linear,
     choice: Choice,
     n_codes: usize,
+}
+
+/// What the state of the decoder adds to the inputs.
+struct Given {
+    layer: Linear,
+    /// Channels of the state, where it has the places of the codes.
+    channels: Option<usize>,
+}
+
+impl Given {
+    fn new(builder: &mut Builder, context: &Port, n: usize, width: usize) -> Self {
+        let places = context
+            .map
+            .filter(|[_, height, columns]| height * columns == n);
+        let channels = places.map(|[channels, ..]| channels);
+        let n_in = channels.unwrap_or(context.width);
+        Self {
+            layer: Linear::new(builder, "given", n_in, width, Activation::Identity),
+            channels,
+        }
+    }
+
+    /// `[R, n, W]`, or `[R, 1, W]` for all positions, from the state `[R, F]`.
+    fn forward(&self, params: &Params, context: Tensor<2>) -> Tensor<3> {
+        let rows = context.dims()[0];
+        let context = context.detach();
+        let y = match self.channels {
+            Some(channels) => self.layer.forward(params, split(context, channels)),
+            None => self.layer.forward(params, context),
+        };
+        let [all, width] = y.dims();
+        y.reshape([rows, all / rows, width])
+    }
 }
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
@@ -132,6 +169,7 @@ impl TransformerPrior {
             start: embedding(builder, "start", 1),
             codes: embedding(builder, "codes", n_codes),
             places: embedding(builder, "places", n),
+            given: (site.context.as_ref()).map(|context| Given::new(builder, context, n, width)),
             body: Transformer::new(builder, "body", shape, activation),
             head: Linear::new(builder, "head", width, n_codes, Activation::Identity),
             choice,
@@ -139,8 +177,19 @@ impl TransformerPrior {
         })
     }
 
+    /// What the context adds to the inputs.
+    fn given(&self, at: &PriorContext<'_>) -> Option<Tensor<3>> {
+        let (given, context) = (self.given.as_ref()?, at.context.clone()?);
+        Some(given.forward(at.params, context))
+    }
+
     /// log p(c_i | c_1 ... c_{i-1}) of every code, `[R n, K]`, for codes `[R, n]`.
-    fn conditionals(&self, params: &Params, codes: Tensor<2, Int>) -> Tensor<2> {
+    fn conditionals(
+        &self,
+        params: &Params,
+        codes: Tensor<2, Int>,
+        given: Option<Tensor<3>>,
+    ) -> Tensor<2> {
         let [rows, n] = codes.dims();
         let width = self.start.table(params).dims()[1];
         let start = self.start.table(params).reshape([1, 1, width]);
@@ -151,7 +200,10 @@ impl TransformerPrior {
             inputs.push(vectors.reshape([rows, n - 1, width]));
         }
         let places = self.places.table(params).reshape([1, n, width]);
-        let x = Tensor::cat(inputs, 1) + places;
+        let mut x = Tensor::cat(inputs, 1) + places;
+        if let Some(given) = given {
+            x = x + given;
+        }
         let y = self.body.forward(params, x.reshape([rows * n, width]), n);
         activation::log_softmax(self.head.forward(params, y), 1)
     }
@@ -163,13 +215,19 @@ impl TransformerPrior {
         params: &Params,
         n: usize,
         rows: usize,
+        given: Option<Tensor<3>>,
         next: &mut dyn FnMut(usize, &[f32]) -> Vec<i64>,
     ) {
         let mut memories = self.body.memories();
         let mut x = self.start.table(params).repeat_dim(0, rows);
         for i in 0..n {
-            let place = self.places.table(params).narrow(0, i, 1);
-            let y = self.body.step(params, x + place, &mut memories);
+            x = x + self.places.table(params).narrow(0, i, 1);
+            if let Some(given) = &given {
+                let [_, columns, width] = given.dims();
+                let here = given.clone().narrow(1, i.min(columns - 1), 1);
+                x = x + here.reshape([rows, width]);
+            }
+            let y = self.body.step(params, x, &mut memories);
             let codes = next(i, &to_f32(self.head.forward(params, y)));
             let codes = TensorData::new(codes, [rows]);
             x = (self.codes).forward(params, Tensor::from_data(codes, params.device()));
@@ -177,10 +235,16 @@ impl TransformerPrior {
     }
 
     /// The codes of a draw for each stream, `[R, n]` row-major.
-    fn draw(&self, params: &Params, n: usize, streams: &mut [Stream]) -> Vec<i64> {
+    fn draw(
+        &self,
+        params: &Params,
+        n: usize,
+        given: Option<Tensor<3>>,
+        streams: &mut [Stream],
+    ) -> Vec<i64> {
         let rows = streams.len();
         let mut drawn = vec![0; rows * n];
-        self.walk(params, n, rows, &mut |i, logits| {
+        self.walk(params, n, rows, given, &mut |i, logits| {
             let draws = logits.chunks_exact(self.n_codes).zip(&mut *streams);
             let codes: Vec<i64> = draws
                 .map(|(logits, stream)| self.choice.draw(logits, stream) as i64)
@@ -198,7 +262,7 @@ impl Prior for TransformerPrior {
     fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
         let codes = code_book(context).codes(context.params, z);
         let [rows, n] = codes.dims();
-        let conditionals = self.conditionals(context.params, codes.clone());
+        let conditionals = self.conditionals(context.params, codes.clone(), self.given(context));
         let chosen = conditionals.gather(1, codes.reshape([rows * n, 1]));
         chosen.reshape([rows, n]).sum_dim(1).reshape([rows])
     }
@@ -208,8 +272,15 @@ impl Prior for TransformerPrior {
         let positions = book.n_positions();
         // A stream a draw, so that the draws do not depend on how many are drawn together.
         let mut streams: Vec<Stream> = (0..n).map(|i| stream.child("draw", i as u64)).collect();
-        let drawn = (streams.chunks_mut(BATCH))
-            .flat_map(|streams| self.draw(context.params, positions, streams));
+        let given = self.given(context);
+        let drawn = streams
+            .chunks_mut(BATCH)
+            .enumerate()
+            .flat_map(|(i, streams)| {
+                let rows = |given: Tensor<3>| given.narrow(0, i * BATCH, streams.len());
+                let given = given.clone().map(rows);
+                self.draw(context.params, positions, given, streams)
+            });
         let codes = TensorData::new(drawn.collect::<Vec<i64>>(), [n, positions]);
         book.embed(
             context.params,
@@ -259,7 +330,8 @@ mod tests {
     /// `[R, n, K]`.
     fn conditionals(prior: &TransformerPrior, params: &Params, codes: &[i64]) -> Vec<f64> {
         let codes = TensorData::new(codes.to_vec(), [codes.len() / N, N]);
-        to_f64(prior.conditionals(params, Tensor::from_data(codes, params.device())))
+        let codes = Tensor::from_data(codes, params.device());
+        to_f64(prior.conditionals(params, codes, None))
     }
 
     #[test]
@@ -267,7 +339,7 @@ mod tests {
         let (prior, params, codes) = example();
         let whole = conditionals(&prior, &params, &codes);
         let mut n_steps = 0;
-        prior.walk(&params, N, ROWS, &mut |i, logits| {
+        prior.walk(&params, N, ROWS, None, &mut |i, logits| {
             for (row, logits) in logits.chunks_exact(K).enumerate() {
                 let total: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
                 for (k, &logit) in logits.iter().enumerate() {
@@ -309,10 +381,10 @@ mod tests {
     fn a_draw_does_not_depend_on_those_beside_it() {
         let (prior, params, _) = example();
         let streams: Vec<Stream> = (0..5).map(Stream::from_seed).collect();
-        let together = prior.draw(&params, N, &mut streams.clone());
+        let together = prior.draw(&params, N, None, &mut streams.clone());
         for (i, stream) in streams.into_iter().enumerate() {
             assert_eq!(
-                prior.draw(&params, N, &mut [stream]),
+                prior.draw(&params, N, None, &mut [stream]),
                 together[i * N..(i + 1) * N]
             );
         }
