@@ -42,9 +42,6 @@ impl Default for Options {
     }
 }
 
-/// First weights of the last layer, relative to the usual ones: q starts near the prior.
-const START: f64 = 0.1;
-
 /// What gives the parameters of a Gaussian.
 pub(crate) enum Head {
     /// At a port with places `[C, height, width]`.
@@ -54,13 +51,15 @@ pub(crate) enum Head {
 }
 
 impl Head {
-    /// Two numbers for each of `dim`, at each place; near zero at first in a map.
+    /// Two numbers for each of `dim`, at each place; in a map the first weights of the last layer are the usual ones times
+    /// `scale`.
     pub(crate) fn new(
         builder: &mut jensen_nets::Builder,
         port: &crate::encoder::Port,
         dim: usize,
         hidden: usize,
         activation: Activation,
+        scale: f64,
     ) -> Self {
         match port.map {
             None => Self::Vector(Linear::new(
@@ -77,7 +76,7 @@ impl Head {
                     n_out: 2 * dim,
                     kernel: if map[1].max(map[2]) > 1 { 3 } else { 1 },
                     n_middle: 1,
-                    scale: START,
+                    scale,
                 };
                 Self::Map(map, Bottleneck::new(builder, "head", shape, activation))
             }
@@ -132,7 +131,7 @@ pub(super) const ENTRY: Entry<super::Kind> = Entry {
                 .map
                 .map(|[_, height, width]| [options.dim, height, width]);
             Ok(Box::new(Residual {
-                head: Head::new(builder, port, options.dim, options.hidden, activation),
+                head: Head::new(builder, port, options.dim, options.hidden, activation, 1.0),
                 map,
                 dim: map.map_or(options.dim, |map| map.iter().product()),
                 bound: options.log_var_bound,

@@ -35,6 +35,9 @@ impl Default for Options {
     }
 }
 
+/// First weights of the last layer, relative to the usual ones: the prior starts near N(0, I).
+const START: f64 = 0.1;
+
 struct Conditional {
     head: Head,
     bound: f64,
@@ -66,7 +69,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             }
         };
         Ok(Box::new(Conditional {
-            head: Head::new(builder, &port, dim, options.hidden, activation),
+            head: Head::new(builder, &port, dim, options.hidden, activation, START),
             bound: options.log_var_bound,
         }))
     },

@@ -16,4 +16,5 @@ mod mnist;
 mod objective;
 mod post_hoc;
 mod store;
+mod top_down;
 mod training;
