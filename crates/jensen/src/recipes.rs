@@ -40,6 +40,8 @@ pub const BUILTIN: &[Builtin] = builtin![
     "sigma-vae",
     "vq-vae",
     "fsq-vae",
+    "vq-vae-2",
+    "hierarchical-vae",
     "vit-vqgan",
     "latent-diffusion",
     "ddpm",

@@ -63,8 +63,21 @@ impl Conv2d {
         shape: ConvShape,
         activation: Activation,
     ) -> Self {
+        Self::scaled(builder, name, n_in, n_out, shape, activation, 1.0)
+    }
+
+    /// The same with first weights and bias times `scale`.
+    pub fn scaled(
+        builder: &mut Builder,
+        name: &str,
+        n_in: usize,
+        n_out: usize,
+        shape: ConvShape,
+        activation: Activation,
+        scale: f64,
+    ) -> Self {
         let side = shape.kernel;
-        let bound = Init::Uniform(1.0 / ((n_in * side * side) as f64).sqrt());
+        let bound = Init::Uniform(scale / ((n_in * side * side) as f64).sqrt());
         let (name, (weight, bias)) = builder.within(name, |b| {
             (
                 b.register("weight", [n_out, n_in, side, side], bound),

@@ -20,6 +20,7 @@
 
 mod activation;
 mod attention;
+mod bottleneck;
 mod conv;
 mod embedding;
 mod graph;
@@ -41,6 +42,7 @@ mod unet;
 
 pub use activation::Activation;
 pub use attention::{Attention, Memory};
+pub use bottleneck::{Bottleneck, BottleneckShape};
 pub use conv::{Conv2d, ConvShape, ConvTranspose2d};
 pub use embedding::Embedding;
 pub use graph::{Attribute, Graph, Value};

@@ -184,7 +184,7 @@ fn point(from: &[f32], to: &[f32], t: f64, path: Path) -> Vec<f32> {
 }
 
 /// Images while one unit at a time of one latent runs over `values`, the others staying at the code of x `[1, P]`, or
-/// at zero if there is no x; row-major `[dims, values, P]`. Units are coordinates, or positions, whose values are
+/// in the middle of the priors if there is no x; row-major `[dims, values, P]`. Units are coordinates, or positions, whose values are
 /// numbers of codes. `None` once `advance` asks for a stop.
 pub fn traverse(
     model: &Model,
@@ -199,10 +199,7 @@ pub fn traverse(
     let n_rows = dims.len() * values.len();
     let centers: Vec<Tensor<2>> = match x {
         Some(x) => means(model, params, x),
-        None => {
-            let zero = |&d: &usize| Tensor::zeros([1, d], device);
-            model.latent_dims().iter().map(zero).collect()
-        }
+        None => model.prior_middle(params),
     };
     let books = model.code_books();
     let z: Vec<Vec<f32>> = centers

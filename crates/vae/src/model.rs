@@ -8,7 +8,7 @@ use crate::bound::{self, Bound};
 use crate::condition::{Batch, Condition, Vocabulary};
 use crate::decoder::{self, Decoder, DecoderSite, Input};
 use crate::draw::{Draw, LatentDraw};
-use crate::encoder::{self, BOTTOM, Encoder};
+use crate::encoder::{self, BOTTOM, Encoder, Port};
 use crate::features::Classifier;
 use crate::latent::{self, CodeBook, Latent, Posterior, Seen};
 use crate::ledger::{Ledger, Readout, Role};
@@ -47,7 +47,7 @@ pub struct Model {
     encoder: Box<dyn Encoder>,
     latents: Vec<Slot>,
     decoder: Box<dyn Decoder>,
-    /// For each input of the decoder, the latents that are joined there.
+    /// For each input of the decoder, the latents that are joined there; one each where it goes top-down.
     decoder_inputs: Vec<Vec<usize>>,
     likelihood: Box<dyn Likelihood>,
     bound: Box<dyn Bound>,
@@ -122,9 +122,15 @@ impl Model {
             .within("encoder", |b| build(&recipe.encoder, site.layout, b))
             .1?;
 
+        let kind = &part::find(decoder::CATALOGUE, part::kind(&recipe.decoder), "decoder")?.build;
+        let contexts = (kind.contexts)(&recipe.decoder, site.layout)?;
+        let hosts = Hosts {
+            encoder: encoder.as_ref(),
+            contexts: &contexts,
+        };
         let mut latents = Vec::new();
         for (name, table) in &recipe.latent {
-            latents.push(slot(recipe, name, table, encoder.as_ref(), site, b)?);
+            latents.push(slot(recipe, name, table, &hosts, site, b)?);
         }
 
         let build = part::find(
@@ -153,7 +159,14 @@ impl Model {
                     format!("no latent sits at the port `{BOTTOM}`, where the decoder starts"),
                 ));
             }
-            if !here.is_empty() {
+            let here: Vec<Vec<usize>> = match contexts.is_empty() {
+                true => Some(here)
+                    .filter(|here| !here.is_empty())
+                    .into_iter()
+                    .collect(),
+                false => here.into_iter().map(|i| vec![i]).collect(),
+            };
+            for here in here {
                 let latents: Vec<&dyn Latent> =
                     here.iter().map(|&i| latents[i].latent.as_ref()).collect();
                 inputs.push(Input {
@@ -169,9 +182,10 @@ impl Model {
             n_params: likelihood.n_params(),
             inputs,
         };
-        let build = part::find(decoder::CATALOGUE, part::kind(&recipe.decoder), "decoder")?.build;
         let decoder = b
-            .within("decoder", |b| build(&recipe.decoder, &decoder_site, b))
+            .within("decoder", |b| {
+                (kind.build)(&recipe.decoder, &decoder_site, b)
+            })
             .1?;
 
         let mut terms = Vec::new();
@@ -210,6 +224,13 @@ impl Model {
                     part::kind(&recipe.bound),
                     slot.name
                 ),
+            ));
+        }
+        if bound.detaches_posterior() && decoder.top_down().is_some() {
+            return Err(RecipeError::value(
+                "bound",
+                "this gradient holds q(z|x) fixed, which depends on other latents where a decoder goes top-down; take \
+                 gradient = \"plain\"",
             ));
         }
         Ok(Self {
@@ -322,21 +343,90 @@ impl Model {
             .collect()
     }
 
-    /// q(z|x) of every latent for x `[B, P]`.
+    /// Whether posteriors and priors of latents may depend on the latents before them.
+    pub fn is_top_down(&self) -> bool {
+        self.decoder.top_down().is_some()
+    }
+
+    /// q(z|x) of every latent for x `[B, P]`; where latents see those before them, given the means of these.
     pub fn posteriors(&self, params: &Params, x: Tensor<2>) -> Vec<Box<dyn Posterior>> {
+        let n_rows = x.dims()[0];
         let features = self.encoder.forward(params, x);
-        let posterior = |slot: &Slot| slot.latent.posterior(params, features[slot.port].clone());
-        self.latents.iter().map(posterior).collect()
+        let mut found: Vec<Option<Box<dyn Posterior>>> = Vec::new();
+        found.resize_with(self.latents.len(), || None);
+        self.walk(params, n_rows, &mut |i, context| {
+            let features = self.features(&features, i, context.as_ref());
+            let prior = context.and_then(|context| {
+                let given = Given {
+                    condition: None,
+                    context: Some(context),
+                };
+                self.with_prior(params, i, given, |prior, at| prior.gaussian(at))
+            });
+            let posterior =
+                (self.latents[i].latent).posterior_from(params, features, prior.as_ref());
+            let mean = posterior.mean();
+            found[i] = Some(posterior);
+            mean
+        });
+        found.into_iter().flatten().collect()
+    }
+
+    /// What the posterior of a latent reads: the features of its port, and the context beside them.
+    fn features(
+        &self,
+        features: &[Tensor<2>],
+        latent: usize,
+        context: Option<&Tensor<2>>,
+    ) -> Tensor<2> {
+        let features = features[self.latents[latent].port].clone();
+        match context {
+            None => features,
+            Some(context) => {
+                let k = context.dims()[0] / features.dims()[0];
+                Tensor::cat(vec![rows::repeat(features, k), context.clone()], 1)
+            }
+        }
+    }
+
+    /// Asks for the z `[R, d]` of every latent, from the top down; each comes with the context that it has.
+    fn walk(
+        &self,
+        params: &Params,
+        n_rows: usize,
+        z_of: &mut dyn FnMut(usize, Option<Tensor<2>>) -> Tensor<2>,
+    ) -> Walk {
+        let Some(decoder) = self.decoder.top_down() else {
+            return Walk::Codes((0..self.latents.len()).map(|i| z_of(i, None)).collect());
+        };
+        let mut state = decoder.start(params, n_rows);
+        for (input, latents) in self.decoder_inputs.iter().enumerate() {
+            let z = z_of(latents[0], Some(state.clone()));
+            state = decoder.enter(params, input, state, z);
+        }
+        Walk::State(state)
+    }
+
+    /// The likelihood's parameters at the end of a walk.
+    fn outputs(&self, params: &Params, walk: Walk) -> Tensor<2> {
+        match (walk, self.decoder.top_down()) {
+            (Walk::State(state), Some(decoder)) => decoder.finish(params, state),
+            (Walk::Codes(z), _) => {
+                let join = |latents: &Vec<usize>| match latents.as_slice() {
+                    [only] => z[*only].clone(),
+                    several => Tensor::cat(several.iter().map(|&i| z[i].clone()).collect(), 1),
+                };
+                let inputs: Vec<Tensor<2>> = self.decoder_inputs.iter().map(join).collect();
+                self.decoder.forward(params, &inputs)
+            }
+            (Walk::State(_), None) => unreachable!("internal error: a state of a plain decoder"),
+        }
     }
 
     /// The likelihood's parameters `[R, n P]` for one z `[R, d]` per latent.
     pub fn decode(&self, params: &Params, z: &[Tensor<2>]) -> Tensor<2> {
-        let join = |latents: &Vec<usize>| match latents.as_slice() {
-            [only] => z[*only].clone(),
-            several => Tensor::cat(several.iter().map(|&i| z[i].clone()).collect(), 1),
-        };
-        let inputs: Vec<Tensor<2>> = self.decoder_inputs.iter().map(join).collect();
-        self.decoder.forward(params, &inputs)
+        let walk = self.walk(params, z[0].dims()[0], &mut |i, _| z[i].clone());
+        self.outputs(params, walk)
     }
 
     /// Two graphs of the ONNX format, or the section of the recipe that has no form there.
@@ -371,6 +461,38 @@ impl Model {
         Ok([encoder, decoder])
     }
 
+    /// Where the priors have their middle, `[1, d]` a latent: the mean of a Gaussian that depends on latents before,
+    /// else zero.
+    pub fn prior_middle(&self, params: &Params) -> Vec<Tensor<2>> {
+        self.from_priors(
+            params,
+            1,
+            None,
+            &mut |i, prior, at| match prior.gaussian(at) {
+                Some(gaussian) => gaussian.mean,
+                None => Tensor::zeros([1, self.latents[i].latent.dim()], params.device()),
+            },
+        )
+    }
+
+    /// A z `[n, d]` of every latent, each found from its prior given those before.
+    fn from_priors(
+        &self,
+        params: &Params,
+        n: usize,
+        condition: Option<&Condition>,
+        find: &mut dyn FnMut(usize, &dyn Prior, &PriorContext<'_>) -> Tensor<2>,
+    ) -> Vec<Tensor<2>> {
+        let mut found = vec![None; self.latents.len()];
+        self.walk(params, n, &mut |i, context| {
+            let given = Given { condition, context };
+            let z = self.with_prior(params, i, given, |prior, at| find(i, prior, at));
+            found[i] = Some(z.clone());
+            z
+        });
+        found.into_iter().flatten().collect()
+    }
+
     /// n draws of every latent from its prior, each `[n, d]`, given conditions like those of the training part.
     pub fn prior_sample(&self, params: &Params, n: usize, stream: &Stream) -> Vec<Tensor<2>> {
         let vocabulary = self.site.vocabulary.as_ref();
@@ -386,23 +508,48 @@ impl Model {
         condition: Option<&Condition>,
         stream: &Stream,
     ) -> Vec<Tensor<2>> {
-        let sample = |i: usize| {
-            let stream = &mut stream.child("prior", i as u64);
-            self.with_prior(params, i, condition, |prior, context| {
-                prior.sample(context, n, stream)
-            })
+        self.from_priors(params, n, condition, &mut |i, prior, at| {
+            prior.sample(at, n, &mut stream.child("prior", i as u64))
+        })
+    }
+
+    /// n draws `[n, d]` of one latent from its prior, given a condition of n rows or none.
+    fn prior_sample_of(
+        &self,
+        params: &Params,
+        latent: usize,
+        n: usize,
+        condition: Option<&Condition>,
+        stream: &mut Stream,
+    ) -> Tensor<2> {
+        if self.is_top_down() {
+            let mut all = self.prior_sample_given(params, n, condition, stream);
+            return all.swap_remove(latent);
+        }
+        let given = Given {
+            condition,
+            context: None,
         };
-        (0..self.latents.len()).map(sample).collect()
+        self.with_prior(params, latent, given, |prior, at| {
+            prior.sample(at, n, stream)
+        })
     }
 
     /// log p(z) `[R]` in nats of one z `[R, d]` per latent, of which nothing is said.
     pub fn prior_log_prob(&self, params: &Params, z: &[Tensor<2>]) -> Tensor<1> {
-        (0..self.latents.len())
-            .map(|i| {
-                self.with_prior(params, i, None, |prior, context| {
-                    prior.log_prob(context, z[i].clone())
-                })
-            })
+        let mut found = vec![None; self.latents.len()];
+        self.walk(params, z[0].dims()[0], &mut |i, context| {
+            let given = Given {
+                condition: None,
+                context,
+            };
+            let log_p = self.with_prior(params, i, given, |prior, at| {
+                prior.log_prob(at, z[i].clone())
+            });
+            found[i] = Some(log_p);
+            z[i].clone()
+        });
+        (found.into_iter().flatten())
             .reduce(|sum, next| sum + next)
             .expect("internal error: a model without latents")
     }
@@ -411,7 +558,7 @@ impl Model {
         &self,
         params: &Params,
         latent: usize,
-        condition: Option<&Condition>,
+        given: Given<'_>,
         use_it: impl FnOnce(&dyn Prior, &PriorContext<'_>) -> T,
     ) -> T {
         let slot = &self.latents[latent];
@@ -423,7 +570,8 @@ impl Model {
             params,
             posterior: &posterior,
             code_book: slot.latent.code_book(),
-            condition,
+            condition: given.condition,
+            context: given.context,
         };
         use_it(slot.prior.as_ref(), &context)
     }
@@ -489,23 +637,28 @@ impl Model {
         let [n_rows, _] = x.dims();
         let device = x.device().inner();
         let mut ledger = Ledger::default();
-        for (i, posterior) in self.posteriors(params, x).into_iter().enumerate() {
+        let features = self.encoder.forward(params, x);
+        self.walk(params, n_rows, &mut |i, context| {
             let slot = &self.latents[i];
-            let Some(staged) = slot.prior.staged() else {
-                continue;
+            let features = self.features(&features, i, context.as_ref());
+            let given = Given {
+                condition: condition.as_ref(),
+                context,
             };
+            let gaussian =
+                self.with_prior(params, i, given.clone(), |prior, at| prior.gaussian(at));
+            let posterior = (slot.latent).posterior_from(params, features, gaussian.as_ref());
             let mut noise = stream.child("latent", i as u64);
-            let z = posterior.sample(noise::normal(
-                &mut noise,
-                n_rows,
-                slot.latent.dim(),
-                &device,
-            ));
-            let loss = self.with_prior(tracked, i, condition.as_ref(), |_, context| {
-                staged.loss(context, z, &mut stream.child("fit", i as u64))
-            });
-            ledger.push(format!("fit.{}", slot.name), loss, Role::Penalty, 1.0);
-        }
+            let noise = noise::normal(&mut noise, n_rows, slot.latent.dim(), &device);
+            let z = posterior.sample(noise);
+            if let Some(staged) = slot.prior.staged() {
+                let loss = self.with_prior(tracked, i, given, |_, at| {
+                    staged.loss(at, z.clone(), &mut stream.child("fit", i as u64))
+                });
+                ledger.push(format!("fit.{}", slot.name), loss, Role::Penalty, 1.0);
+            }
+            z
+        });
         ledger
     }
 
@@ -562,50 +715,62 @@ impl Model {
         let k = options.n_samples;
         let of_samples = condition.as_ref().map(|condition| condition.for_samples(k));
         let device = x.device().inner();
-        let mut latents = Vec::new();
-        let mut codes = Vec::new();
+        let features = self.encoder.forward(params, x.clone());
+        let mut draws: Vec<Option<LatentDraw>> = Vec::new();
+        draws.resize_with(self.latents.len(), || None);
         let mut log_ratio: Option<Tensor<1>> = None;
-        for (i, posterior) in self.posteriors(params, x.clone()).into_iter().enumerate() {
-            let d = self.latents[i].latent.dim();
-            let mut noise = stream.child("latent", i as u64);
-            let plain = posterior.sample(noise::normal(&mut noise, batch * k, d, &device));
-            // Same value, scaled gradient: for the bound only, not for the terms of the objective.
-            let z = match &options.gradient_scale {
-                None => plain.clone(),
-                Some(factors) => kernels::scale_gradient(plain.clone(), factors),
+        let walk = self.walk(params, batch * k, &mut |i, context| {
+            let latent = &self.latents[i].latent;
+            let features = self.features(&features, i, context.as_ref());
+            let given = Given {
+                condition: of_samples.as_ref(),
+                context,
             };
-            let kl = self.with_prior(params, i, condition.as_ref(), |prior, context| {
-                closed
-                    .then(|| prior.kl(context, posterior.as_ref()))
-                    .flatten()
-            });
-            let rate_per_dim = match kl {
-                Some(kl) => kl,
-                None => {
-                    let log_q = match options.detach_posterior {
-                        true => posterior.detached().log_prob(z.clone()),
-                        false => posterior.log_prob(z.clone()),
-                    };
-                    let given = of_samples.as_ref();
-                    let log_p = self.with_prior(params, i, given, |prior, context| {
-                        prior.log_prob(context, z.clone())
-                    });
-                    let ratio = log_q - log_p;
-                    log_ratio = Some(match log_ratio {
-                        Some(sum) => sum + ratio.clone(),
-                        None => ratio.clone(),
-                    });
-                    rows::mean_of_samples(ratio, k).reshape([batch, 1])
-                }
-            };
-            latents.push(LatentDraw {
-                posterior,
-                z: plain,
-                rate_per_dim,
-            });
-            codes.push(z);
-        }
-        let outputs = self.decode(params, &codes);
+            self.with_prior(params, i, given, |prior, at| {
+                let gaussian = prior.gaussian(at);
+                let posterior = latent.posterior_from(params, features, gaussian.as_ref());
+                let mut noise = stream.child("latent", i as u64);
+                let noise = noise::normal(&mut noise, batch * k, latent.dim(), &device);
+                let plain = posterior.sample(noise);
+                // Same value, scaled gradient: for the bound only, not for the terms of the objective.
+                let z = match &options.gradient_scale {
+                    None => plain.clone(),
+                    Some(factors) => kernels::scale_gradient(plain.clone(), factors),
+                };
+                let kl = match (&gaussian, closed) {
+                    (_, false) => None,
+                    (Some(gaussian), true) => gaussian.kl_from(posterior.as_ref()),
+                    (None, true) => prior.kl(at, posterior.as_ref()),
+                };
+                let rate_per_dim = match kl {
+                    Some(kl) => rows::mean_of_rows(kl, batch),
+                    None => {
+                        let log_q = match options.detach_posterior {
+                            true => posterior.detached().log_prob(z.clone()),
+                            false => posterior.log_prob(z.clone()),
+                        };
+                        let log_p = match &gaussian {
+                            Some(gaussian) => gaussian.log_prob(z.clone()),
+                            None => prior.log_prob(at, z.clone()),
+                        };
+                        let ratio = log_q - log_p;
+                        log_ratio = Some(match log_ratio.take() {
+                            Some(sum) => sum + ratio.clone(),
+                            None => ratio.clone(),
+                        });
+                        rows::mean_of_samples(ratio, k).reshape([batch, 1])
+                    }
+                };
+                draws[i] = Some(LatentDraw {
+                    posterior,
+                    z: plain,
+                    rate_per_dim,
+                });
+                z
+            })
+        });
+        let latents = draws.into_iter().flatten().collect();
+        let outputs = self.outputs(params, walk);
         let draw = Draw {
             latents,
             log_likelihood: self.likelihood.log_prob(params, outputs.clone(), x),
@@ -631,9 +796,7 @@ impl Model {
             let prior_sample = |n: usize, stream: &mut Stream| {
                 // As many as examples, given what is said of them.
                 let given = condition.as_ref().filter(|given| given.n_rows() == n);
-                self.with_prior(params, *idx, given, |prior, context| {
-                    prior.sample(context, n, stream)
-                })
+                self.prior_sample_of(params, *idx, n, given, stream)
             };
             let context = TermContext {
                 draw: &draw.latents[*idx],
@@ -706,6 +869,59 @@ impl Model {
     }
 }
 
+/// What the prior of a latent depends on.
+#[derive(Clone)]
+struct Given<'a> {
+    /// What is said of each row, where something is.
+    condition: Option<&'a Condition>,
+    /// What a top-down decoder makes of the latents before, `[R, F]`.
+    context: Option<Tensor<2>>,
+}
+
+/// Where a walk through the latents has come to.
+enum Walk {
+    /// All of them, one z `[R, d]` each, for a plain decoder.
+    Codes(Vec<Tensor<2>>),
+    /// The state of a decoder that goes top-down, after the last.
+    State(Tensor<2>),
+}
+
+/// Where latents may sit.
+struct Hosts<'a> {
+    encoder: &'a dyn Encoder,
+    /// What the decoder offers at ports of the encoder.
+    contexts: &'a [Port],
+}
+
+impl Hosts<'_> {
+    /// What a latent at this port reads, with what its prior reads of it.
+    fn at(&self, port: &Port) -> Result<(Port, Option<Port>), RecipeError> {
+        if self.contexts.is_empty() {
+            return Ok((port.clone(), None));
+        }
+        let mut contexts = self.contexts.iter();
+        let Some(context) = contexts.find(|context| context.name == port.name) else {
+            return Err(RecipeError::Port {
+                place: "decoder".to_owned(),
+                port: port.name.clone(),
+                offered: self.contexts.iter().map(|port| port.name.clone()).collect(),
+            });
+        };
+        let map = match (port.map, context.map) {
+            (Some([a, h, w]), Some([b, ..])) if context.map == Some([b, h, w]) => {
+                Some([a + b, h, w])
+            }
+            _ => None,
+        };
+        let joined = Port {
+            name: port.name.clone(),
+            width: port.width + context.width,
+            map,
+        };
+        Ok((joined, Some(context.clone())))
+    }
+}
+
 /// The map that latents make together, if each is one and all have the same places.
 fn joined_map(latents: &[&dyn Latent]) -> Option<[usize; 3]> {
     let maps: Option<Vec<[usize; 3]>> = latents.iter().map(|latent| latent.map()).collect();
@@ -719,11 +935,12 @@ fn slot(
     recipe: &Recipe,
     name: &str,
     table: &toml::Table,
-    encoder: &dyn Encoder,
+    hosts: &Hosts<'_>,
     site: &DataSite,
     b: &mut Builder,
 ) -> Result<Slot, RecipeError> {
     let place = format!("latent.{name}");
+    let encoder = hosts.encoder;
     let port_name = table
         .get("port")
         .and_then(toml::Value::as_str)
@@ -746,9 +963,9 @@ fn slot(
     let build = part::find(latent::CATALOGUE, part::kind(table), &place)?
         .build
         .build;
-    let site_of_latent = &encoder.ports()[port];
+    let (site_of_latent, context) = hosts.at(&encoder.ports()[port])?;
     let latent = b
-        .within(&place, |b| build(table, &place, site_of_latent, b))
+        .within(&place, |b| build(table, &place, &site_of_latent, b))
         .1?;
 
     let place = format!("prior.{name}");
@@ -757,6 +974,7 @@ fn slot(
         map: latent.map(),
         vocabulary: site.vocabulary.clone(),
         book: (latent.code_book()).map(|book| [book.n_positions(), book.n_codes()]),
+        context,
         n_values: site.layout.n_values(),
         data_mean: site.mean.clone(),
     };

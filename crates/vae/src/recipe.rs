@@ -7,6 +7,7 @@ mod data;
 mod error;
 mod limits;
 mod overrides;
+mod several;
 pub(crate) mod words;
 
 pub use data::{Binarize, DataOptions, Range};
@@ -187,6 +188,7 @@ impl Recipe {
     }
 
     fn fill_in(table: &Table) -> Result<Self, RecipeError> {
+        let table = &several::spread(table)?;
         let known: Vec<String> = SECTIONS.iter().map(|&s| s.to_owned()).collect();
         if let Some(key) = table.keys().find(|key| !known.contains(key)) {
             return Err(RecipeError::unknown_key("recipe", key, known.iter()));

@@ -37,6 +37,16 @@ pub(crate) fn mean_of_samples(x: Tensor<1>, k: usize) -> Tensor<1> {
     x.reshape([rows / k, k]).mean_dim(1).reshape([rows / k])
 }
 
+/// Means of consecutive rows, as many that `batch` remain: `[B K, d]` to `[B, d]`.
+pub(crate) fn mean_of_rows(x: Tensor<2>, batch: usize) -> Tensor<2> {
+    let [rows, columns] = x.dims();
+    if rows == batch {
+        return x;
+    }
+    let groups = x.reshape([batch, rows / batch, columns]);
+    groups.mean_dim(1).reshape([batch, columns])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +80,7 @@ mod tests {
                 .unwrap(),
             [2.0, 7.0]
         );
+        let mean = mean_of_rows(x, 1).into_data().try_into_vec::<f32>();
+        assert_eq!(mean.unwrap(), [2.0, 3.0]);
     }
 }

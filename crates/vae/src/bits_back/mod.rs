@@ -109,6 +109,11 @@ impl<'a> Coder<'a> {
                 );
             }
         };
+        if model.is_top_down() {
+            return refuse(
+                "bits-back coding here draws all latents at once; in this model each depends on those before",
+            );
+        }
         if !model.has_standard_normal_priors() {
             return refuse(
                 "bits-back coding here takes Gaussian latents with the prior `normal`; this model has others",

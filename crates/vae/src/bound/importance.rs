@@ -106,4 +106,8 @@ impl Bound for Importance {
     fn includes_rate(&self) -> bool {
         true
     }
+
+    fn detaches_posterior(&self) -> bool {
+        self.gradient != Gradient::Plain
+    }
 }

@@ -29,6 +29,11 @@ pub trait Bound: Send + Sync {
 
     /// Whether the rate is inside the bound, so that no separate rate term is trained.
     fn includes_rate(&self) -> bool;
+
+    /// Whether its gradient leaves out that q depends on its parameters.
+    fn detaches_posterior(&self) -> bool {
+        false
+    }
 }
 
 /// Builds a bound from its options.

@@ -49,11 +49,11 @@ struct ConvDecoder {
     stages: Vec<Stage>,
 }
 
-pub(super) const ENTRY: Entry<super::Build> = Entry {
+pub(super) const ENTRY: Entry<super::Kind> = Entry {
     kind: "conv",
     about: "transposed convolutions, the mirror image of the encoder of this name",
     defaults: part::defaults::<Options>,
-    build: |table, site, builder| {
+    build: super::Kind::plain(|table, site, builder| {
         let options: Options = part::options(table, "decoder")?;
         let (activation, norm) = options.parse("decoder")?;
         if let Some(input) = site.inputs.get(1) {
@@ -131,7 +131,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             smallest,
             stages,
         }))
-    },
+    }),
 };
 
 impl Decoder for ConvDecoder {

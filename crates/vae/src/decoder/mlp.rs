@@ -19,11 +19,11 @@ struct MlpDecoder {
     n_hidden: usize,
 }
 
-pub(super) const ENTRY: Entry<super::Build> = Entry {
+pub(super) const ENTRY: Entry<super::Kind> = Entry {
     kind: "mlp",
     about: "fully connected layers",
     defaults: part::defaults::<Options>,
-    build: |table, site, builder| {
+    build: super::Kind::plain(|table, site, builder| {
         let options: Options = part::options(table, "decoder")?;
         let activation = activation("decoder", &options.activation)?;
         check_widths("decoder", "hidden", &options.hidden)?;
@@ -46,7 +46,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             joins,
             n_hidden,
         }))
-    },
+    }),
 };
 
 /// The decoder layer whose input a latent at this port joins.

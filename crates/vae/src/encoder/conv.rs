@@ -53,7 +53,7 @@ impl Default for Options {
 }
 
 /// Far more blocks than any network has; a slip of the pen would fill the memory.
-const MOST_RESIDUALS: usize = 1000;
+pub(super) const MOST_RESIDUALS: usize = 1000;
 
 impl Options {
     /// Shape of every convolution.

@@ -3,6 +3,7 @@
 pub mod conv;
 pub mod mlp;
 pub mod none;
+pub mod pyramid;
 pub mod resnet;
 pub mod vit;
 
@@ -57,6 +58,7 @@ pub const CATALOGUE: &[Entry<Build>] = &[
     conv::ENTRY,
     mlp::ENTRY,
     none::ENTRY,
+    pyramid::ENTRY,
     resnet::ENTRY,
     vit::ENTRY,
 ];

@@ -154,9 +154,23 @@ fn emit_bounded(graph: &mut Graph, raw: &Value, bound: Option<f64>) -> Value {
 }
 
 /// N(mean, diag(exp(log_var))) for a batch.
-pub(crate) struct Diagonal {
-    pub(crate) mean: Tensor<2>,
-    pub(crate) log_var: Tensor<2>,
+pub struct Diagonal {
+    /// `[B, d]`.
+    pub mean: Tensor<2>,
+    /// `[B, d]`.
+    pub log_var: Tensor<2>,
+}
+
+impl Diagonal {
+    /// KL(q || self) `[B, d]` in nats for a q whose coordinates are independent, else `None`: that of q to N(0, I) in
+    /// coordinates in which this is N(0, I).
+    pub fn kl_from(&self, q: &dyn Posterior) -> Option<Tensor<2>> {
+        let gaussian = q.gaussian().filter(|gaussian| gaussian.is_factorized())?;
+        let scale = (self.log_var.clone() * -0.5).exp();
+        let mean = (q.mean() - self.mean.clone()) * scale;
+        let log_var = gaussian.log_var() - self.log_var.clone();
+        Some(kernels::kl_standard_normal(mean, log_var))
+    }
 }
 
 impl Posterior for Diagonal {

@@ -9,10 +9,13 @@ pub mod discrete;
 pub mod fsq;
 pub mod gaussian;
 pub mod gaussian_full;
+pub mod gaussian_residual;
 pub mod identity;
 pub mod lfq;
 pub mod rvq;
 pub mod vq;
+
+pub use gaussian::Diagonal;
 
 use crate::encoder::Port;
 use crate::part::Entry;
@@ -34,6 +37,16 @@ pub trait Latent: Send + Sync {
 
     /// q(z|x) from the features of the port `[B, F]`.
     fn posterior(&self, params: &Params, features: Tensor<2>) -> Box<dyn Posterior>;
+
+    /// q(z|x) of a latent that says how it differs from this prior, row by row; others do not look at it.
+    fn posterior_from(
+        &self,
+        params: &Params,
+        features: Tensor<2>,
+        _prior: Option<&Diagonal>,
+    ) -> Box<dyn Posterior> {
+        self.posterior(params, features)
+    }
 
     /// The codes, where z is discrete.
     fn code_book(&self) -> Option<&dyn CodeBook> {
@@ -159,6 +172,7 @@ pub const CATALOGUE: &[Entry<Kind>] = &[
     fsq::ENTRY,
     gaussian::ENTRY,
     gaussian_full::ENTRY,
+    gaussian_residual::ENTRY,
     identity::ENTRY,
     lfq::ENTRY,
     rvq::ENTRY,
@@ -183,7 +197,7 @@ pub(crate) fn bounded(raw: Tensor<2>, bound: f64) -> Tensor<2> {
 }
 
 /// Refuses options that no Gaussian can have.
-fn check(place: &str, dim: usize, bound: f64) -> Result<(), RecipeError> {
+pub(crate) fn check(place: &str, dim: usize, bound: f64) -> Result<(), RecipeError> {
     if dim == 0 {
         return Err(RecipeError::value(
             place,
@@ -200,6 +214,6 @@ fn check(place: &str, dim: usize, bound: f64) -> Result<(), RecipeError> {
 }
 
 /// The common default: variances between 4.5e-5 and 2.2e4.
-fn default_bound() -> f64 {
+pub(crate) fn default_bound() -> f64 {
     10.0
 }

@@ -34,6 +34,8 @@ pub struct Codes {
     /// L^-T of the covariance L L^T of z given x, row-major `[m, d, d]`, for the first examples, as many as
     /// the mutual information asks for; empty where the coordinates are independent given x.
     whitening: Vec<f64>,
+    /// Whether z depends on other latents beside x, so that its mean may move where x says nothing.
+    is_dependent: bool,
     /// Sum over examples of the KL per dimension, `[d]`, or `[1]` where it does not split.
     kl_sums: Vec<f64>,
 }
@@ -51,6 +53,7 @@ pub fn encode(
         .map(|(dim, book)| Codes {
             dim,
             book: book.map_or([0, 0], |book| [book.n_positions(), book.n_codes()]),
+            is_dependent: model.is_top_down(),
             ..Codes::default()
         })
         .collect();
@@ -123,12 +126,15 @@ impl Codes {
             .collect()
     }
 
-    /// How much each unit responds to x: the variance of the mean of a dimension, or by how much the use of codes at a
-    /// position is worth more than one.
+    /// How much each unit responds to x: the variance of the mean of a dimension, or its KL where z depends on other
+    /// latents too, or by how much the use of codes at a position is worth more than one.
     pub fn spread_of_units(&self) -> Vec<f64> {
         let [n, n_codes] = self.book;
         if !self.is_discrete() {
-            return self.variance_of_means();
+            return match self.is_dependent && self.kl_sums.len() == self.dim {
+                true => self.kl_per_dim(),
+                false => self.variance_of_means(),
+            };
         }
         let spread = |position: usize| {
             let mut counts = vec![0.0; n_codes];

@@ -96,8 +96,10 @@ pub fn evaluate(
     let sample = test.sample(aggregate::N_INFORMATION, &stream);
     let codes = aggregate::encode(model, params, &sample, &stream, &mut |_| advance(None))?;
     let n = sample.len();
-    let information = aggregate::mutual_information(&codes, n, &mut || advance(None))?;
-    put(&format!("mutual_information_{n}"), information);
+    if has_information(model) {
+        let information = aggregate::mutual_information(&codes, n, &mut || advance(None))?;
+        put(&format!("mutual_information_{n}"), information);
+    }
     if n > 1 && has_numbers(model) {
         let from_prior = model.prior_sample(params, n, &stream.child("prior", 0));
         let farthest = (codes.iter().zip(from_prior))
@@ -157,9 +159,9 @@ pub fn names(model: &Model, test: &Feed, has_classifier: bool) -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec();
-    names.push(format!("mutual_information_{n}"));
     names.extend(images::names(model, n_test, has_classifier));
     for (is_measured, name) in [
+        (has_information(model), format!("mutual_information_{n}")),
         (
             can_be_binarized(model),
             "test_neg_elbo_binarized".to_owned(),
@@ -189,6 +191,11 @@ pub fn names(model: &Model, test: &Feed, has_classifier: bool) -> Vec<String> {
 fn known_factors<'a>(model: &Model, test: &'a Feed) -> Option<&'a Factors> {
     let factors = test.examples().factors.as_ref();
     factors.filter(|_| has_numbers(model))
+}
+
+/// Whether the density of any z given any x is at hand, without a pass through the decoder for each pair.
+fn has_information(model: &Model) -> bool {
+    model.is_discrete() || !model.is_top_down()
 }
 
 /// Whether some latent is continuous.

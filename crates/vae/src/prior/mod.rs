@@ -1,6 +1,7 @@
 //! Priors p(z): fixed, trained with the network, or fitted to the codes after training.
 
 mod choice;
+pub mod conditional;
 pub mod diffusion;
 pub mod flow;
 pub mod maf;
@@ -13,7 +14,8 @@ pub mod uniform;
 pub mod vamp;
 
 use crate::condition::{Condition, Vocabulary};
-use crate::latent::{CodeBook, Posterior};
+use crate::encoder::Port;
+use crate::latent::{CodeBook, Diagonal, Posterior};
 use crate::part::Entry;
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
@@ -32,6 +34,8 @@ pub struct PriorContext<'a> {
     pub code_book: Option<&'a dyn CodeBook>,
     /// What is said of each row, where something is; a prior that takes no condition does not look.
     pub condition: Option<&'a Condition>,
+    /// What a top-down decoder makes of the latents before this one, `[R, F]` for R rows of z.
+    pub context: Option<Tensor<2>>,
 }
 
 /// The codes of a latent that was checked to have some.
@@ -91,6 +95,11 @@ pub trait Prior: Send + Sync {
         None
     }
 
+    /// The Gaussian, row by row, that this is given its context; then KL and density are those of it.
+    fn gaussian(&self, _context: &PriorContext<'_>) -> Option<Diagonal> {
+        None
+    }
+
     /// Whether this is N(0, I).
     fn is_standard_normal(&self) -> bool {
         false
@@ -140,6 +149,8 @@ pub struct PriorSite {
     pub book: Option<[usize; 2]>,
     /// What is said of examples, where something is.
     pub vocabulary: Option<Vocabulary>,
+    /// What the prior may depend on, where a decoder goes top-down.
+    pub context: Option<Port>,
     /// Number of data values P, for priors made of pseudo-inputs.
     pub n_values: usize,
     /// Mean of the training data, `[P]`, where pseudo-inputs start.
@@ -151,6 +162,7 @@ pub type Build = fn(&Table, &str, &PriorSite, &mut Builder) -> Result<Box<dyn Pr
 
 /// The known priors.
 pub const CATALOGUE: &[Entry<Build>] = &[
+    conditional::ENTRY,
     diffusion::ENTRY,
     flow::ENTRY,
     maf::ENTRY,

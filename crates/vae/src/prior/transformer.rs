@@ -8,6 +8,9 @@
 //! The words of a condition, a class or a caption, stand before the codes as further positions ([ramesh-2021], section
 //! 2.2; their probability is not part of the prior here). A condition that is dropped from some codes in training lets
 //! samples be guided: logits + g (logits of the condition - logits) ([ho-2022], section 3.2, on logits).
+//!
+//! Where a decoder goes top-down, a linear layer of its state at the place is added to the inputs, so that codes depend
+//! on the latents before; the state gets no gradient from here.
 //! Sources: [esser-2021], section 3.2; [oord-2017], section 3.3.
 //! Cost: 12 L W^2 + W K a position, and n (n + 1) L W for attention; the same for all samples together, position
 //! after position.
@@ -16,6 +19,8 @@ use super::choice::Choice;
 use super::staged::{Stage, Staged};
 use super::{Prior, PriorContext, PriorSite, code_book, uniform};
 use crate::condition::Condition;
+use crate::encoder::Port;
+use crate::latent::discrete::split;
 use crate::ledger::to_f32;
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
@@ -83,6 +88,7 @@ struct TransformerPrior {
     start: Embedding,
     codes: Embedding,
     places: Embedding,
+    given: Option<Given>,
     body: Transformer,
     head: Linear,
     choice: Choice,
@@ -99,6 +105,39 @@ struct Words {
     /// Words of a condition and of the vocabulary.
     size: [usize; 2],
     guidance: f64,
+}
+
+/// What the state of the decoder adds to the inputs.
+struct Given {
+    layer: Linear,
+    /// Channels of the state, where it has the places of the codes.
+    channels: Option<usize>,
+}
+
+impl Given {
+    fn new(builder: &mut Builder, context: &Port, n: usize, width: usize) -> Self {
+        let places = context
+            .map
+            .filter(|[_, height, columns]| height * columns == n);
+        let channels = places.map(|[channels, ..]| channels);
+        let n_in = channels.unwrap_or(context.width);
+        Self {
+            layer: Linear::new(builder, "given", n_in, width, Activation::Identity),
+            channels,
+        }
+    }
+
+    /// `[R, n, W]`, or `[R, 1, W]` for all positions, from the state `[R, F]`.
+    fn forward(&self, params: &Params, context: Tensor<2>) -> Tensor<3> {
+        let rows = context.dims()[0];
+        let context = context.detach();
+        let y = match self.channels {
+            Some(channels) => self.layer.forward(params, split(context, channels)),
+            None => self.layer.forward(params, context),
+        };
+        let [all, width] = y.dims();
+        y.reshape([rows, all / rows, width])
+    }
 }
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
@@ -179,6 +218,7 @@ impl TransformerPrior {
             start: embedding(builder, "start", 1),
             codes: embedding(builder, "codes", n_codes),
             places: embedding(builder, "places", n_words + n),
+            given: (site.context.as_ref()).map(|context| Given::new(builder, context, n, width)),
             body: Transformer::new(builder, "body", shape, activation),
             head: Linear::new(builder, "head", width, n_codes, Activation::Identity),
             choice,
@@ -210,29 +250,41 @@ impl TransformerPrior {
         Some(vectors.reshape([rows, len, width]))
     }
 
+    /// What the context adds to the inputs.
+    fn given(&self, at: &PriorContext<'_>) -> Option<Tensor<3>> {
+        let (given, context) = (self.given.as_ref()?, at.context.clone()?);
+        Some(given.forward(at.params, context))
+    }
+
     /// log p(c_i | c_1 ... c_{i-1}) of every code, `[R n, K]`, for codes `[R, n]`.
     fn conditionals(
         &self,
         params: &Params,
         codes: Tensor<2, Int>,
         condition: Option<&Condition>,
+        given: Option<Tensor<3>>,
     ) -> Tensor<2> {
         let [rows, n] = codes.dims();
         let width = self.start.table(params).dims()[1];
         let start = self.start.table(params).reshape([1, 1, width]);
         let words = self.words(params, rows, condition);
         let n_words = words.as_ref().map_or(0, |words| words.dims()[1]);
-        let mut inputs: Vec<Tensor<3>> = words.into_iter().collect();
-        inputs.push(start.repeat_dim(0, rows));
+        let mut inputs = vec![start.repeat_dim(0, rows)];
         if n > 1 {
             let before = codes.narrow(1, 0, n - 1).reshape([rows * (n - 1)]);
             let vectors = self.codes.forward(params, before);
             inputs.push(vectors.reshape([rows, n - 1, width]));
         }
+        let mut x = Tensor::cat(inputs, 1);
+        if let Some(given) = given {
+            x = x + given;
+        }
+        if let Some(words) = words {
+            x = Tensor::cat(vec![words, x], 1);
+        }
         let whole = n_words + n;
         let places = self.places.table(params).reshape([1, whole, width]);
-        let x = Tensor::cat(inputs, 1) + places;
-        let x = x.reshape([rows * whole, width]);
+        let x = (x + places).reshape([rows * whole, width]);
         let y = self.body.forward(params, x, whole);
         let y = y.reshape([rows, whole, width]).narrow(1, n_words, n);
         let logits = (self.head).forward(params, y.reshape([rows * n, width]));
@@ -247,6 +299,7 @@ impl TransformerPrior {
         n: usize,
         rows: usize,
         condition: Option<&Condition>,
+        given: Option<Tensor<3>>,
         next: &mut dyn FnMut(usize, &[f32]) -> Vec<i64>,
     ) {
         let mut memories = self.body.memories();
@@ -262,8 +315,13 @@ impl TransformerPrior {
         }
         let mut x = self.start.table(params).repeat_dim(0, rows);
         for i in 0..n {
-            let place = place(n_words + i);
-            let y = self.body.step(params, x + place, &mut memories);
+            x = x + place(n_words + i);
+            if let Some(given) = &given {
+                let [_, columns, width] = given.dims();
+                let here = given.clone().narrow(1, i.min(columns - 1), 1);
+                x = x + here.reshape([rows, width]);
+            }
+            let y = self.body.step(params, x, &mut memories);
             let codes = next(i, &to_f32(self.head.forward(params, y)));
             let codes = TensorData::new(codes, [rows]);
             x = (self.codes).forward(params, Tensor::from_data(codes, params.device()));
@@ -277,6 +335,7 @@ impl TransformerPrior {
         n: usize,
         streams: &mut [Stream],
         condition: Option<&Condition>,
+        given: Option<Tensor<3>>,
     ) -> Vec<i64> {
         let rows = streams.len();
         let mut drawn = vec![0; rows * n];
@@ -293,18 +352,29 @@ impl TransformerPrior {
                 (2 * rows, Some(condition.followed_by(&unsaid)))
             }
         };
-        self.walk(params, n, n_walks, both.as_ref(), &mut |i, logits| {
-            let mixed = guided.map(|(words, _)| mix(logits, words.guidance as f32));
-            let logits = mixed.as_deref().unwrap_or(logits);
-            let draws = logits.chunks_exact(self.n_codes).zip(&mut *streams);
-            let codes: Vec<i64> = draws
-                .map(|(logits, stream)| self.choice.draw(logits, stream) as i64)
-                .collect();
-            for (row, &code) in codes.iter().enumerate() {
-                drawn[row * n + i] = code;
-            }
-            codes.repeat(n_walks / rows)
-        });
+        let given = match guided {
+            None => given,
+            Some(_) => given.map(|given| Tensor::cat(vec![given.clone(), given], 0)),
+        };
+        self.walk(
+            params,
+            n,
+            n_walks,
+            both.as_ref(),
+            given,
+            &mut |i, logits| {
+                let mixed = guided.map(|(words, _)| mix(logits, words.guidance as f32));
+                let logits = mixed.as_deref().unwrap_or(logits);
+                let draws = logits.chunks_exact(self.n_codes).zip(&mut *streams);
+                let codes: Vec<i64> = draws
+                    .map(|(logits, stream)| self.choice.draw(logits, stream) as i64)
+                    .collect();
+                for (row, &code) in codes.iter().enumerate() {
+                    drawn[row * n + i] = code;
+                }
+                codes.repeat(n_walks / rows)
+            },
+        );
         drawn
     }
 
@@ -314,9 +384,10 @@ impl TransformerPrior {
         params: &Params,
         codes: Tensor<2, Int>,
         condition: Option<&Condition>,
+        given: Option<Tensor<3>>,
     ) -> Tensor<1> {
         let [rows, n] = codes.dims();
-        let conditionals = self.conditionals(params, codes.clone(), condition);
+        let conditionals = self.conditionals(params, codes.clone(), condition, given);
         let chosen = conditionals.gather(1, codes.reshape([rows * n, 1]));
         chosen.reshape([rows, n]).sum_dim(1).reshape([rows])
     }
@@ -337,7 +408,12 @@ impl Prior for TransformerPrior {
             return uniform::log_prob(context, z);
         }
         let codes = code_book(context).codes(context.params, z);
-        self.log_prob_of(context.params, codes, context.condition)
+        self.log_prob_of(
+            context.params,
+            codes,
+            context.condition,
+            self.given(context),
+        )
     }
 
     fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
@@ -348,10 +424,19 @@ impl Prior for TransformerPrior {
         let positions = book.n_positions();
         // A stream a draw, so that the draws do not depend on how many are drawn together.
         let mut streams: Vec<Stream> = (0..n).map(|i| stream.child("draw", i as u64)).collect();
-        let given = context.condition.filter(|_| self.condition.is_some());
+        let condition = context.condition.filter(|_| self.condition.is_some());
+        let given = self.given(context);
         let drawn = (streams.chunks_mut(BATCH).enumerate()).flat_map(|(i, streams)| {
-            let given = given.map(|all| all.rows(i * BATCH, streams.len()));
-            self.draw(context.params, positions, streams, given.as_ref())
+            let (from, rows) = (i * BATCH, streams.len());
+            let condition = condition.map(|all| all.rows(from, rows));
+            let given = given.clone().map(|given| given.narrow(0, from, rows));
+            self.draw(
+                context.params,
+                positions,
+                streams,
+                condition.as_ref(),
+                given,
+            )
         });
         let codes = TensorData::new(drawn.collect::<Vec<i64>>(), [n, positions]);
         book.embed(
@@ -385,8 +470,13 @@ impl Staged for TransformerPrior {
         let condition = self.condition.as_ref().zip(context.condition);
         let condition =
             condition.map(|(words, given)| given.dropped(self.drop, words.size[1], stream));
-        self.log_prob_of(context.params, codes, condition.as_ref())
-            .neg()
+        self.log_prob_of(
+            context.params,
+            codes,
+            condition.as_ref(),
+            self.given(context),
+        )
+        .neg()
     }
 }
 
@@ -422,6 +512,7 @@ mod tests {
                 len: 2,
                 examples: vec![0, 1],
             }),
+            context: None,
             n_values: 1,
             data_mean: vec![0.0],
         };
@@ -442,7 +533,7 @@ mod tests {
     fn conditionals(prior: &TransformerPrior, params: &Params, codes: &[i64]) -> Vec<f64> {
         let codes = TensorData::new(codes.to_vec(), [codes.len() / N, N]);
         let codes = Tensor::from_data(codes, params.device());
-        to_f64(prior.conditionals(params, codes, None))
+        to_f64(prior.conditionals(params, codes, None, None))
     }
 
     const CONDITIONAL: &str = "conditional = true\nsteps = 1\ndrop = 0.5\nguidance = 2.0";
@@ -458,14 +549,14 @@ mod tests {
         let (prior, params, codes) = example_with(CONDITIONAL);
         let given = captions();
         let tensor = Tensor::from_data(TensorData::new(codes.clone(), [ROWS, N]), params.device());
-        let whole = to_f64(prior.conditionals(&params, tensor, Some(&given)));
+        let whole = to_f64(prior.conditionals(&params, tensor, Some(&given), None));
         let unsaid = conditionals(&prior, &params, &codes);
         for row in 0..ROWS * N {
             let at = row * K..(row + 1) * K;
             // The last caption says nothing.
             assert_eq!(whole[at.clone()] != unsaid[at], row < 2 * N, "{row}");
         }
-        prior.walk(&params, N, ROWS, Some(&given), &mut |i, logits| {
+        prior.walk(&params, N, ROWS, Some(&given), None, &mut |i, logits| {
             for (row, logits) in logits.chunks_exact(K).enumerate() {
                 let total: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
                 for (k, &logit) in logits.iter().enumerate() {
@@ -486,8 +577,8 @@ mod tests {
         let (prior, params, _) = example_with(CONDITIONAL);
         let streams = || (0..3).map(Stream::from_seed).collect::<Vec<_>>();
         let unsaid = Condition::unsaid(3, [2, 3]);
-        let guided = prior.draw(&params, N, &mut streams(), Some(&unsaid));
-        assert_eq!(guided, prior.draw(&params, N, &mut streams(), None));
+        let guided = prior.draw(&params, N, &mut streams(), Some(&unsaid), None);
+        assert_eq!(guided, prior.draw(&params, N, &mut streams(), None, None));
         assert_eq!(guided.len(), 3 * N);
     }
 
@@ -496,7 +587,7 @@ mod tests {
         let (prior, params, codes) = example();
         let whole = conditionals(&prior, &params, &codes);
         let mut n_steps = 0;
-        prior.walk(&params, N, ROWS, None, &mut |i, logits| {
+        prior.walk(&params, N, ROWS, None, None, &mut |i, logits| {
             for (row, logits) in logits.chunks_exact(K).enumerate() {
                 let total: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
                 for (k, &logit) in logits.iter().enumerate() {
@@ -538,10 +629,10 @@ mod tests {
     fn a_draw_does_not_depend_on_those_beside_it() {
         let (prior, params, _) = example();
         let streams: Vec<Stream> = (0..5).map(Stream::from_seed).collect();
-        let together = prior.draw(&params, N, &mut streams.clone(), None);
+        let together = prior.draw(&params, N, &mut streams.clone(), None, None);
         for (i, stream) in streams.into_iter().enumerate() {
             assert_eq!(
-                prior.draw(&params, N, &mut [stream], None),
+                prior.draw(&params, N, &mut [stream], None, None),
                 together[i * N..(i + 1) * N]
             );
         }

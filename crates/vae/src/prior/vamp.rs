@@ -41,6 +41,12 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
     defaults: part::defaults::<Options>,
     build: |table, place, site, builder| {
         super::expect_numbers("vamp", place, site)?;
+        if site.context.is_some() {
+            return Err(RecipeError::value(
+                place,
+                "kind = \"vamp\" is a mixture of posteriors, and these depend on latents before; take kind = \"conditional\"",
+            ));
+        }
         let options: Options = part::options(table, place)?;
         if options.components == 0 {
             return Err(RecipeError::value(place, "components = 0".to_owned()));

@@ -58,6 +58,7 @@ impl Example {
             map: latent.map(),
             book: Some([n, K]),
             vocabulary: None,
+            context: None,
             n_values: 4,
             data_mean: vec![0.0; 4],
         };
@@ -85,6 +86,7 @@ impl Example {
             posterior: &posterior,
             code_book: self.latent.code_book(),
             condition: None,
+            context: None,
         })
     }
 

@@ -169,6 +169,7 @@ fn the_uniform_prior_adds_up_to_one_and_draws_every_code_alike() {
         map: None,
         book: Some([5, 6]),
         vocabulary: None,
+        context: None,
         n_values: 4,
         data_mean: vec![0.0; 4],
     };
@@ -181,6 +182,7 @@ fn the_uniform_prior_adds_up_to_one_and_draws_every_code_alike() {
         posterior: &posterior,
         code_book: book,
         condition: None,
+        context: None,
     };
     let n = 4000;
     let z = prior.sample(&context, n, &mut Stream::from_seed(1));

@@ -261,6 +261,7 @@ fn build_prior(kind: &str, options: &str, dim: usize) -> (Box<dyn Prior>, Params
         map: None,
         book: None,
         vocabulary: None,
+        context: None,
         n_values: N_FEATURES,
         data_mean: vec![0.2; N_FEATURES],
     };
@@ -282,8 +283,8 @@ fn priors_integrate_to_one_and_their_samples_have_their_moments() {
     ];
     for entry in prior::CATALOGUE {
         assert!(
-            // Codes have laws of their own.
-            ["uniform", "transformer", "pixelcnn"].contains(&entry.kind)
+            // Codes have laws of their own, and so have latents that depend on others.
+            ["uniform", "transformer", "pixelcnn", "conditional"].contains(&entry.kind)
                 // Two dimensions at least: see the laws of flows.
                 || entry.kind == "flow"
                 || cases.iter().any(|(kind, _)| *kind == entry.kind),
@@ -302,6 +303,7 @@ fn priors_integrate_to_one_and_their_samples_have_their_moments() {
                 posterior: &posterior,
                 code_book: None,
                 condition: None,
+                context: None,
             };
             let density = |z: f64| to_f64(prior.log_prob(&context, matrix(&[z], 1)))[0].exp();
             let total = integrate_line(density, 0.0, 1.0);
@@ -366,6 +368,7 @@ fn gradients_of_joint_priors_agree_with_finite_differences() {
                     posterior: &posterior,
                     code_book: None,
                     condition: None,
+                    context: None,
                 };
                 prior.log_prob(&context, z.clone())
             };

@@ -22,4 +22,5 @@ mod objective;
 mod outputs;
 mod post_hoc;
 mod store;
+mod top_down;
 mod training;
