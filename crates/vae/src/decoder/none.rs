@@ -13,11 +13,11 @@ pub struct Options {}
 
 struct NoDecoder;
 
-pub(super) const ENTRY: Entry<super::Build> = Entry {
+pub(super) const ENTRY: Entry<super::Kind> = Entry {
     kind: "none",
     about: "the latent is what the likelihood takes, for a prior in the space of the data",
     defaults: part::defaults::<Options>,
-    build: |_, site, _| {
+    build: super::Kind::plain(|_, site, _| {
         let wanted = site.layout.n_values() * site.n_params;
         let found = site.inputs[0].dim;
         if found != wanted || site.inputs.len() != 1 {
@@ -31,7 +31,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             ));
         }
         Ok(Box::new(NoDecoder))
-    },
+    }),
 };
 
 impl Decoder for NoDecoder {

@@ -43,11 +43,11 @@ struct ResnetDecoder {
     last: Conv2d,
 }
 
-pub(super) const ENTRY: Entry<super::Build> = Entry {
+pub(super) const ENTRY: Entry<super::Kind> = Entry {
     kind: "resnet",
     about: "residual blocks at ever larger sizes, the mirror image of the encoder of this name",
     defaults: part::defaults::<Options>,
-    build: |table, site, builder| {
+    build: super::Kind::plain(|table, site, builder| {
         let options: Options = part::options(table, "decoder")?;
         let (image, [height, width]) = options.check("decoder", site.layout)?;
         if let Some(input) = site.inputs.get(1) {
@@ -120,7 +120,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             norm: Norm::grouped(builder, "norm", channels[0], groups),
             last: Conv2d::new(builder, "last", channels[0], n_out, SAME, plain),
         }))
-    },
+    }),
 };
 
 impl Decoder for ResnetDecoder {

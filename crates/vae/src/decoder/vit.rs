@@ -24,11 +24,11 @@ struct VitDecoder {
     hidden: usize,
 }
 
-pub(super) const ENTRY: Entry<super::Build> = Entry {
+pub(super) const ENTRY: Entry<super::Kind> = Entry {
     kind: "vit",
     about: "a transformer over places, each of which becomes a patch",
     defaults: part::defaults::<Options>,
-    build: |table, site, builder| {
+    build: super::Kind::plain(|table, site, builder| {
         let options: Options = part::options(table, "decoder")?;
         let patches = options.patches("decoder", site.layout)?;
         if let Some(input) = site.inputs.get(1) {
@@ -75,7 +75,7 @@ pub(super) const ENTRY: Entry<super::Build> = Entry {
             width,
             hidden,
         }))
-    },
+    }),
 };
 
 impl Decoder for VitDecoder {
