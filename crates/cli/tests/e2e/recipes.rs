@@ -82,13 +82,17 @@ fn every_built_in_recipe_trains_is_measured_and_samples() {
         let trained = trained.unwrap();
         assert_eq!(trained.objective, recipe.objective, "{name}");
         assert_eq!(trained.likelihood, recipe.likelihood, "{name}");
-        for (trained, own) in [
+        let parts = [
             (&trained.bound, &recipe.bound),
-            (&trained.prior["z"], &recipe.prior["z"]),
             (&trained.encoder, &recipe.encoder),
-        ] {
+            (&trained.decoder, &recipe.decoder),
+        ];
+        let priors = trained.prior.values().zip(recipe.prior.values());
+        for (trained, own) in parts.into_iter().chain(priors) {
             assert_eq!(trained["kind"], own["kind"], "{name}");
         }
+        let latents = [&trained, &recipe].map(|recipe| recipe.latent.keys().collect::<Vec<_>>());
+        assert_eq!(latents[0], latents[1], "{name}");
 
         // The loss falls in each stage, from five steps to the last five.
         let losses = losses(&folder.join(name));
