@@ -211,7 +211,7 @@ fn on_gaussian_data_score_bound_and_draws_are_the_exact_ones() {
 fn noise_and_code_are_learned_as_well() {
     for (target, schedule) in [("epsilon", "linear"), ("x0", "cosine")] {
         let options = format!("{SMALL}target = '{target}'\nschedule = '{schedule}'");
-        let (prior, params) = fitted(&options, 1200);
+        let (prior, params) = fitted(&options, 1500);
         check_told(&prior, &params);
     }
 }
