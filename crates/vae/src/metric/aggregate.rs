@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn information_of_separate_and_of_equal_codes() {
-        let n = 200;
+        let n = 200u32;
         let mut stream = Stream::from_seed(2);
         let codes = |spread: f64, stream: &mut Stream| {
             let mean: Vec<f64> = (0..n).map(|i| spread * f64::from(i)).collect();
@@ -304,6 +304,7 @@ mod tests {
                 whitening: Vec::new(),
                 indices: Vec::new(),
                 book: [0, 0],
+                is_dependent: false,
                 kl_sums: vec![0.0],
                 mean,
             }

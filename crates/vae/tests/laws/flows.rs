@@ -28,6 +28,7 @@ fn build((kind, options): (&str, &str), dim: usize) -> (Box<dyn Prior>, Params) 
         map: None,
         book: None,
         vocabulary: None,
+        context: None,
         n_values: 1,
         data_mean: vec![0.0],
     };
@@ -50,6 +51,7 @@ fn with<T>(params: &Params, of: impl FnOnce(&PriorContext<'_>) -> T) -> T {
         posterior: &posterior,
         code_book: None,
         condition: None,
+        context: None,
     })
 }
 

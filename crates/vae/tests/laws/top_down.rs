@@ -45,7 +45,7 @@ fn example(text: &str, side: usize, spread: f64) -> (Model, Params, Tensor<2>) {
         *value += (spread * stream.normal()) as f32;
     }
     params.load(&host).unwrap();
-    let x = feed.batch(&[0, 1, 2], &Stream::from_seed(1));
+    let x = feed.batch(&[0, 1, 2], &Stream::from_seed(1)).x;
     (model, params, x)
 }
 
@@ -87,7 +87,7 @@ fn the_evidence_of_a_chain_of_latents_is_its_integral() {
     let estimates: Vec<Vec<f64>> = (0..30)
         .map(|seed| {
             let stream = Stream::from_seed(seed);
-            log_evidence(&model, &params, &x, 1000, &stream, &mut || true).unwrap()
+            log_evidence(&model, &params, &x.clone().into(), 1000, &stream, &mut || true).unwrap()
         })
         .collect();
     for row in 0..3 {

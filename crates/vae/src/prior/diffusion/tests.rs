@@ -36,6 +36,7 @@ fn site(dim: usize, map: Option<[usize; 3]>) -> PriorSite {
         map,
         book: None,
         vocabulary: None,
+        context: None,
         n_values: 1,
         data_mean: vec![0.0],
     }
@@ -49,6 +50,7 @@ fn with<T>(params: &Params, of: impl FnOnce(&PriorContext<'_>) -> T) -> T {
         posterior: &posterior,
         code_book: None,
         condition: None,
+        context: None,
     })
 }
 
