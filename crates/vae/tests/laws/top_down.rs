@@ -1,7 +1,7 @@
 //! Laws of decoders that go top-down: densities against quadrature and sums over all codes, draws against densities,
 //! gradients against differences, and a single latent against the plain bound.
 
-use crate::common::{assemble, matrix, mean_and_error, recipe, trained};
+use crate::common::{assemble, matrix, mean_and_error, recipe, set_parameter, trained};
 use crate::discrete::{codes, host};
 use burn::tensor::{Device, Tensor};
 use jensen_data::{Examples, Layout, Values};
@@ -110,12 +110,9 @@ fn the_evidence_of_a_chain_of_latents_is_its_integral() {
 fn draws_from_a_chain_of_priors_have_its_moments() {
     let (model, mut params, _) = example(CHAIN, 2, 0.3);
     // A state that the first latent moves, and a second prior that sees it.
-    for name in ["decoder.latent1.in.weight", "prior.z2.head.conv3.weight"] {
-        let index = params.entries().iter().position(|entry| entry.name == name);
-        let n: usize = params.entries()[index.unwrap()].shape.iter().product();
-        let values = (0..n).map(|i| [1.0, -0.7, 0.4][i % 3]).collect();
-        params.set_at(index.unwrap(), values);
-    }
+    let weights: Vec<f64> = (0..12).map(|i| [1.0, -0.7, 0.4][i % 3]).collect();
+    set_parameter(&mut params, "decoder.latent1.in.weight", &weights[..4]);
+    set_parameter(&mut params, "prior.z2.head.conv3.weight", &weights[..6]);
     let ([first, second], cell) = plane();
     let z = [matrix(&first, 1), matrix(&second, 1)];
     let log_p = to_f64(model.prior_log_prob(&params, &z));
