@@ -446,6 +446,32 @@ fn training_lowers_the_bound_of_groups_at_several_levels() {
 }
 
 #[test]
+fn several_samples_are_as_many_walks() {
+    let penalty = |text: &str| {
+        let (model, params, x) = example(text, 4, 0.3);
+        let (ledger, draw) = model.ledger(&params, x, 1.0, &Stream::from_seed(1));
+        let read = ledger.read();
+        assert!(read.terms.iter().all(|term| term.nats.len() == 3));
+        let found = read
+            .terms
+            .into_iter()
+            .find(|term| term.name == "commitment.low");
+        (found.unwrap().nats, draw.latents[LOW].z.dims()[0])
+    };
+    let text = CODES.replace(
+        "kind = 'fsq', levels = [2]",
+        "kind = 'vq', codes = 2, dim = 2",
+    );
+    let one = penalty(&text);
+    let three = penalty(&format!("{text}\nbound.samples = 3"));
+    assert_eq!((one.1, three.1), (3, 9));
+    // What is above is a code, so that all walks are the same.
+    for (a, b) in one.0.iter().zip(&three.0) {
+        assert!((a - b).abs() < 1e-6 * (1.0 + a), "{a}, {b}");
+    }
+}
+
+#[test]
 fn what_does_not_go_top_down_is_refused() {
     let refused = |change: &dyn Fn(&str) -> String, says: &str| {
         let recipe: Recipe = recipe(&change(CHAIN));
@@ -478,6 +504,10 @@ fn what_does_not_go_top_down_is_refused() {
     refused(
         &|text| format!("{text}\nbound = {{ kind = 'importance', samples = 3 }}"),
         "plain",
+    );
+    refused(
+        &|text| format!("{text}\nobjective.tc.z.weight = 1.0"),
+        "depends on other latents",
     );
     refused(&|text| text.replace("bottom*2", "h1"), "h1");
     let text =
