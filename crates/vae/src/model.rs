@@ -763,6 +763,7 @@ impl Model {
                 };
                 draws[i] = Some(LatentDraw {
                     posterior,
+                    is_dependent: at.context.is_some(),
                     z: plain,
                     rate_per_dim,
                 });
@@ -788,6 +789,7 @@ impl Model {
         progress: f64,
         stream: &Stream,
     ) -> (Ledger, Draw) {
+        let batch = x.dims()[0];
         let mut ledger = Ledger::default();
         let batch = batch.into();
         let (x, condition) = (batch.x.clone(), batch.condition.clone());
@@ -810,7 +812,9 @@ impl Model {
         for (slot, latent) in self.latents.iter().zip(&draw.latents) {
             for penalty in latent.posterior.penalties() {
                 let name = format!("{}.{}", penalty.name, slot.name);
-                ledger.push(name, penalty.value, Role::Penalty, penalty.weight);
+                let k = penalty.value.dims()[0] / batch;
+                let value = rows::mean_of_samples(penalty.value, k);
+                ledger.push(name, value, Role::Penalty, penalty.weight);
             }
         }
         self.judge_outputs(params, x, &draw, progress, stream, &mut ledger);
