@@ -40,6 +40,8 @@ pub const BUILTIN: &[Builtin] = builtin![
     "sigma-vae",
     "vq-vae",
     "fsq-vae",
+    "vae-gan",
+    "vq-gan",
     "vit-vqgan",
     "latent-diffusion",
     "ddpm",
