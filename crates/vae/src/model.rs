@@ -213,6 +213,11 @@ impl Model {
         Ok(())
     }
 
+    /// What this model can be told of a condition of data that may be others than its own.
+    fn known(&self, condition: Option<Condition>) -> Option<Condition> {
+        condition?.known_to(self.site.vocabulary.as_ref()?)
+    }
+
     /// What the model knows of its data.
     pub fn site(&self) -> &DataSite {
         &self.site
@@ -418,6 +423,7 @@ impl Model {
         stream: &Stream,
     ) -> Ledger {
         let Batch { x, condition } = batch.into();
+        let condition = self.known(condition);
         let [n_rows, _] = x.dims();
         let device = x.device().inner();
         let mut ledger = Ledger::default();
@@ -492,6 +498,7 @@ impl Model {
     ) -> (Draw, Option<Tensor<1>>) {
         let [batch, _] = x.dims();
         let k = options.n_samples;
+        let condition = self.known(condition);
         let of_samples = condition.as_ref().map(|condition| condition.for_samples(k));
         let device = x.device().inner();
         let mut latents = Vec::new();
@@ -556,7 +563,7 @@ impl Model {
     ) -> (Ledger, Draw) {
         let mut ledger = Ledger::default();
         let batch = batch.into();
-        let condition = batch.condition.clone();
+        let condition = self.known(batch.condition.clone());
         let draw = self.bound.add(self, params, batch, stream, &mut ledger);
         for (idx, term) in &self.terms {
             let prior_sample = |n: usize, stream: &mut Stream| {
