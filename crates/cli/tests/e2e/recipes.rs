@@ -20,7 +20,7 @@ const SMALL: [(&str, usize); 14] = [
     ("prior.z.steps", N_STEPS),
     ("prior.z.timesteps", 20),
     ("prior.z.strides", 4),
-    ("prior.z.widths", 4),
+    ("prior.z.widths", 16),
     ("bound.samples", 3),
 ];
 /// 24 steps: two passes over the 360 examples that are left for training, in batches of 32.

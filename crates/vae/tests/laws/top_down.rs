@@ -87,7 +87,15 @@ fn the_evidence_of_a_chain_of_latents_is_its_integral() {
     let estimates: Vec<Vec<f64>> = (0..30)
         .map(|seed| {
             let stream = Stream::from_seed(seed);
-            log_evidence(&model, &params, &x.clone().into(), 1000, &stream, &mut || true).unwrap()
+            log_evidence(
+                &model,
+                &params,
+                &x.clone().into(),
+                1000,
+                &stream,
+                &mut || true,
+            )
+            .unwrap()
         })
         .collect();
     for row in 0..3 {
