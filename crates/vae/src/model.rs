@@ -402,30 +402,36 @@ impl Model {
         z_of: &mut dyn FnMut(usize, Option<Tensor<2>>) -> Tensor<2>,
     ) -> Walk {
         let Some(decoder) = self.decoder.top_down() else {
-            return Walk::Codes((0..self.latents.len()).map(|i| z_of(i, None)).collect());
+            return Walk {
+                codes: (0..self.latents.len()).map(|i| z_of(i, None)).collect(),
+                state: None,
+            };
         };
         let mut state = decoder.start(params, n_rows);
         for (input, latents) in self.decoder_inputs.iter().enumerate() {
             let z = z_of(latents[0], Some(state.clone()));
             state = decoder.enter(params, input, state, z);
         }
-        Walk::State(state)
+        Walk {
+            codes: Vec::new(),
+            state: Some(state),
+        }
     }
 
     /// The likelihood's parameters at the end of a walk.
     fn outputs(&self, params: &Params, walk: Walk) -> Tensor<2> {
-        match (walk, self.decoder.top_down()) {
-            (Walk::State(state), Some(decoder)) => decoder.finish(params, state),
-            (Walk::Codes(z), _) => {
-                let join = |latents: &Vec<usize>| match latents.as_slice() {
-                    [only] => z[*only].clone(),
-                    several => Tensor::cat(several.iter().map(|&i| z[i].clone()).collect(), 1),
-                };
-                let inputs: Vec<Tensor<2>> = self.decoder_inputs.iter().map(join).collect();
-                self.decoder.forward(params, &inputs)
-            }
-            (Walk::State(_), None) => unreachable!("internal error: a state of a plain decoder"),
+        if let (Some(decoder), Some(state)) = (self.decoder.top_down(), walk.state) {
+            return decoder.finish(params, state);
         }
+        let join = |latents: &Vec<usize>| match latents.as_slice() {
+            [only] => walk.codes[*only].clone(),
+            several => {
+                let several = several.iter().map(|&i| walk.codes[i].clone());
+                Tensor::cat(several.collect(), 1)
+            }
+        };
+        let inputs: Vec<Tensor<2>> = self.decoder_inputs.iter().map(join).collect();
+        self.decoder.forward(params, &inputs)
     }
 
     /// The likelihood's parameters `[R, n P]` for one z `[R, d]` per latent.
@@ -469,7 +475,7 @@ impl Model {
     /// Where the priors have their middle, `[1, d]` a latent: the mean of a Gaussian that depends on latents before,
     /// else zero.
     pub fn prior_middle(&self, params: &Params) -> Vec<Tensor<2>> {
-        self.from_priors(
+        self.by_priors(
             params,
             1,
             None,
@@ -481,7 +487,7 @@ impl Model {
     }
 
     /// A z `[n, d]` of every latent, each found from its prior given those before.
-    fn from_priors(
+    fn by_priors(
         &self,
         params: &Params,
         n: usize,
@@ -513,7 +519,7 @@ impl Model {
         condition: Option<&Condition>,
         stream: &Stream,
     ) -> Vec<Tensor<2>> {
-        self.from_priors(params, n, condition, &mut |i, prior, at| {
+        self.by_priors(params, n, condition, &mut |i, prior, at| {
             prior.sample(at, n, &mut stream.child("prior", i as u64))
         })
     }
@@ -889,11 +895,11 @@ struct Given<'a> {
 }
 
 /// Where a walk through the latents has come to.
-enum Walk {
-    /// All of them, one z `[R, d]` each, for a plain decoder.
-    Codes(Vec<Tensor<2>>),
-    /// The state of a decoder that goes top-down, after the last.
-    State(Tensor<2>),
+struct Walk {
+    /// One z `[R, d]` a latent, for a plain decoder.
+    codes: Vec<Tensor<2>>,
+    /// The state after the last, where a decoder goes top-down.
+    state: Option<Tensor<2>>,
 }
 
 /// Where latents may sit.

@@ -301,6 +301,7 @@ mod tests {
                 dim: 1,
                 sample: mean.iter().map(|m| m + stream.normal()).collect(),
                 log_var: vec![0.0; n as usize],
+                is_dependent: false,
                 whitening: Vec::new(),
                 indices: Vec::new(),
                 book: [0, 0],
