@@ -41,9 +41,15 @@ def fit(options, seed, more, folder, text):
 
 
 def without_adversary(text):
-    """The recipe without its adversary, its groups, and with its likelihood in the loss."""
-    lines = [line for line in text.split("\n") if not line.startswith(("objective.adversary", "objective.likelihood", "train.groups.adversary"))]
-    return "\n".join(lines)
+    """The recipe without the tables and lines of its adversary, and with the whole likelihood in its loss."""
+    kept, is_inside = [], False
+    for line in text.split("\n"):
+        if line.startswith("["):
+            is_inside = line.strip() in ("[objective.adversary]", "[train.groups.adversary]")
+        dropped = line.startswith(("objective.adversary", "objective.likelihood", "train.groups.adversary"))
+        if not is_inside and not dropped:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def value(run, start):
