@@ -305,7 +305,6 @@ mod tests {
                 whitening: Vec::new(),
                 indices: Vec::new(),
                 book: [0, 0],
-                is_dependent: false,
                 kl_sums: vec![0.0],
                 mean,
             }

@@ -21,6 +21,11 @@ pub fn samples_per_example(n: usize) -> usize {
     N_DRAWS.div_ceil(n.max(1)).min(MOST_SAMPLES)
 }
 
+/// How many of k samples of z may differ: a posterior over codes has all its mass on one.
+fn n_different(model: &Model, k: usize) -> usize {
+    if model.is_discrete() { 1 } else { k }
+}
+
 /// Scores of examples, all in nats.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
@@ -54,7 +59,7 @@ pub fn score(
 ) -> Option<Scores> {
     let mut scores = Scores::default();
     let elbo = stream.child("elbo", 0);
-    let k = samples_per_example(feed.len());
+    let k = n_different(model, samples_per_example(feed.len()));
     for indices in batches(feed.len(), (BATCH / k).max(1)) {
         let stream = elbo.child("batch", indices[0] as u64);
         let x = feed.batch(&indices, &stream);
@@ -90,8 +95,7 @@ pub(super) fn nll(
     stream: &Stream,
     advance: &mut Advance<'_>,
 ) -> Option<Vec<f64>> {
-    // Where all mass is on one z, every sample is the same.
-    let k = if model.is_discrete() { 1 } else { k };
+    let k = n_different(model, k);
     let mut nll = Vec::with_capacity(feed.len());
     for indices in batches(feed.len(), importance::examples_per_report(k)) {
         let stream = stream.child("batch", indices[0] as u64);
