@@ -602,8 +602,14 @@ mod tests {
             let help = verb.render_help().to_string();
             assert!(help.contains("Examples:"), "{}", verb.get_name());
             for line in help.lines().filter(|line| line.starts_with("  jensen ")) {
-                let words = line.trim().split("  ").next().unwrap_or_default();
-                let parsed = Args::try_parse_from(words.split_whitespace());
+                let call = line.trim().split("  ").next().unwrap_or_default();
+                // What stands between quotes is one word.
+                let parts = call.split('"').enumerate();
+                let words = parts.flat_map(|(i, part)| match i % 2 {
+                    0 => part.split_whitespace().collect(),
+                    _ => vec![part],
+                });
+                let parsed = Args::try_parse_from(words);
                 assert!(parsed.is_ok(), "{line}");
             }
         }

@@ -42,6 +42,8 @@ pub const BUILTIN: &[Builtin] = builtin![
     "fsq-vae",
     "vq-vae-2",
     "hierarchical-vae",
+    "vae-gan",
+    "vq-gan",
     "vit-vqgan",
     "latent-diffusion",
     "ddpm",

@@ -5,7 +5,7 @@
 //! so that one position more costs what one position costs.
 //! Source: [vaswani-2017], section 3.2. Cost: 4 W^2 + 2 t W for position t.
 
-use crate::{Activation, Builder, Linear, Params};
+use crate::{Activation, Attribute, Builder, Graph, Linear, Params, Value};
 use burn::tensor::{Tensor, TensorData, activation};
 
 /// Attention over the positions before, or over all.
@@ -56,6 +56,27 @@ impl Attention {
         let [queries, keys, values] = self.split(params, x, n);
         let scores = queries.matmul(keys.swap_dims(2, 3));
         self.join(params, activation::softmax(scores, 3).matmul(values))
+    }
+
+    /// Adds [`Attention::everywhere`] to a graph, for x `[B, n, W]` of this width.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value, width: usize) -> Value {
+        let size = width / self.n_heads;
+        let all = self.inputs.emit(params, graph, x);
+        let mut part = |i: usize, axes: &[i64]| {
+            let part = graph.slice(&all, 2, i * width, (i + 1) * width);
+            let heads = graph.reshape(&part, &[0, -1, self.n_heads as i64, size as i64]);
+            graph.transpose(&heads, axes)
+        };
+        let (queries, keys) = (part(0, &[0, 2, 1, 3]), part(1, &[0, 2, 3, 1]));
+        let values = part(2, &[0, 2, 1, 3]);
+        let scale = graph.numbers(&[], &[1.0 / (size as f32).sqrt()]);
+        let queries = graph.node("Mul", &[&queries, &scale], &[]);
+        let scores = graph.node("MatMul", &[&queries, &keys], &[]);
+        let shares = graph.node("Softmax", &[&scores], &[("axis", Attribute::Int(-1))]);
+        let found = graph.node("MatMul", &[&shares, &values], &[]);
+        let rows = graph.transpose(&found, &[0, 2, 1, 3]);
+        let rows = graph.reshape(&rows, &[0, -1, width as i64]);
+        self.output.emit(params, graph, &rows)
     }
 
     /// The output `[B, W, height, width]` for maps of that shape, each pixel of which looks at all of its map.

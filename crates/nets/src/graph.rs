@@ -26,6 +26,8 @@ pub enum Attribute {
     Ints(Vec<i64>),
     /// A number.
     Float(f32),
+    /// A word.
+    Text(&'static str),
 }
 
 /// A graph under construction.
@@ -116,9 +118,7 @@ impl Graph {
 
     /// The same numbers in another shape; 0 keeps a side, -1 takes what is left.
     pub fn reshape(&mut self, value: &Value, shape: &[i64]) -> Value {
-        let name = format!("constant{}", self.weights.len());
-        let bytes: Vec<u8> = shape.iter().flat_map(|side| side.to_le_bytes()).collect();
-        let shape = self.constant(&name, &[shape.len()], INT64, &bytes);
+        let shape = self.whole(shape);
         self.node("Reshape", &[value, &shape], &[])
     }
 
@@ -131,14 +131,46 @@ impl Graph {
         self.node("Concat", &all, &[("axis", Attribute::Int(1))])
     }
 
-    /// Columns `from..to` of `[N, width]`.
-    pub fn columns(&mut self, value: &Value, from: usize, to: usize) -> Value {
-        let mut bound = |at: usize| {
-            let name = format!("constant{}", self.weights.len());
-            self.constant(&name, &[1], INT64, &(at as i64).to_le_bytes())
-        };
-        let (from, to, axis) = (bound(from), bound(to), bound(1));
+    /// Numbers `from..to` along an axis.
+    pub fn slice(&mut self, value: &Value, axis: i64, from: usize, to: usize) -> Value {
+        let [from, to] = [from, to].map(|at| self.whole(&[at as i64]));
+        let axis = self.whole(&[axis]);
         self.node("Slice", &[value, &from, &to, &axis], &[])
+    }
+
+    /// The axes in another order.
+    pub fn transpose(&mut self, value: &Value, axes: &[i64]) -> Value {
+        let order = [("perm", Attribute::Ints(axes.to_vec()))];
+        self.node("Transpose", &[value], &order)
+    }
+
+    /// Zeros after the last row and column of images.
+    pub fn pad_after(&mut self, value: &Value) -> Value {
+        let pads = self.whole(&[0, 0, 0, 0, 0, 0, 1, 1]);
+        self.node("Pad", &[value, &pads], &[])
+    }
+
+    /// Every pixel of images twice each way.
+    pub fn double(&mut self, value: &Value) -> Value {
+        let scales = self.numbers(&[4], &[1.0, 1.0, 2.0, 2.0]);
+        let nothing = Value(String::new());
+        let options = [
+            ("mode", "nearest"),
+            ("coordinate_transformation_mode", "asymmetric"),
+            ("nearest_mode", "floor"),
+        ];
+        let options = options.map(|(name, word)| (name, Attribute::Text(word)));
+        self.node("Resize", &[value, &nothing, &scales], &options)
+    }
+
+    /// Whole numbers.
+    fn whole(&mut self, values: &[i64]) -> Value {
+        let name = format!("constant{}", self.weights.len());
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        self.constant(&name, &[values.len()], INT64, &bytes)
     }
 
     /// The whole model as the bytes of a file.
@@ -171,11 +203,12 @@ fn rows(name: &str, width: usize) -> Message {
 
 fn attribute(name: &str, value: &Attribute) -> Message {
     /// Codes of kinds of options.
-    const KINDS: [i64; 3] = [1, 2, 7];
+    const KINDS: [i64; 4] = [1, 2, 7, 3];
     let named = Message::default().text(1, name);
     match value {
         Attribute::Float(x) => named.float(2, *x).whole(20, KINDS[0]),
         Attribute::Int(n) => named.whole(3, *n).whole(20, KINDS[1]),
         Attribute::Ints(all) => named.each(all, |m, &n| m.whole(8, n)).whole(20, KINDS[2]),
+        Attribute::Text(word) => named.text(4, word).whole(20, KINDS[3]),
     }
 }

@@ -4,7 +4,7 @@
 //! Source: [ba-2016], equation 4.
 
 use crate::norm::EPSILON;
-use crate::{Builder, Handle, Init, Params};
+use crate::{Attribute, Builder, Graph, Handle, Init, Params, Value};
 use burn::tensor::Tensor;
 
 /// Normalization of each row.
@@ -34,5 +34,13 @@ impl LayerNorm {
         let unit = centered / (var + EPSILON).sqrt();
         let row = |handle| params.get::<1>(handle).reshape([1, width]);
         unit * row(self.gain) + row(self.shift)
+    }
+
+    /// Adds the layer to a graph, for the last axis of x.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let gain = graph.parameter(params, self.gain);
+        let shift = graph.parameter(params, self.shift);
+        let epsilon = [("epsilon", Attribute::Float(EPSILON as f32))];
+        graph.node("LayerNormalization", &[x, &gain, &shift], &epsilon)
     }
 }

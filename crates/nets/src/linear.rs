@@ -50,11 +50,12 @@ impl Linear {
         params.observe(&self.name, self.activation.rest(y))
     }
 
-    /// Adds the layer to a graph.
+    /// Adds the layer to a graph, for the last axis of x.
     pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
         let weight = graph.parameter(params, self.weight);
         let bias = graph.parameter(params, self.bias);
-        let y = graph.node("Gemm", &[x, &weight, &bias], &[]);
+        let product = graph.node("MatMul", &[x, &weight], &[]);
+        let y = graph.node("Add", &[&product, &bias], &[]);
         self.activation.emit(graph, &y)
     }
 }

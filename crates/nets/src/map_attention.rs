@@ -3,7 +3,7 @@
 //! One head, so that every pixel looks at all others by all their channels; normalization over groups of channels.
 //! Source: [esser-2021], appendix, table 7, and its code. Cost: 4 C^2 + 2 n C a pixel for n of them.
 
-use crate::{Attention, Builder, Norm, Params};
+use crate::{Attention, Builder, Graph, Norm, Params, Value};
 use burn::tensor::Tensor;
 
 /// Attention over places.
@@ -11,6 +11,7 @@ use burn::tensor::Tensor;
 pub struct MapAttention {
     norm: Norm,
     attention: Attention,
+    channels: usize,
 }
 
 impl MapAttention {
@@ -20,6 +21,7 @@ impl MapAttention {
         Self {
             norm,
             attention: Attention::new(builder, name, channels, 1),
+            channels,
         }
     }
 
@@ -27,5 +29,17 @@ impl MapAttention {
     pub fn forward(&self, params: &Params, x: Tensor<4>) -> Tensor<4> {
         let normalized = self.norm.forward(params, x.clone());
         x + self.attention.over_places(params, normalized)
+    }
+
+    /// Adds the layer to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let normalized = self.norm.emit(params, graph, x);
+        let flat = graph.reshape(&normalized, &[0, 0, -1]);
+        let rows = graph.transpose(&flat, &[0, 2, 1]);
+        let found = self.attention.emit(params, graph, &rows, self.channels);
+        let found = graph.transpose(&found, &[0, 2, 1]);
+        let shape = graph.node("Shape", &[x], &[]);
+        let map = graph.node("Reshape", &[&found, &shape], &[]);
+        graph.node("Add", &[x, &map], &[])
     }
 }

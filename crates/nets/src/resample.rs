@@ -4,7 +4,7 @@
 //! of n pixels becomes floor(n / 2). Doubling repeats every pixel twice each way and looks at 3 x 3 of them.
 //! Source: [esser-2021], its code.
 
-use crate::{Activation, Builder, Conv2d, ConvShape, Params};
+use crate::{Activation, Builder, Conv2d, ConvShape, Graph, Params, Value};
 use burn::tensor::Tensor;
 
 /// A convolution that halves the size.
@@ -37,6 +37,12 @@ impl Halve {
     pub fn forward(&self, params: &Params, x: Tensor<4>) -> Tensor<4> {
         self.conv.forward(params, x.pad((0, 1, 0, 1), 0.0))
     }
+
+    /// Adds the layer to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let resized = graph.pad_after(x);
+        self.conv.emit(params, graph, &resized)
+    }
 }
 
 impl Double {
@@ -56,6 +62,12 @@ impl Double {
     /// The output `[B, C, 2 H, 2 W]` for `[B, C, H, W]`.
     pub fn forward(&self, params: &Params, x: Tensor<4>) -> Tensor<4> {
         self.conv.forward(params, doubled(x))
+    }
+
+    /// Adds the layer to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let resized = graph.double(x);
+        self.conv.emit(params, graph, &resized)
     }
 }
 

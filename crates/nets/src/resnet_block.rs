@@ -3,7 +3,7 @@
 //! f is SiLU, the normalization one of groups of channels; a 1 x 1 convolution takes x along where the number of
 //! channels changes. Source: [esser-2021], appendix, table 7, and its code. Cost: 18 C^2 a pixel.
 
-use crate::{Activation, Builder, Conv2d, ConvShape, Norm, Params};
+use crate::{Activation, Builder, Conv2d, ConvShape, Graph, Norm, Params, Value};
 use burn::tensor::Tensor;
 
 /// Looks at the neighbors and keeps the size.
@@ -60,5 +60,20 @@ impl ResnetBlock {
             Some(skip) => skip.forward(params, x) + branch,
             None => x + branch,
         }
+    }
+
+    /// Adds the block to a graph.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let layers = self.norms.iter().zip(&self.convs);
+        let branch = layers.fold(x.clone(), |h, (norm, conv)| {
+            let normalized = norm.emit(params, graph, &h);
+            let active = Activation::Silu.emit(graph, &normalized);
+            conv.emit(params, graph, &active)
+        });
+        let x = match &self.skip {
+            Some(skip) => skip.emit(params, graph, x),
+            None => x.clone(),
+        };
+        graph.node("Add", &[&x, &branch], &[])
     }
 }

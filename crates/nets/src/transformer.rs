@@ -6,7 +6,7 @@
 //! Sources: [vaswani-2017], section 3; [radford-2019], section 2.3 (order of the layers).
 
 use crate::attention::{Attention, Memory};
-use crate::{Activation, Builder, LayerNorm, Linear, Params};
+use crate::{Activation, Builder, Graph, LayerNorm, Linear, Params, Value};
 use burn::tensor::Tensor;
 
 /// How large a transformer is.
@@ -73,6 +73,20 @@ impl Transformer {
     pub fn everywhere(&self, params: &Params, x: Tensor<2>, n: usize) -> Tensor<2> {
         let attend = |block: &Block, h| block.attention.everywhere(params, h, n);
         self.run(params, x, attend)
+    }
+
+    /// Adds [`Transformer::everywhere`] to a graph, for x `[B, n, W]` of this width.
+    pub fn emit(&self, params: &Params, graph: &mut Graph, x: &Value, width: usize) -> Value {
+        let last = self.blocks.iter().fold(x.clone(), |x, block| {
+            let normalized = block.norms[0].emit(params, graph, &x);
+            let attended = block.attention.emit(params, graph, &normalized, width);
+            let h = graph.node("Add", &[&x, &attended], &[]);
+            let normalized = block.norms[1].emit(params, graph, &h);
+            let hidden = block.fc1.emit(params, graph, &normalized);
+            let more = block.fc2.emit(params, graph, &hidden);
+            graph.node("Add", &[&h, &more], &[])
+        });
+        self.norm.emit(params, graph, &last)
     }
 
     fn run(

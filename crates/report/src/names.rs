@@ -84,7 +84,7 @@ const OF_SAMPLES: [&str; 2] = ["nll_iwae", "iwae"];
 const NATS: &str = "nats per example";
 
 /// Name, label, unit, meaning; in the order to show.
-const KNOWN: [(&str, &str, &str, &str); 32] = [
+const KNOWN: [(&str, &str, &str, &str); 35] = [
     (
         "neg_elbo",
         "Negative ELBO",
@@ -192,6 +192,24 @@ const KNOWN: [(&str, &str, &str, &str); 32] = [
         "Quantization error",
         "",
         "Squared distance of vectors from the codes that replace them, summed over the places of an example.",
+    ),
+    (
+        "captions_satisfied",
+        "Captions satisfied",
+        "",
+        "Share of sentences of which a picture shows what they say, judged by a program.",
+    ),
+    (
+        "captions_satisfied_unseen",
+        "Captions satisfied, unseen pairs",
+        "",
+        "The same for sentences with a color and a shape that never stood together in training.",
+    ),
+    (
+        "fit",
+        "Loss of the prior",
+        "",
+        "What the prior makes small when the rest is done.",
     ),
     ("loss", "Loss", NATS, "What is minimized, with all weights."),
     (

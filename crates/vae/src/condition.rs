@@ -111,6 +111,17 @@ impl Condition {
         }
     }
 
+    /// What a model with this vocabulary can be told of it: words that it does not know are unsaid, and conditions of
+    /// another length are none.
+    pub fn known_to(&self, vocabulary: &Vocabulary) -> Option<Self> {
+        let n_words = vocabulary.n_words() as u32;
+        let words = self.words.iter().map(|&word| word.min(n_words));
+        (self.len == vocabulary.len).then(|| Self {
+            words: words.collect(),
+            len: self.len,
+        })
+    }
+
     /// Rows.
     pub fn n_rows(&self) -> usize {
         self.words.len() / self.len
@@ -178,5 +189,56 @@ impl From<Tensor<2>> for Batch {
     /// Of which nothing is said.
     fn from(x: Tensor<2>) -> Self {
         Self { x, condition: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vocabulary() -> Vocabulary {
+        Vocabulary {
+            words: ["x", "y", ""].map(str::to_owned).to_vec(),
+            len: 2,
+            examples: vec![0, 1, 1, 2],
+        }
+    }
+
+    #[test]
+    fn words_have_numbers_and_draws_are_those_of_the_examples() {
+        let vocabulary = vocabulary();
+        assert_eq!(vocabulary.numbers(&["y", ""]), Ok(vec![1, 2]));
+        assert_eq!(vocabulary.numbers(&["y", "z"]), Err("z"));
+        let drawn = vocabulary.draw(200, &mut Stream::from_seed(1));
+        let first = drawn.words.chunks(2).filter(|row| **row == [0, 1]).count();
+        assert_eq!(
+            first + drawn.words.chunks(2).filter(|row| **row == [1, 2]).count(),
+            200
+        );
+        assert!((60..140).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn rows_are_repeated_cut_and_dropped_as_wholes() {
+        let rows = Condition::repeated(&[0, 1], 1).followed_by(&Condition::repeated(&[1, 2], 2));
+        assert_eq!(rows.n_rows(), 3);
+        assert_eq!(
+            rows.for_samples(2).words,
+            [0, 1, 0, 1, 1, 2, 1, 2, 1, 2, 1, 2]
+        );
+        assert_eq!(rows.rows(1, 2), Condition::repeated(&[1, 2], 2));
+        let mut stream = Stream::from_seed(2);
+        assert_eq!(rows.dropped(0.0, 3, &mut stream), rows);
+        assert_eq!(
+            rows.dropped(1.0, 3, &mut stream),
+            Condition::unsaid(3, [2, 3])
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_unsaid() {
+        let far = Condition::repeated(&[1, 9], 1);
+        assert_eq!(far.known_to(&vocabulary()).unwrap().words, [1, 3]);
+        assert_eq!(Condition::repeated(&[1], 1).known_to(&vocabulary()), None);
     }
 }

@@ -6,8 +6,10 @@ use burn::tensor::Tensor;
 
 /// What was drawn of one latent for B examples and K samples each.
 pub struct LatentDraw {
-    /// q(z|x) of the batch.
+    /// q(z|x) of the batch; of its B K rows, each with its own latents before, where a decoder goes top-down.
     pub posterior: Box<dyn Posterior>,
+    /// Whether q(z|x) depends on other latents.
+    pub is_dependent: bool,
     /// Samples `[B K, d]`.
     pub z: Tensor<2>,
     /// KL(q || p) in nats, `[B, d]`, or `[B, 1]` where it does not split: closed form where there is

@@ -6,7 +6,8 @@
 //! every model of a data set is measured in the same space. A run keeps it in `features/`.
 //!
 //! Images `[B, P]` are taken with values in [0, 1]. Three convolutions give maps of features, a fully connected layer
-//! the vector of features, another one the classes.
+//! the vector of features, another one the classes. Features are scaled to a mean square of 1, so that distances of
+//! different data sets have at least the same unit.
 
 use crate::feed::Feed;
 use crate::ledger::{to_f32, to_f64};
@@ -37,6 +38,8 @@ const LARGE: usize = 16;
 const N_STEPS: usize = 400;
 const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 2e-3;
+/// Images by which features are scaled.
+const N_SCALE: usize = 2000;
 /// Images per pass when features are read out.
 const ROWS: usize = 500;
 
@@ -191,7 +194,33 @@ impl Classifier {
                 }
             }
         }
+        net.rescale(&feed);
         Some(net)
+    }
+
+    /// Gives features a mean square of 1 on these examples: a rectifier takes a positive factor through, so the next layer
+    /// can take it back, and the classes stay the same.
+    fn rescale(&mut self, feed: &Feed) {
+        let stream = Stream::from_seed(SEED).child("scale", 0);
+        let some = feed.sample(N_SCALE, &stream);
+        let values = some.host(&(0..some.len()).collect::<Vec<_>>(), &stream);
+        let features = self.features(&values, &feed.site().facts);
+        let mean_square = features.iter().map(|f| f * f).sum::<f64>() / features.len() as f64;
+        if mean_square == 0.0 {
+            return;
+        }
+        let scale = mean_square.sqrt() as f32;
+        let mut host = self.params.to_host();
+        for tensor in &mut host {
+            let factor = match tensor.name.as_str() {
+                "fc.weight" | "fc.bias" => 1.0 / scale,
+                "head.weight" => scale,
+                _ => continue,
+            };
+            tensor.values.iter_mut().for_each(|value| *value *= factor);
+        }
+        let fits = self.params.load(&host);
+        fits.expect("internal error: parameters of another classifier");
     }
 
     /// The classifier that a run keeps, or a new one, which it then keeps. A folder that cannot be written costs only

@@ -271,6 +271,11 @@ impl Model {
         Ok(())
     }
 
+    /// What this model can be told of a condition of data that may be others than its own.
+    fn known(&self, condition: Option<Condition>) -> Option<Condition> {
+        condition?.known_to(self.site.vocabulary.as_ref()?)
+    }
+
     /// What the model knows of its data.
     pub fn site(&self) -> &DataSite {
         &self.site
@@ -644,6 +649,7 @@ impl Model {
         stream: &Stream,
     ) -> Ledger {
         let Batch { x, condition } = batch.into();
+        let condition = self.known(condition);
         let [n_rows, _] = x.dims();
         let device = x.device().inner();
         let mut ledger = Ledger::default();
@@ -723,6 +729,7 @@ impl Model {
     ) -> (Draw, Option<Tensor<1>>) {
         let [batch, _] = x.dims();
         let k = options.n_samples;
+        let condition = self.known(condition);
         let of_samples = condition.as_ref().map(|condition| condition.for_samples(k));
         let device = x.device().inner();
         let features = self.encoder.forward(params, x.clone());
@@ -773,6 +780,7 @@ impl Model {
                 };
                 draws[i] = Some(LatentDraw {
                     posterior,
+                    is_dependent: at.context.is_some(),
                     z: plain,
                     rate_per_dim,
                 });
@@ -800,7 +808,7 @@ impl Model {
     ) -> (Ledger, Draw) {
         let mut ledger = Ledger::default();
         let batch = batch.into();
-        let (x, condition) = (batch.x.clone(), batch.condition.clone());
+        let (x, condition) = (batch.x.clone(), self.known(batch.condition.clone()));
         let draw = self.bound.add(self, params, batch, stream, &mut ledger);
         for (idx, term) in &self.terms {
             let prior_sample = |n: usize, stream: &mut Stream| {
@@ -820,7 +828,9 @@ impl Model {
         for (slot, latent) in self.latents.iter().zip(&draw.latents) {
             for penalty in latent.posterior.penalties() {
                 let name = format!("{}.{}", penalty.name, slot.name);
-                ledger.push(name, penalty.value, Role::Penalty, penalty.weight);
+                let k = penalty.value.dims()[0] / x.dims()[0];
+                let value = rows::mean_of_samples(penalty.value, k);
+                ledger.push(name, value, Role::Penalty, penalty.weight);
             }
         }
         let context = NetworkContext {

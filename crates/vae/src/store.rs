@@ -113,7 +113,7 @@ pub fn write(
             levels: site.facts.levels,
             n_train: site.n_train,
             mean: site.mean.clone(),
-            vocabulary: site.vocabulary.clone(),
+            vocabulary: site.vocabulary.clone().filter(|_| model.is_conditional()),
         },
     };
     let mut named = params.to_host();

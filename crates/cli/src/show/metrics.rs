@@ -64,9 +64,15 @@ pub(super) fn text(metrics: &BTreeMap<String, f64>) -> String {
 fn unit(name: &str) -> &'static str {
     match name {
         "active_units" | "excess" | "mse" => "",
-        name if ["aggregate_mmd", "usage_", "perplexity_"]
-            .iter()
-            .any(|start| name.starts_with(start)) =>
+        name if [
+            "aggregate_mmd",
+            "usage_",
+            "perplexity_",
+            "satisfied",
+            "captions_",
+        ]
+        .iter()
+        .any(|start| name.starts_with(start)) =>
         {
             ""
         }

@@ -146,7 +146,7 @@ fn encoder_and_decoder_become_graphs() {
             &[
                 "encoder.fc1.weight",
                 "latent.z.head.bias",
-                "Gemm",
+                "MatMul",
                 "Relu",
                 "Tanh",
                 "z_log_var",
@@ -154,7 +154,7 @@ fn encoder_and_decoder_become_graphs() {
         ),
         (
             "decoder",
-            &["decoder.out.weight", "Gemm", "Relu", "outputs"],
+            &["decoder.out.weight", "MatMul", "Relu", "outputs"],
         ),
     ] {
         let graph = fs::read(dir.path().join(format!("graphs/{name}.onnx"))).unwrap();

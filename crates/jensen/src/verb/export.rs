@@ -133,7 +133,7 @@ fn onnx(request: &Request) -> Result<Exported> {
     let graphs = session.model.graphs(&session.params);
     let graphs = graphs.map_err(|section| Error::Option {
         name: "--format",
-        expected: "a model of mlp or conv nets with gaussian latents without channels for onnx"
+        expected: "a model of mlp, conv, resnet or vit nets with gaussian or vq latents for onnx"
             .to_owned(),
         found: format!("one whose `{section}` has no form there yet"),
     })?;

@@ -11,7 +11,9 @@ use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_kernels::{flatten, unflatten};
-use jensen_nets::{Activation, Conv2d, ConvShape, Double, Linear, Norm, Params, ResnetBlock};
+use jensen_nets::{
+    Activation, Conv2d, ConvShape, Double, Graph, Linear, Norm, Params, ResnetBlock, Value,
+};
 
 struct Size {
     blocks: Vec<ResnetBlock>,
@@ -145,5 +147,33 @@ impl Decoder for ResnetDecoder {
         }
         let h = Activation::Silu.apply(self.norm.forward(params, h));
         flatten(self.last.forward(params, h))
+    }
+
+    fn emit(&self, params: &Params, graph: &mut Graph, latents: &[Value]) -> Option<Value> {
+        let [features, height, width] = self.smallest.map(|side| side as i64);
+        let mut h = match &self.enter {
+            Enter::Vector(layer) => {
+                let entered = layer.emit(params, graph, &latents[0]);
+                graph.reshape(&entered, &[-1, features, height, width])
+            }
+            Enter::Map { channels, point } => {
+                let map = graph.reshape(&latents[0], &[-1, *channels as i64, height, width]);
+                point.emit(params, graph, &map)
+            }
+        };
+        h = self.first.emit(params, graph, &h);
+        h = self.middle.emit(params, graph, &h);
+        for size in &self.up {
+            for block in &size.blocks {
+                h = block.emit(params, graph, &h);
+            }
+            if let Some(double) = &size.double {
+                h = double.emit(params, graph, &h);
+            }
+        }
+        h = self.norm.emit(params, graph, &h);
+        h = Activation::Silu.emit(graph, &h);
+        h = self.last.emit(params, graph, &h);
+        Some(graph.reshape(&h, &[0, -1]))
     }
 }

@@ -11,7 +11,7 @@ use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::Tensor;
 use jensen_kernels::{flatten, unflatten};
-use jensen_nets::{Activation, ConvTranspose2d, Linear, Params};
+use jensen_nets::{Activation, ConvTranspose2d, Graph, Linear, Params, Value};
 
 struct VitDecoder {
     patches: Patches,
@@ -94,5 +94,25 @@ impl Decoder for VitDecoder {
         let hidden = join(self.body.forward(params, entered), n);
         let map = unflatten(hidden, self.hidden, height, width);
         flatten(self.last.forward(params, map))
+    }
+
+    fn emit(&self, params: &Params, graph: &mut Graph, latents: &[Value]) -> Option<Value> {
+        let [height, width] = self.patches.places.map(|side| side as i64);
+        let entered = match self.channels {
+            Some(channels) => {
+                let map = graph.reshape(&latents[0], &[0, channels as i64, -1]);
+                let rows = graph.transpose(&map, &[0, 2, 1]);
+                self.enter.emit(params, graph, &rows)
+            }
+            None => {
+                let all = self.enter.emit(params, graph, &latents[0]);
+                graph.reshape(&all, &[0, self.patches.n() as i64, self.width as i64])
+            }
+        };
+        let hidden = self.body.emit(params, graph, &entered);
+        let apart = graph.transpose(&hidden, &[0, 2, 1]);
+        let map = graph.reshape(&apart, &[0, self.hidden as i64, height, width]);
+        let image = self.last.emit(params, graph, &map);
+        Some(graph.reshape(&image, &[0, -1]))
     }
 }

@@ -12,7 +12,8 @@ use burn::tensor::Tensor;
 use jensen_data::Layout;
 use jensen_kernels::{flatten, unflatten};
 use jensen_nets::{
-    Activation, Builder, Conv2d, ConvShape, Halve, MapAttention, Norm, Params, ResnetBlock,
+    Activation, Builder, Conv2d, ConvShape, Graph, Halve, MapAttention, Norm, Params, ResnetBlock,
+    Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +153,15 @@ impl Middle {
         }
         self.after.forward(params, h)
     }
+
+    /// Adds the blocks to a graph.
+    pub(crate) fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let mut h = self.before.emit(params, graph, x);
+        if let Some(attention) = &self.attention {
+            h = attention.emit(params, graph, &h);
+        }
+        self.after.emit(params, graph, &h)
+    }
 }
 
 struct Size {
@@ -236,5 +246,24 @@ impl Encoder for ResnetEncoder {
         h = self.middle.forward(params, h);
         let h = Activation::Silu.apply(self.norm.forward(params, h));
         vec![flatten(self.last.forward(params, h))]
+    }
+
+    fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Option<Vec<Value>> {
+        let [channels, height, width] = self.input.map(|side| side as i64);
+        let image = graph.reshape(x, &[-1, channels, height, width]);
+        let mut h = self.first.emit(params, graph, &image);
+        for size in &self.down {
+            for block in &size.blocks {
+                h = block.emit(params, graph, &h);
+            }
+            if let Some(halve) = &size.halve {
+                h = halve.emit(params, graph, &h);
+            }
+        }
+        h = self.middle.emit(params, graph, &h);
+        h = self.norm.emit(params, graph, &h);
+        h = Activation::Silu.emit(graph, &h);
+        h = self.last.emit(params, graph, &h);
+        Some(vec![graph.reshape(&h, &[0, -1])])
     }
 }

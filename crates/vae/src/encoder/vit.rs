@@ -12,8 +12,8 @@ use burn::tensor::Tensor;
 use jensen_data::Layout;
 use jensen_kernels::{flatten, unflatten};
 use jensen_nets::{
-    Activation, Builder, Conv2d, ConvShape, Embedding, Linear, Params, Transformer,
-    TransformerShape,
+    Activation, Builder, Conv2d, ConvShape, Embedding, Graph, Linear, Params, Transformer,
+    TransformerShape, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -171,6 +171,14 @@ impl Body {
         let seen = (self.blocks).everywhere(params, placed.reshape([rows, width]), self.n);
         self.hidden.forward(params, seen)
     }
+
+    /// Adds the blocks to a graph, for x `[B, n, W]`.
+    pub(crate) fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Value {
+        let places = self.places.emit(params, graph);
+        let placed = graph.node("Add", &[x, &places], &[]);
+        let seen = (self.blocks).emit(params, graph, &placed, self.places.width());
+        self.hidden.emit(params, graph, &seen)
+    }
 }
 
 struct VitEncoder {
@@ -226,5 +234,17 @@ impl Encoder for VitEncoder {
             .body
             .forward(params, split(flatten(embedded), n_features));
         vec![join(self.last.forward(params, hidden), self.patches.n())]
+    }
+
+    fn emit(&self, params: &Params, graph: &mut Graph, x: &Value) -> Option<Vec<Value>> {
+        let [channels, height, width] = self.patches.image.map(|side| side as i64);
+        let image = graph.reshape(x, &[-1, channels, height, width]);
+        let embedded = self.embed.emit(params, graph, &image);
+        let flat = graph.reshape(&embedded, &[0, 0, -1]);
+        let rows = graph.transpose(&flat, &[0, 2, 1]);
+        let hidden = self.body.emit(params, graph, &rows);
+        let features = self.last.emit(params, graph, &hidden);
+        let apart = graph.transpose(&features, &[0, 2, 1]);
+        Some(vec![graph.reshape(&apart, &[0, -1])])
     }
 }

@@ -7,7 +7,7 @@
 use crate::ledger::to_f64;
 use crate::recipe::RecipeError;
 use burn::tensor::{Int, Tensor};
-use jensen_nets::{Builder, Handle, Init, Params};
+use jensen_nets::{Attribute, Builder, Graph, Handle, Init, Params, Value};
 use jensen_rng::Stream;
 
 /// Added to every count, so that an unused code has an average.
@@ -108,6 +108,30 @@ impl Book {
         let distance = square - vectors.inner().matmul(book.transpose()) * 2.0;
         let n_rows = distance.dims()[0];
         distance.argmin(1).reshape([n_rows])
+    }
+
+    /// Adds the nearest codes' vectors `[B, n, D]` to a graph.
+    pub(super) fn emit(&self, params: &Params, graph: &mut Graph, vectors: &Value) -> Value {
+        let last = [("axis", Attribute::Int(-1))];
+        let mut book = graph.parameter(params, self.codes);
+        let mut vectors = vectors.clone();
+        if self.cover.cosine {
+            book = graph.node("LpNormalization", &[&book], &last);
+            vectors = graph.node("LpNormalization", &[&vectors], &last);
+        }
+        // |e|^2 - 2 v e
+        let square = graph.node("Mul", &[&book, &book], &[]);
+        let ones = graph.numbers(&[self.cover.dim, 1], &vec![1.0; self.cover.dim]);
+        let lengths = graph.node("MatMul", &[&square, &ones], &[]);
+        let lengths = graph.transpose(&lengths, &[1, 0]);
+        let columns = graph.transpose(&book, &[1, 0]);
+        let product = graph.node("MatMul", &[&vectors, &columns], &[]);
+        let two = graph.numbers(&[], &[2.0]);
+        let product = graph.node("Mul", &[&product, &two], &[]);
+        let distance = graph.node("Sub", &[&lengths, &product], &[]);
+        let options = [("axis", Attribute::Int(2)), ("keepdims", Attribute::Int(0))];
+        let codes = graph.node("ArgMin", &[&distance], &options);
+        graph.node("Gather", &[&book, &codes], &[("axis", Attribute::Int(0))])
     }
 
     /// Learns from vectors, row-major `[R, D]`, and the codes `[R]` that replaced them.

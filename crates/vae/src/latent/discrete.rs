@@ -9,7 +9,7 @@ use crate::encoder::Port;
 use crate::ledger::to_f32;
 use crate::recipe::RecipeError;
 use burn::tensor::{Int, Tensor};
-use jensen_nets::{Activation, Builder, Linear, Params};
+use jensen_nets::{Activation, Builder, Graph, Linear, Params, Value};
 
 /// The layer that makes the vectors, and where they stand.
 pub(super) struct Positions {
@@ -71,6 +71,21 @@ impl Positions {
     /// Numbers of z.
     pub(super) fn dim(&self) -> usize {
         self.n * self.width
+    }
+
+    /// Adds the vectors `[B, n, D]` to a graph.
+    pub(super) fn emit(&self, params: &Params, graph: &mut Graph, features: &Value) -> Value {
+        match self.channels {
+            Some(channels) => {
+                let map = graph.reshape(features, &[0, channels as i64, -1]);
+                let places = graph.transpose(&map, &[0, 2, 1]);
+                self.head.emit(params, graph, &places)
+            }
+            None => {
+                let all = self.head.emit(params, graph, features);
+                graph.reshape(&all, &[0, self.n as i64, self.width as i64])
+            }
+        }
     }
 
     /// The vectors `[B n, D]`, position after position, of features `[B, F]`.

@@ -125,12 +125,18 @@ impl Latent for Gaussian {
         graph: &mut Graph,
         features: &Value,
     ) -> Option<Vec<(&'static str, Value)>> {
-        if self.map.is_some() {
-            return None;
-        }
-        let both = self.head.emit(params, graph, features);
-        let mean = graph.columns(&both, 0, self.dim);
-        let raw = graph.columns(&both, self.dim, 2 * self.dim);
+        let both = match self.map {
+            None => self.head.emit(params, graph, features),
+            Some((_, n_in)) => {
+                let map = graph.reshape(features, &[0, n_in as i64, -1]);
+                let places = graph.transpose(&map, &[0, 2, 1]);
+                let both = self.head.emit(params, graph, &places);
+                let apart = graph.transpose(&both, &[0, 2, 1]);
+                graph.reshape(&apart, &[0, -1])
+            }
+        };
+        let mean = graph.slice(&both, 1, 0, self.dim);
+        let raw = graph.slice(&both, 1, self.dim, 2 * self.dim);
         let log_var = emit_bounded(graph, &raw, self.bound);
         Some(vec![("mean", mean), ("log_var", log_var)])
     }

@@ -12,7 +12,7 @@ use super::{CodeBook, Latent, Posterior, Seen};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
 use burn::tensor::{Int, Tensor};
-use jensen_nets::Params;
+use jensen_nets::{Graph, Params, Value};
 use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
 
@@ -177,6 +177,20 @@ impl Latent for Vq {
     fn code_book(&self) -> Option<&dyn CodeBook> {
         Some(self)
     }
+
+    /// z of the nearest codes.
+    fn emit(
+        &self,
+        params: &Params,
+        graph: &mut Graph,
+        features: &Value,
+    ) -> Option<Vec<(&'static str, Value)>> {
+        let vectors = self.positions.emit(params, graph, features);
+        let chosen = self.book.emit(params, graph, &vectors);
+        let apart = graph.transpose(&chosen, &[0, 2, 1]);
+        Some(vec![("mean", graph.reshape(&apart, &[0, -1]))])
+    }
+
     fn adapt(&self, params: &mut Params, seen: &Seen, stream: &mut Stream) {
         self.book.adapt(params, &seen.vectors, &seen.codes, stream);
     }

@@ -53,7 +53,6 @@ pub fn encode(
         .map(|(dim, book)| Codes {
             dim,
             book: book.map_or([0, 0], |book| [book.n_positions(), book.n_codes()]),
-            is_dependent: model.is_top_down(),
             ..Codes::default()
         })
         .collect();
@@ -61,6 +60,7 @@ pub fn encode(
         let stream = stream.child("batch", indices[0] as u64);
         let draw = model.draw(params, feed.batch(&indices, &stream), 1, &stream);
         for (codes, latent) in codes.iter_mut().zip(draw.latents) {
+            codes.is_dependent = latent.is_dependent;
             codes.mean.extend(to_f64(latent.posterior.mean()));
             if let Some(gaussian) = latent.posterior.gaussian() {
                 codes.log_var.extend(to_f64(gaussian.log_var()));

@@ -1,6 +1,8 @@
 //! Frechet distance: the squared 2-Wasserstein distance of the Gaussians with the moments of two samples of features.
 //!
-//!     |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))
+//! ```text
+//! |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))
+//! ```
 //!
 //! Covariances have n - 1 below. The trace of the root is the sum of the roots of the eigenvalues of
 //! S_a^(1/2) S_b S_a^(1/2), which is symmetric: no complex numbers and no Newton steps, also where a covariance is

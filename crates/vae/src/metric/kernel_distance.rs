@@ -1,6 +1,8 @@
 //! Kernel distance: the squared maximum mean discrepancy with the kernel k(x, y) = (x . y / d + 1)^3, unbiased.
 //!
-//!     mean of k(x_i, x_j) over i != j + mean of k(y_i, y_j) over i != j - 2 mean of k(x_i, y_j)
+//! ```text
+//! mean of k(x_i, x_j) over i != j + mean of k(y_i, y_j) over i != j - 2 mean of k(x_i, y_j)
+//! ```
 //!
 //! Unlike the Frechet distance its expectation does not depend on the number of examples, and it may be negative where
 //! the samples are alike. The standard error is that of the jackknife over the rows of both samples.

@@ -1,6 +1,8 @@
 //! Structural similarity of images, at one scale (SSIM) and at several (MS-SSIM); 1 for equal images.
 //!
-//!     l = (2 m_x m_y + c1) / (m_x^2 + m_y^2 + c1),  cs = (2 s_xy + c2) / (s_x^2 + s_y^2 + c2),  SSIM = mean of l cs
+//! ```text
+//! l = (2 m_x m_y + c1) / (m_x^2 + m_y^2 + c1),  cs = (2 s_xy + c2) / (s_x^2 + s_y^2 + c2),  SSIM = mean of l cs
+//! ```
 //!
 //! with c1 = (0.01 range)^2, c2 = (0.03 range)^2 and moments under a Gaussian window of 11 x 11 pixels and deviation
 //! 1.5, taken where the window lies inside the image. MS-SSIM halves the images by means of 2 x 2 pixels and is the

@@ -85,13 +85,16 @@ pub trait OutputTerm: Send + Sync {
     }
 }
 
+/// Builds a term from its options, for its place in the recipe.
+pub type Build =
+    fn(&Table, &str, &OutputSite<'_>, &mut Builder) -> Result<Box<dyn OutputTerm>, RecipeError>;
+
 /// What the catalogue keeps of a kind of term.
 pub struct Kind {
     /// The optimizer of its own parameters, a group of [train.groups] under the name of the kind, if it trains some.
     pub optimizer: Option<fn() -> Table>,
-    /// Builds it from its options, at its place in the recipe and among the parameters.
-    pub build:
-        fn(&Table, &str, &OutputSite<'_>, &mut Builder) -> Result<Box<dyn OutputTerm>, RecipeError>,
+    /// Builds it.
+    pub build: Build,
 }
 
 /// The known terms, in the order in which they are added: an adaptive weight looks at those before it.

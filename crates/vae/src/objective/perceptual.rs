@@ -1,6 +1,8 @@
 //! Perceptual distance: data and reconstructions compared by the features of a network that knows classes of them.
 //!
-//!     sum over layers of the mean over places of |u(f(x)) - u(f(y))|^2,  u(f) = f / |f|
+//! ```text
+//! sum over layers of the mean over places of |u(f(x)) - u(f(y))|^2,  u(f) = f / |f|
+//! ```
 //!
 //! with f the channels at a place and |f| their length. Source: [zhang-2018], equation 1, with all its channel weights
 //! 1 and the classifier of the data's own labels ([`crate::features`]) in place of a network trained on photographs. Its

@@ -63,6 +63,13 @@ impl ObjectiveTerm for TotalCorrelation {
     }
 
     fn check(&self, draw: &LatentDraw, latent: &str) -> Result<(), RecipeError> {
+        if draw.is_dependent {
+            return Err(RecipeError::value(
+                &format!("objective.tc.{latent}"),
+                "the total correlation needs q(z|x) of any z and x, and this one depends on other latents; take a decoder \
+                 that takes all latents at once",
+            ));
+        }
         match draw.posterior.gaussian() {
             Some(_) => Ok(()),
             None => Err(RecipeError::value(

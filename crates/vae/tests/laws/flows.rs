@@ -10,6 +10,7 @@ use jensen_vae::ledger::to_f64;
 use jensen_vae::metric::score::elbo_parts;
 use jensen_vae::part::{find, overlay};
 use jensen_vae::prior::{self, Prior, PriorContext, PriorSite};
+use std::f64::consts::TAU;
 
 const CASES: [(&str, &str); 3] = [
     ("flow", "layers = 3\nhidden = [8]"),
@@ -148,16 +149,13 @@ fn a_flow_learns_a_ring_in_either_stage() {
     let ring = |n: usize, seed: u64| {
         let mut stream = Stream::from_seed(seed);
         let row = |_| {
-            let (angle, radius) = (6.283 * stream.uniform(), 2.0 + 0.2 * stream.normal());
+            let (angle, radius) = (TAU * stream.uniform(), 2.0 + 0.2 * stream.normal());
             [(radius * angle.cos()) as f32, (radius * angle.sin()) as f32]
         };
         vectors(2, (0..n).flat_map(row).collect())
     };
     // The entropy of a Gaussian with the ring's covariance, and that of the ring, about.
-    let [gaussian, least] = [
-        2.838 + 2.04f64.ln(),
-        (6.283 * 2.0f64).ln() + 1.419 + 0.2f64.ln(),
-    ];
+    let [gaussian, least] = [2.838 + 2.04f64.ln(), (TAU * 2.0).ln() + 1.419 + 0.2f64.ln()];
     for (kind, options) in [
         ("flow", "layers = 6, hidden = [32, 32], steps = 1200"),
         ("maf", "layers = 6, hidden = [32, 32]"),

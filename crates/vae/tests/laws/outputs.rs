@@ -561,6 +561,11 @@ fn a_classifier_learns_the_same_each_time_is_kept_and_lends_its_layers() {
     let first = Classifier::of_run(&run, &train, &feed, &device).unwrap();
     let accuracy = first.accuracy(&feed.with_examples(test)).unwrap();
     assert!(accuracy > 0.9, "{accuracy}");
+    let mut values = vec![0.0; 300 * SIDE * SIDE];
+    train.gather(&(0..300).collect::<Vec<_>>(), &mut values);
+    let features = first.features(&values, &feed.site().facts);
+    let mean_square = features.iter().map(|f| f * f).sum::<f64>() / features.len() as f64;
+    assert!((mean_square - 1.0).abs() < 1e-4, "{mean_square}");
     let again = Classifier::train(&train, &feed, &device).unwrap();
     assert_eq!(bits(again.values()), bits(first.values()));
     let kept = Classifier::kept(&run, train.layout, &device).unwrap();

@@ -1,7 +1,7 @@
 //! Laws of decoders that go top-down: densities against quadrature and sums over all codes, draws against densities,
 //! gradients against differences, and a single latent against the plain bound.
 
-use crate::common::{assemble, matrix, mean_and_error, recipe, trained};
+use crate::common::{assemble, matrix, mean_and_error, recipe, set_parameter, trained};
 use crate::discrete::{codes, host};
 use burn::tensor::{Device, Tensor};
 use jensen_data::{Examples, Layout, Values};
@@ -87,7 +87,15 @@ fn the_evidence_of_a_chain_of_latents_is_its_integral() {
     let estimates: Vec<Vec<f64>> = (0..30)
         .map(|seed| {
             let stream = Stream::from_seed(seed);
-            log_evidence(&model, &params, &x.clone().into(), 1000, &stream, &mut || true).unwrap()
+            log_evidence(
+                &model,
+                &params,
+                &x.clone().into(),
+                1000,
+                &stream,
+                &mut || true,
+            )
+            .unwrap()
         })
         .collect();
     for row in 0..3 {
@@ -110,12 +118,9 @@ fn the_evidence_of_a_chain_of_latents_is_its_integral() {
 fn draws_from_a_chain_of_priors_have_its_moments() {
     let (model, mut params, _) = example(CHAIN, 2, 0.3);
     // A state that the first latent moves, and a second prior that sees it.
-    for name in ["decoder.latent1.in.weight", "prior.z2.head.conv3.weight"] {
-        let index = params.entries().iter().position(|entry| entry.name == name);
-        let n: usize = params.entries()[index.unwrap()].shape.iter().product();
-        let values = (0..n).map(|i| [1.0, -0.7, 0.4][i % 3]).collect();
-        params.set_at(index.unwrap(), values);
-    }
+    let weights: Vec<f64> = (0..12).map(|i| [1.0, -0.7, 0.4][i % 3]).collect();
+    set_parameter(&mut params, "decoder.latent1.in.weight", &weights[..4]);
+    set_parameter(&mut params, "prior.z2.head.conv3.weight", &weights[..6]);
     let ([first, second], cell) = plane();
     let z = [matrix(&first, 1), matrix(&second, 1)];
     let log_p = to_f64(model.prior_log_prob(&params, &z));
@@ -449,6 +454,32 @@ fn training_lowers_the_bound_of_groups_at_several_levels() {
 }
 
 #[test]
+fn several_samples_are_as_many_walks() {
+    let penalty = |text: &str| {
+        let (model, params, x) = example(text, 4, 0.3);
+        let (ledger, draw) = model.ledger(&params, x, 1.0, &Stream::from_seed(1));
+        let read = ledger.read();
+        assert!(read.terms.iter().all(|term| term.nats.len() == 3));
+        let found = read
+            .terms
+            .into_iter()
+            .find(|term| term.name == "commitment.low");
+        (found.unwrap().nats, draw.latents[LOW].z.dims()[0])
+    };
+    let text = CODES.replace(
+        "kind = 'fsq', levels = [2]",
+        "kind = 'vq', codes = 2, dim = 2",
+    );
+    let one = penalty(&text);
+    let three = penalty(&format!("{text}\nbound.samples = 3"));
+    assert_eq!((one.1, three.1), (3, 9));
+    // What is above is a code, so that all walks are the same.
+    for (a, b) in one.0.iter().zip(&three.0) {
+        assert!((a - b).abs() < 1e-6 * (1.0 + a), "{a}, {b}");
+    }
+}
+
+#[test]
 fn what_does_not_go_top_down_is_refused() {
     let refused = |change: &dyn Fn(&str) -> String, says: &str| {
         let recipe: Recipe = recipe(&change(CHAIN));
@@ -481,6 +512,10 @@ fn what_does_not_go_top_down_is_refused() {
     refused(
         &|text| format!("{text}\nbound = {{ kind = 'importance', samples = 3 }}"),
         "plain",
+    );
+    refused(
+        &|text| format!("{text}\nobjective.tc.z.weight = 1.0"),
+        "depends on other latents",
     );
     refused(&|text| text.replace("bottom*2", "h1"), "h1");
     let text =

@@ -125,6 +125,18 @@ const ADVERSARIAL: &str = "
     lecam = 0.1
 ";
 
+/// Codes above numbers that depend on them.
+const TOP_DOWN: &str = "
+    latent.a = { kind = 'vq', codes = 4, dim = 3 }
+    latent.b = { kind = 'gaussian_residual', dim = 1, hidden = 3, port = 'h1' }
+    prior.a = { kind = 'transformer', width = 4, layers = 1, heads = 2 }
+    prior.b = { kind = 'conditional', hidden = 3 }
+    encoder = { kind = 'pyramid', channels = [3, 4], blocks = [0, 1] }
+    decoder = { kind = 'top_down', channels = [3, 4], blocks = [1, 0] }
+    data = { batch = 20, validation = 0.0, binarize = 'dynamic' }
+    train = { epochs = 6, ema = 0.9, log_every = 7 }
+";
+
 #[test]
 fn a_run_stopped_at_random_steps_ends_with_the_same_bits() {
     stop_at_random_steps(RICH, 6);
@@ -133,6 +145,11 @@ fn a_run_stopped_at_random_steps_ends_with_the_same_bits() {
 #[test]
 fn a_run_with_a_critic_stopped_at_random_steps_ends_with_the_same_bits() {
     stop_at_random_steps(ADVERSARIAL, 3);
+}
+
+#[test]
+fn a_top_down_run_stopped_at_random_steps_ends_with_the_same_bits() {
+    stop_at_random_steps(TOP_DOWN, 2);
 }
 
 fn stop_at_random_steps(text: &str, n_trials: usize) {

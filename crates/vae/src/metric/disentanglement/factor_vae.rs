@@ -2,16 +2,15 @@
 //!
 //! A vote: one factor is held at one value, codes of 64 examples are divided by the scale of all codes, and the coordinate
 //! with the least variance votes. 800 votes teach which factor each coordinate stands for, 800 others are predicted; the
-//! metric is their accuracy. Source: [kim-2018], section 5 (figure 2); coordinates with a share of less than 5 % of the
-//! largest variance do not vote.
+//! metric is their accuracy. Source: [kim-2018], section 5 (figure 2); coordinates that are not in use do not vote.
 
 use super::Factored;
 use jensen_rng::Stream;
 
 const N_VOTES: usize = 800;
 const N_EXAMPLES: usize = 64;
-/// Coordinates that vary less than this share of the most varying one are not in use.
-const LEAST_SHARE: f64 = 0.05;
+/// Coordinates of a code whose mean varies less than this are not in use, as for active units.
+const LEAST_VARIANCE: f64 = 0.01;
 
 /// The accuracy, in [0, 1]; 1 / F by chance.
 pub fn factor_vae(data: &Factored<'_>, stream: &Stream) -> f64 {
@@ -20,9 +19,8 @@ pub fn factor_vae(data: &Factored<'_>, stream: &Stream) -> f64 {
         |rows: &[usize], j: usize| variance(rows.iter().map(|&row| data.codes[row * data.dim + j]));
     let everything: Vec<usize> = (0..data.len()).collect();
     let global: Vec<f64> = (0..data.dim).map(|j| variance_of(&everything, j)).collect();
-    let largest = global.iter().copied().fold(0.0, f64::max);
     let in_use: Vec<usize> = (0..data.dim)
-        .filter(|&j| global[j] > LEAST_SHARE * largest)
+        .filter(|&j| global[j] > LEAST_VARIANCE)
         .collect();
     if in_use.is_empty() || factors.is_empty() {
         return 0.0;

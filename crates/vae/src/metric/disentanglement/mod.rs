@@ -166,7 +166,7 @@ mod tests {
     fn a_coordinate_a_factor_is_perfect() {
         // Scales and order do not matter; a coordinate of noise is no harm.
         let data = made(3000, 4, |f, stream| {
-            vec![-3.0 * f[2], 0.1 * f[0] + 7.0, stream.normal(), f[1]]
+            vec![-3.0 * f[2], 0.3 * f[0] + 7.0, stream.normal(), f[1]]
         });
         let found = all(4, &data);
         // Chance finds a little in noise.
@@ -209,6 +209,7 @@ mod tests {
         });
         let [mig, sap, d, c, ..] = all(4, &data);
         assert!(mig < 0.75 && sap < 0.75, "{mig}, {sap}");
-        assert!(d > 0.95 && c < 0.9, "{d}, {c}");
+        // Trees take the one or the other of two that say the same, so that the factor is spread over both a little.
+        assert!(d > 0.98 && c < 0.95, "{d}, {c}");
     }
 }

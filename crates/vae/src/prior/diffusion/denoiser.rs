@@ -28,7 +28,7 @@ struct Words {
 }
 
 enum Body {
-    Map { unet: Unet, map: [usize; 3] },
+    Map { unet: Box<Unet>, map: [usize; 3] },
     Vector { layers: Mlp, last: Linear, n: usize },
 }
 
@@ -47,7 +47,7 @@ impl Denoiser {
                     channels: widths.to_vec(),
                     width,
                 };
-                let unet = Unet::new(builder, "unet", &shape);
+                let unet = Box::new(Unet::new(builder, "unet", &shape));
                 (Body::Map { unet, map }, width)
             }
             None => {
