@@ -426,6 +426,14 @@ fn parts() {
     time_both("fused unflatten 64 x 7 x 7", rows, |x| {
         kernels::unflatten(x, 64, 7, 7)
     });
+    for (shape, name) in [([32, 14], "32 x 14 x 14"), ([64, 7], "64 x 7 x 7")] {
+        let [channels, side] = shape;
+        let rows = random([BATCH, channels * side * side], 1.0, s, &device);
+        let images = kernels::unflatten(rows, channels, side, side);
+        let form = format!("plain SiLU {name}");
+        time_both(&form, images.clone(), activation::silu);
+        time_both(&format!("fused SiLU {name}"), images, kernels::silu);
+    }
     let (logits, x) = (
         random([BATCH, PIXELS], 1.0, s, &device),
         random([BATCH, PIXELS], 1.0, s, &device),

@@ -38,4 +38,5 @@ pub use ops::kl::kl_standard_normal;
 pub use ops::linear::linear;
 pub use ops::reparameterize::reparameterize;
 pub use ops::scale_gradient::{RowFactors, scale_gradient};
+pub use ops::silu::silu;
 pub use pool::{set_threads, threads};

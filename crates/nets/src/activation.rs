@@ -1,6 +1,6 @@
 //! Activation functions, chosen by name.
 //!
-//! ReLU is fused into the kernel of the layer before it; the others are burn's own operations.
+//! ReLU is fused into the kernel of the layer before it, SiLU is a kernel of its own; the others are burn's own operations.
 
 use crate::graph::{Attribute, Graph, Value};
 use burn::tensor::{Tensor, activation};
@@ -92,7 +92,7 @@ impl Activation {
             Self::Identity => x,
             Self::Relu => activation::relu(x),
             Self::LeakyRelu => activation::leaky_relu(x, 0.2),
-            Self::Silu => activation::silu(x),
+            Self::Silu => kernels::silu(x),
             Self::Gelu => activation::gelu(x),
             Self::Tanh => x.tanh(),
             Self::Elu => {

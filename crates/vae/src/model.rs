@@ -14,6 +14,7 @@ use crate::latent::{self, CodeBook, Latent, Posterior, Seen};
 use crate::ledger::{Ledger, Readout, Role};
 use crate::likelihood::{self, DataFacts, Likelihood};
 use crate::metric::aggregate::Codes;
+use crate::objective::network::{self, NetworkContext, NetworkTerm};
 use crate::objective::output::{self, OutputContext, OutputSite, OutputTerm};
 use crate::objective::{self, ObjectiveTerm, TermContext};
 use crate::prior::staged::Staged;
@@ -55,6 +56,7 @@ pub struct Model {
     terms: Vec<(usize, Box<dyn ObjectiveTerm>)>,
     /// Terms of the decoder's outputs.
     output_terms: Vec<Box<dyn OutputTerm>>,
+    network_terms: Vec<Box<dyn NetworkTerm>>,
 }
 
 struct Slot {
@@ -213,6 +215,13 @@ impl Model {
                 output_terms.push(term);
             }
         }
+        let mut network_terms = Vec::new();
+        for entry in network::CATALOGUE {
+            if let Some(table) = recipe.objective.get(entry.kind) {
+                let place = format!("objective.{}", entry.kind);
+                network_terms.push((entry.build)(table, &place)?);
+            }
+        }
         let bound = bound::build(&recipe.bound)?;
         if let Some(slot) = latents.iter().find(|slot| slot.prior.is_bound())
             && bound.includes_rate()
@@ -243,6 +252,7 @@ impl Model {
             bound,
             terms,
             output_terms,
+            network_terms,
         })
     }
 
@@ -828,6 +838,15 @@ impl Model {
                 let value = rows::mean_of_samples(penalty.value, k);
                 ledger.push(name, value, Role::Penalty, penalty.weight);
             }
+        }
+        let context = NetworkContext {
+            params,
+            n_examples: x.dims()[0],
+            progress,
+            stream,
+        };
+        for term in &self.network_terms {
+            term.add(&context, &mut ledger);
         }
         self.judge_outputs(params, x, &draw, progress, stream, &mut ledger);
         (ledger, draw)

@@ -110,6 +110,11 @@ pub fn methods() -> Vec<Group> {
             "objective.KIND",
             objective::output::CATALOGUE,
         ),
+        group(
+            "Terms of the objective of the network",
+            "objective.KIND",
+            objective::network::CATALOGUE,
+        ),
         group("Optimizers", "train.optimizer", optimizer::CATALOGUE),
         group("Encoders", "encoder", encoder::CATALOGUE),
         group("Decoders", "decoder", decoder::CATALOGUE),

@@ -15,3 +15,4 @@ mod patches;
 pub(crate) mod reparameterize;
 mod rows;
 pub(crate) mod scale_gradient;
+pub(crate) mod silu;

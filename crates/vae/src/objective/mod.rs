@@ -1,15 +1,17 @@
 //! Terms of the objective besides the likelihood: how much each latent's rate weighs, and penalties.
 //!
 //! A term of a latent reads the batch's draw of it and writes named terms into the ledger; `[objective.KIND.LATENT]`
-//! holds its options. A term of the decoder's outputs ([`output`]) looks at reconstructions and samples; its options are
-//! `[objective.KIND]`.
+//! holds its options. A term of the decoder's outputs ([`output`]) looks at reconstructions and samples, one of the
+//! network ([`network`]) at the parameters; their options are `[objective.KIND]`.
 
 pub mod adversary;
 pub mod likelihood;
 pub mod mmd;
+pub mod network;
 pub mod output;
 pub mod perceptual;
 pub mod rate;
+pub mod spectral;
 pub mod tc;
 
 use crate::draw::LatentDraw;
@@ -21,7 +23,7 @@ use jensen_rng::Stream;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// Resolved options by kind: of terms of latents a table for each latent, of terms of the outputs the options.
+/// Resolved options by kind: of terms of latents a table for each latent, of the others the options.
 pub type TermTable = BTreeMap<String, Table>;
 
 /// What a term sees of a step.
@@ -79,12 +81,20 @@ pub fn resolve<'a>(
     let includes_rate = crate::bound::includes_rate(bound)?;
     let known: Vec<String> = (CATALOGUE.iter().map(|entry| entry.kind))
         .chain(output::CATALOGUE.iter().map(|entry| entry.kind))
+        .chain(network::CATALOGUE.iter().map(|entry| entry.kind))
         .map(str::to_owned)
         .collect();
     let mut resolved = TermTable::new();
     for (kind, tables) in &user {
         if let Some(entry) = output::CATALOGUE.iter().find(|entry| entry.kind == kind) {
             let complete = resolve_output(entry, tables, includes_rate)?;
+            resolved.insert(kind.clone(), complete);
+            continue;
+        }
+        if let Some(entry) = network::CATALOGUE.iter().find(|entry| entry.kind == kind) {
+            let place = format!("objective.{kind}");
+            let complete = with_defaults(entry, tables, &place)?;
+            (entry.build)(&complete, &place)?;
             resolved.insert(kind.clone(), complete);
             continue;
         }
@@ -151,9 +161,7 @@ fn resolve_output(
     includes_rate: bool,
 ) -> Result<Table, RecipeError> {
     let place = format!("objective.{}", entry.kind);
-    let Value::Table(user) = user else {
-        return Err(RecipeError::value(&place, "expected a table"));
-    };
+    let complete = with_defaults(entry, user, &place)?;
     if includes_rate {
         return Err(RecipeError::value(
             &place,
@@ -161,8 +169,16 @@ fn resolve_output(
              bound = \"elbo\"",
         ));
     }
+    Ok(complete)
+}
+
+/// The user's options over the defaults.
+fn with_defaults<B>(entry: &Entry<B>, user: &Value, place: &str) -> Result<Table, RecipeError> {
+    let Value::Table(user) = user else {
+        return Err(RecipeError::value(place, "expected a table"));
+    };
     let mut complete = (entry.defaults)();
-    part::overlay(&mut complete, user, &place)?;
+    part::overlay(&mut complete, user, place)?;
     Ok(complete)
 }
 
@@ -182,11 +198,10 @@ pub(crate) fn of_latents(terms: &TermTable) -> impl Iterator<Item = (&str, &str,
 pub fn each(terms: &TermTable) -> Vec<(String, &Table)> {
     let of_latents =
         of_latents(terms).map(|(kind, name, table)| (format!("{kind} of {name}"), table));
-    let of_outputs = output::CATALOGUE.iter().filter_map(|entry| {
-        let table = terms.get(entry.kind)?;
-        Some((entry.kind.to_owned(), table))
-    });
-    of_latents.chain(of_outputs).collect()
+    let whole = (output::CATALOGUE.iter().map(|entry| entry.kind))
+        .chain(network::CATALOGUE.iter().map(|entry| entry.kind));
+    let whole = whole.filter_map(|kind| Some((kind.to_owned(), terms.get(kind)?)));
+    of_latents.chain(whole).collect()
 }
 
 /// Whether anything in the options of a term changes with the progress of training.

@@ -303,6 +303,92 @@ fn gradients_are_clipped_skipped_and_weights_averaged() {
     assert!(mean < 1e-6, "{mean}");
 }
 
+const CONVOLUTIONS: &str = "
+    encoder = { kind = 'conv', channels = [3, 4], fc = 6 }
+    decoder = { kind = 'conv', channels = [3, 4], fc = 6 }
+    latent = { z = { kind = 'gaussian', dim = 3 } }
+    data = { batch = 12, validation = 0.0 }
+";
+
+/// The largest singular values of the convolutions whose names begin so, by the eigenvalues of W W^T.
+fn sum_of_singular_values(params: &Params, part: &str) -> f64 {
+    let host = params.to_host().into_iter();
+    let weights = host.filter(|tensor| tensor.shape.len() == 4 && tensor.name.starts_with(part));
+    weights
+        .map(|tensor| {
+            let n = tensor.shape[0];
+            let row = |i: usize| {
+                let width = tensor.values.len() / n;
+                tensor.values[i * width..(i + 1) * width].iter()
+            };
+            let gram = faer::Mat::from_fn(n, n, |i, j| {
+                let pairs = row(i).zip(row(j));
+                pairs
+                    .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                    .sum::<f64>()
+            });
+            let values = gram.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
+            values.iter().copied().fold(0.0, f64::max).sqrt()
+        })
+        .sum()
+}
+
+#[test]
+fn the_spectral_term_is_the_sum_of_singular_values_of_its_parts() {
+    for (parts, list) in [
+        (&["encoder"][..], "['encoder']"),
+        (&["encoder", "decoder"], "['encoder', 'decoder.']"),
+    ] {
+        let recipe = recipe(&format!(
+            "{CONVOLUTIONS}
+            [objective.spectral]
+            weight = {{ kind = 'linear', from = 2.0, to = 1.0, until = 0.5 }}
+            parts = {list}
+            iterations = 200
+            "
+        ));
+        let (feed, model, params) = assemble(&recipe, bars(N, 1));
+        let stream = Stream::from_seed(4);
+        let x = feed.batch(&(0..N).collect::<Vec<_>>(), &stream);
+        let (ledger, _) = model.ledger(&params, x, 0.25, &stream);
+        let read = ledger.read();
+        let term = read.terms.iter().find(|term| term.name == "spectral");
+        let term = term.unwrap();
+        let expected: f64 = parts
+            .iter()
+            .map(|part| sum_of_singular_values(&params, part))
+            .sum();
+        assert_eq!((term.role, term.weight), (Role::Penalty, 1.5));
+        assert_eq!(term.nats.len(), N);
+        for found in &term.nats {
+            assert!((found - expected).abs() < ROUNDING, "{found}, {expected}");
+        }
+        let without: f64 = (read.terms.iter())
+            .filter(|term| term.name != "spectral")
+            .map(|term| term.weight * term.nats.iter().sum::<f64>() / N as f64)
+            .sum();
+        let loss = to_f64(ledger.loss())[0];
+        assert!((loss - without - 1.5 * expected).abs() < ROUNDING, "{loss}");
+    }
+}
+
+#[test]
+fn the_spectral_term_makes_singular_values_smaller() {
+    let after = |weight: f64| {
+        let recipe = recipe(&format!(
+            "{CONVOLUTIONS}
+            objective.spectral = {{ weight = {weight:?}, parts = ['decoder'] }}
+            train = {{ epochs = 60, optimizer = {{ kind = 'adam', lr = 1e-2 }} }}
+            "
+        ));
+        let (feed, model, first) = assemble(&recipe, bars(N, 1));
+        let trained = trained(&recipe, (&feed, &model), first).unwrap();
+        sum_of_singular_values(&trained.params, "decoder")
+    };
+    let (free, held) = (after(0.0), after(3.0));
+    assert!(held < 0.8 * free, "{held}, {free}");
+}
+
 /// The parts by hand, from a pass with the same noise.
 #[test]
 fn scores_are_those_of_the_elbo_whatever_is_trained() {
