@@ -204,7 +204,7 @@ pub enum Error {
         /// The file, or the run.
         place: PathBuf,
         /// Why.
-        error: DiffusersError,
+        error: Box<DiffusersError>,
     },
     /// It was asked to stop before there was a result.
     #[error("stopped on request")]
@@ -285,10 +285,7 @@ impl Error {
             Self::Train(TrainError::Checkpoint { .. }) | Self::Edited { .. } => {
                 "config.toml was changed by hand: put the old values back, or begin a new run with `jensen fit`"
             }
-            Self::Foreign {
-                error: DiffusersError::Recipe(_),
-                ..
-            } => {
+            Self::Foreign { error, .. } if matches!(**error, DiffusersError::Recipe(_)) => {
                 "encoder and decoder of kind \"resnet\" with a gaussian latent with `channels`, or a vq latent, have a \
                  counterpart there; `--format safetensors` takes every model"
             }

@@ -36,6 +36,13 @@ fn metrics(run: &Path) -> Vec<serde_json::Value> {
     text.lines().map(line).collect()
 }
 
+/// The lines of the log of a run that may be at work.
+#[cfg(unix)]
+fn n_lines(run: &Path) -> usize {
+    let text = fs::read(run.join("metrics.jsonl")).unwrap_or_default();
+    text.iter().filter(|&&byte| byte == b'\n').count()
+}
+
 /// A fit in a process of its own, ended with the test whatever happens.
 struct Fit(Child);
 
@@ -160,7 +167,7 @@ const RICH: &str = "
 /// Runs that are killed twice each, once in the fit and once in the resumption.
 #[cfg(unix)]
 const N_KILLED: u64 = 4;
-/// Kills that must meet a process at work; the others come late where the machine is faster than it was.
+/// Kills that must meet a process at work; the others come late where it ends between two looks.
 #[cfg(unix)]
 const N_HITS: usize = 4;
 
@@ -170,11 +177,9 @@ fn kills_at_random_moments_leave_no_trace_in_a_run_with_every_state() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     fs::write(folder.join("rich.toml"), RICH).unwrap();
-    let started = Instant::now();
     // Its verdict on so short a training is no matter here.
     let unbroken = jensen(folder, &["fit", "rich.toml", "--out", "unbroken"]);
     assert!(matches!(unbroken.code, Some(0 | 3)), "{}", unbroken.err);
-    let whole_time = started.elapsed();
     let (expected_weights, expected_metrics) = (
         weights(&folder.join("unbroken")),
         metrics(&folder.join("unbroken")),
@@ -183,18 +188,24 @@ fn kills_at_random_moments_leave_no_trace_in_a_run_with_every_state() {
     let mut n_hits = 0;
     for idx in 0..N_KILLED {
         let mut stream = Stream::from_seed(31).child("kill", idx);
-        let mut kill = |mut process: Fit| {
-            std::thread::sleep(whole_time.mul_f64(0.45 * stream.uniform()));
-            n_hits += usize::from(process.0.try_wait().unwrap().is_none());
-        };
         let name = format!("killed-{idx}");
+        let run = folder.join(&name);
+        // By what was logged and not by the clock, which runs faster than a busy machine.
+        let mut kill = |mut process: Fit| {
+            let more = 0.45 * expected_metrics.len() as f64 * stream.uniform();
+            let until = n_lines(&run) + more as usize;
+            let mut is_at_work = || process.0.try_wait().unwrap().is_none();
+            while n_lines(&run) < until && is_at_work() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            n_hits += usize::from(is_at_work());
+        };
         let process = spawn(folder, &name, &["fit", "rich.toml", "--out", &name]);
         wait_for(folder, &name, false);
         kill(process);
         kill(spawn(folder, &name, &["resume", &name]));
         let last = jensen(folder, &["resume", &name]);
         assert!(matches!(last.code, Some(0 | 3)), "{name}: {}", last.err);
-        let run = folder.join(&name);
         assert!(weights(&run) == expected_weights, "{name}: other weights");
         assert_eq!(metrics(&run), expected_metrics, "{name}");
     }

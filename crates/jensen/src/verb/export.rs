@@ -92,7 +92,7 @@ fn for_diffusers(request: &Request, observer: &mut dyn Observer) -> Result<Expor
     let run = &session.run;
     let foreign = |error: DiffusersError| Error::Foreign {
         place: run.root().to_path_buf(),
-        error,
+        error: Box::new(error),
     };
     let latent = session.model.latent_names().next().unwrap_or_default();
     let moments = store::moments_of(run, latent)?;

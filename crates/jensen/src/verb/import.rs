@@ -62,7 +62,7 @@ pub fn import(request: &Request, _: &mut dyn Observer) -> Result<Imported> {
     let weights_path = folder.join(diffusers::WEIGHTS);
     let foreign = |place: &Path, error: DiffusersError| Error::Foreign {
         place: place.to_path_buf(),
-        error,
+        error: Box::new(error),
     };
     let text = fs::read_to_string(&config_path).map_err(|source| RunError::Io {
         action: "read",
