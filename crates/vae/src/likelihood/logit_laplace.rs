@@ -3,7 +3,7 @@
 //!
 //! The map from x to y keeps 0 and 1 away from the ends, where log odds are infinite. y has a density on (0, 1), and so
 //! x one on (-e / (1 - 2 e), (1 - e) / (1 - 2 e)): with e above 0 a little of the mass lies outside [0, 1], which the
-//! paper passes over. The mean is E[x] by a fixed quadrature; the paper shows the median. Source: [ramesh-2021],
+//! paper passes over. The mean is `E[x]` by a fixed quadrature; the paper shows the median. Source: [ramesh-2021],
 //! appendix A.3.
 
 use super::scale::{self, Scale};

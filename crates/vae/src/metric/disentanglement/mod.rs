@@ -14,7 +14,7 @@ use super::aggregate::Codes;
 use jensen_data::Factors;
 use jensen_rng::Stream;
 
-/// Names of what [`measure`] gives, in its order.
+/// Names of what is measured of codes whose factors are known.
 pub const NAMES: [&str; 6] = [
     "mig",
     "sap",
