@@ -5,16 +5,13 @@
 //! After each layer the order is turned round. log p(z) = log N(u; 0, I) - sum of all s, exact.
 //! Sources: [papamakarios-2017], section 3; [kingma-2016], section 3; [germain-2015] (masks).
 
-use super::flow::{Affine, SCALE_BOUND, check};
-use super::normal::log_standard_normal;
-use super::staged::{Stage, Staged};
-use super::{Prior, PriorContext, PriorSite};
+use super::PriorSite;
+use super::normalizing::{Layer, NormalizingFlow, SCALE_BOUND, check};
 use crate::part::{self, Entry};
 use crate::recipe::RecipeError;
-use crate::{noise, rows};
+use crate::rows;
 use burn::tensor::{Tensor, TensorData};
 use jensen_nets::{Activation, Builder, MaskedLinear, Params};
-use jensen_rng::Stream;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -58,19 +55,17 @@ struct Made {
     dim: usize,
 }
 
-struct Maf {
-    affine: Affine,
-    layers: Vec<Made>,
+/// A shift and scale by such a network, with the order turned round after it.
+struct Autoregressive {
+    network: Made,
     fast: Fast,
-    dim: usize,
-    stage: Option<Stage>,
 }
 
 pub(super) const ENTRY: Entry<super::Build> = Entry {
     kind: "maf",
     about: "an autoregressive flow, whose density is exact; trained with the network or afterwards",
     defaults: part::defaults::<Options>,
-    build: |table, place, site, builder| Ok(Box::new(Maf::new(table, place, site, builder)?)),
+    build: |table, place, site, builder| Ok(Box::new(maf(table, place, site, builder)?)),
 };
 
 impl Made {
@@ -133,97 +128,48 @@ impl Made {
     }
 }
 
-impl Maf {
-    fn new(
-        table: &Table,
-        place: &str,
-        site: &PriorSite,
-        builder: &mut Builder,
-    ) -> Result<Self, RecipeError> {
-        super::expect_numbers("maf", place, site)?;
-        let options: Options = part::options(table, place)?;
-        check(options.layers, &options.hidden, place)?;
-        let dim = site.dim;
-        let layer = |b: &mut Builder, i: usize| {
-            let name = format!("layer{}", i + 1);
-            b.within(&name, |b| Made::new(b, dim, &options.hidden)).1
-        };
-        Ok(Self {
-            affine: Affine::new(builder, dim),
-            layers: (0..options.layers).map(|i| layer(builder, i)).collect(),
-            fast: options.fast,
-            dim,
-            stage: Stage::new(builder, options.steps),
-        })
-    }
+fn maf(
+    table: &Table,
+    place: &str,
+    site: &PriorSite,
+    builder: &mut Builder,
+) -> Result<NormalizingFlow<Autoregressive>, RecipeError> {
+    super::expect_numbers("maf", place, site)?;
+    let options: Options = part::options(table, place)?;
+    check(options.layers, &options.hidden, place)?;
+    let layer = |b: &mut Builder, _| Autoregressive {
+        network: Made::new(b, site.dim, &options.hidden),
+        fast: options.fast,
+    };
+    Ok(NormalizingFlow::new(
+        builder,
+        site.dim,
+        options.layers,
+        options.steps,
+        layer,
+    ))
+}
 
-    fn log_prob_of(&self, params: &Params, z: Tensor<2>) -> Tensor<1> {
-        let (mut u, mut sum) = self.affine.forward(params, z);
-        for layer in &self.layers {
-            let down = |z: Tensor<2>, [m, s]: [Tensor<2>; 2]| (z - m) * s.neg().exp();
-            let (moved, s) = match self.fast {
-                Fast::Density => {
-                    let told = layer.told(params, u.clone());
-                    let s = told[1].clone();
-                    (down(u, told), s)
-                }
-                Fast::Samples => layer.one_by_one(params, u, down),
-            };
-            u = moved.flip([1]);
-            sum = sum + rows::sum(s);
-        }
-        log_standard_normal(u) - sum
+impl Layer for Autoregressive {
+    fn forward(&self, params: &Params, z: Tensor<2>) -> (Tensor<2>, Tensor<1>) {
+        let down = |z: Tensor<2>, [m, s]: [Tensor<2>; 2]| (z - m) * s.neg().exp();
+        let (u, s) = match self.fast {
+            Fast::Density => {
+                let told = self.network.told(params, z.clone());
+                let s = told[1].clone();
+                (down(z, told), s)
+            }
+            Fast::Samples => self.network.one_by_one(params, z, down),
+        };
+        (u.flip([1]), rows::sum(s))
     }
 
     fn inverse(&self, params: &Params, u: Tensor<2>) -> Tensor<2> {
         let up = |u: Tensor<2>, [m, s]: [Tensor<2>; 2]| u * s.exp() + m;
-        let layers = self.layers.iter().rev();
-        let z = layers.fold(u, |u, layer| {
-            let u = u.flip([1]);
-            match self.fast {
-                Fast::Samples => up(u.clone(), layer.told(params, u)),
-                Fast::Density => layer.one_by_one(params, u, up).0,
-            }
-        });
-        self.affine.inverse(params, z)
-    }
-}
-
-impl Prior for Maf {
-    fn log_prob(&self, context: &PriorContext<'_>, z: Tensor<2>) -> Tensor<1> {
-        match Stage::is_waiting(&self.stage, context.params) {
-            true => log_standard_normal(z),
-            false => self.log_prob_of(context.params, z),
+        let u = u.flip([1]);
+        match self.fast {
+            Fast::Samples => up(u.clone(), self.network.told(params, u)),
+            Fast::Density => self.network.one_by_one(params, u, up).0,
         }
-    }
-
-    fn sample(&self, context: &PriorContext<'_>, n: usize, stream: &mut Stream) -> Tensor<2> {
-        let params = context.params;
-        let u = noise::normal(stream, n, self.dim, params.device());
-        match Stage::is_waiting(&self.stage, params) {
-            true => u,
-            false => self.inverse(params, u),
-        }
-    }
-
-    fn staged(&self) -> Option<&dyn Staged> {
-        self.stage.is_some().then_some(self)
-    }
-}
-
-impl Staged for Maf {
-    fn n_steps(&self) -> u64 {
-        self.stage.as_ref().map_or(0, |stage| stage.n_steps)
-    }
-
-    fn begin(&self, params: &mut Params, codes: &[f64]) {
-        self.affine.measure(params, codes, self.dim);
-        if let Some(stage) = &self.stage {
-            stage.begin(params);
-        }
-    }
-
-    fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, _: &mut Stream) -> Tensor<1> {
-        self.log_prob_of(context.params, z).neg()
     }
 }

@@ -7,6 +7,7 @@ pub mod flow;
 pub mod maf;
 pub mod mixture;
 pub mod normal;
+mod normalizing;
 pub mod pixelcnn;
 pub mod staged;
 pub mod transformer;

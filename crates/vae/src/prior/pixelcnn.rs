@@ -251,14 +251,8 @@ impl Prior for PixelCnn {
 }
 
 impl Staged for PixelCnn {
-    fn n_steps(&self) -> u64 {
-        self.stage.as_ref().map_or(0, |stage| stage.n_steps)
-    }
-
-    fn begin(&self, params: &mut Params, _: &[f64]) {
-        if let Some(stage) = &self.stage {
-            stage.begin(params);
-        }
+    fn stage(&self) -> Option<&Stage> {
+        self.stage.as_ref()
     }
 
     fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, _: &mut Stream) -> Tensor<1> {

@@ -10,21 +10,34 @@ use jensen_rng::Stream;
 
 /// What the trainer asks of such a prior.
 pub trait Staged: Prior {
-    /// Steps of training.
-    fn n_steps(&self) -> u64;
+    /// Its steps; nothing for a prior that is trained with the network.
+    fn stage(&self) -> Option<&Stage>;
 
     /// Takes from codes `[n, d]` of the aggregated posterior what it must know before the first step.
-    fn begin(&self, params: &mut Params, codes: &[f64]);
+    fn measure(&self, _params: &mut Params, _codes: &[f64]) {}
 
     /// What the steps make small: per code `[R]`, for z `[R, d]`; `stream` draws what there is to draw.
     fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, stream: &mut Stream) -> Tensor<1>;
+
+    /// Steps of training.
+    fn n_steps(&self) -> u64 {
+        self.stage().map_or(0, |stage| stage.n_steps)
+    }
+
+    /// Begins its steps with codes `[n, d]` of the aggregated posterior.
+    fn begin(&self, params: &mut Params, codes: &[f64]) {
+        self.measure(params, codes);
+        if let Some(stage) = self.stage() {
+            stage.begin(params);
+        }
+    }
 }
 
 /// The steps of a prior that has some, and whether they have begun, as a stored number.
-pub(super) struct Stage {
+pub struct Stage {
     flag: Handle<1>,
     /// Steps of training.
-    pub(super) n_steps: u64,
+    n_steps: u64,
 }
 
 impl Stage {
@@ -36,7 +49,7 @@ impl Stage {
         })
     }
 
-    pub(super) fn begin(&self, params: &mut Params) {
+    fn begin(&self, params: &mut Params) {
         params.set(self.flag, vec![1.0]);
     }
 

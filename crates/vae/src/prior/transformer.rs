@@ -455,14 +455,8 @@ impl Prior for TransformerPrior {
 }
 
 impl Staged for TransformerPrior {
-    fn n_steps(&self) -> u64 {
-        self.stage.as_ref().map_or(0, |stage| stage.n_steps)
-    }
-
-    fn begin(&self, params: &mut Params, _: &[f64]) {
-        if let Some(stage) = &self.stage {
-            stage.begin(params);
-        }
+    fn stage(&self) -> Option<&Stage> {
+        self.stage.as_ref()
     }
 
     fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, stream: &mut Stream) -> Tensor<1> {

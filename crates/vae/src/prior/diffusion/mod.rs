@@ -343,11 +343,11 @@ impl Prior for Diffusion {
 }
 
 impl Staged for Diffusion {
-    fn n_steps(&self) -> u64 {
-        self.options.steps
+    fn stage(&self) -> Option<&Stage> {
+        self.stage.as_ref()
     }
 
-    fn begin(&self, params: &mut Params, codes: &[f64]) {
+    fn measure(&self, params: &mut Params, codes: &[f64]) {
         let [channels, places] = self.shape;
         let (mut mean, mut scale) = (vec![0.0; channels], vec![1.0; channels]);
         let n = (codes.len() / channels) as f64;
@@ -362,9 +362,6 @@ impl Staged for Diffusion {
         }
         params.set(self.mean, mean);
         params.set(self.scale, scale);
-        if let Some(stage) = &self.stage {
-            stage.begin(params);
-        }
     }
 
     fn loss(&self, context: &PriorContext<'_>, z: Tensor<2>, stream: &mut Stream) -> Tensor<1> {
